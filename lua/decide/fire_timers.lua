@@ -1,0 +1,26 @@
+-- USES: context decide dispatch refuse requeue read_job config whole
+-- Do what is due for each job whose moment has come.
+local function fire_timers()
+  local due = rcall('ZRANGEBYSCORE', key.timers, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, left)
+  for i = 1, #due, 2 do
+    local job_id, due_ts = due[i], tonumber(due[i + 1])
+    local job = read_job(job_id)
+    if job.timer == 'decide' then
+      if not dispatch(job_id, job) then
+        refuse(job_id, job)
+      end
+    elseif job.timer == 'retry' then
+      requeue(job_id, job, job.cause)
+    elseif job.timer == 'due' then
+      decide('job.due', 'job_id', job_id)
+    else
+      local accept = job.timer == 'accept'
+      if due_ts > meta.resumed_since_ts and due_ts <= meta.resumed_ts then
+        local timeout = tonumber(config(accept and 'accept_timeout_ms' or 'job_timeout_ms'))
+        decide('job.extended', 'job_id', job_id, 'until_ts', whole(now + timeout))
+      else
+        requeue(job_id, job, accept and 'accept timeout' or 'job timeout')
+      end
+    end
+  end
+end

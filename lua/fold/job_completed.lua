@@ -1,0 +1,15 @@
+-- The holder ends the job. A failure with attempts left is not the end: whether and when to try again is decided next.
+-- FIELDS: job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text
+-- USES: context want bump held_job release finish is_terminal read_job completed_before
+if completed_before(job_id, node_id, attempt, status) then
+  return
+end
+local job = held_job(job_id, node_id, attempt)
+if status == 'failed' and job.deliver and job.attempts < job.max_attempts then
+  release(job_id, job)
+  bump('waiting')
+  want('HSET', key.job(job_id), 'status', 'created', 'attempt', '', 'timer', 'retry', 'cause', 'failed', 'error', error or '')
+  want('ZADD', key.timers, 0, job_id)
+else
+  finish(job_id, job, status, result_json, error)
+end

@@ -1,0 +1,43 @@
+-- A job goes to a node, under a new attempt.
+-- FACT: job_id node_id pool_id nonce seen why affinity
+-- USES: context want touch bump effect config whole read_job mailbox_of
+local job = read_job(job_id)
+local token = id .. '-' .. nonce
+local hash, pair = key.job(job_id), job.src_lang .. ':' .. job.tgt_lang
+local timer, timeout = 'accept', tonumber(config('accept_timeout_ms'))
+if not job.deliver then
+  timer, timeout = 'run', tonumber(config('job_timeout_ms'))
+end
+if timeout == 0 then
+  timer = ''
+  if job.timer ~= '' then
+    want('ZREM', key.timers, job_id)
+  end
+end
+if job.timer == '' then
+  want('ZREM', key.waiting(job.src_lang, job.tgt_lang), job_id)
+  touch('pair', pair)
+end
+if timer ~= '' then
+  want('ZADD', key.timers, whole(at + timeout), job_id)
+end
+want('HSET', hash, 'status', 'dispatched', 'node_id', node_id, 'pool_id', pool_id, 'attempt', token,
+  'attempts', job.attempts + 1, 'dispatched_ts', at_text, 'timer', timer)
+want('SADD', key.node_jobs(node_id), job_id)
+want('HSET', key.session(job.session_id), 'preferred_pool', pool_id, 'last_lang_pair', pair, 'node_id', node_id, 'last_job', job_id)
+if job.deliver then
+  local info = key.node_info(node_id)
+  want('HINCRBY', info, 'pending', 1)
+  if live then
+    local payload = rcall('HMGET', hash, 'payload_json', 'traceparent')
+    effect('XADD', key.inbox(mailbox_of(node_id)), 'MAXLEN', '~', limit.inbox, '*',
+      'type', 'job.assigned', 'job_id', job_id, 'node_id', node_id, 'attempt', token, 'session_id', job.session_id,
+      'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', payload[1],
+      'accept_by_ts', timer == 'accept' and whole(at + timeout) or '', 'deadline_ts', job.deadline_ts or '',
+      'attempts', job.attempts + 1, 'traceparent', payload[2] or '')
+  end
+end
+bump('waiting', -1)
+bump('held')
+bump('dispatched')
+touch('node', node_id)

@@ -1,0 +1,8 @@
+-- The job's deadline has passed: it ends, and a node that holds it is told.
+-- FACT: job_id
+-- USES: read_job is_held finish notify
+local job = read_job(job_id)
+if is_held(job) then
+  notify(job_id, job, 'deadline passed')
+end
+finish(job_id, job, 'expired', nil, 'deadline_ts ' .. job.deadline_ts .. ' has passed')

@@ -1,0 +1,36 @@
+-- A session asks for work. The job is accepted and waits, for a node or for its time.
+-- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag
+-- USES: context fail want bump submitted_before enqueue whole sequence
+job_id = job_id or (session_id .. ':' .. id)
+if submitted_before(job_id, e) then
+  return
+end
+if src_lang == tgt_lang then
+  fail('INVALID_FIELD', 'tgt_lang equals src_lang: a job translates between two languages')
+end
+if deadline_ts and tonumber(deadline_ts) <= at then
+  fail('INVALID_FIELD', 'deadline_ts ' .. deadline_ts .. ' is in the past (the log stands at ' .. at_text .. '): give a later one, in ms')
+end
+if deadline_ts and not_before_ts and tonumber(not_before_ts) >= tonumber(deadline_ts) then
+  fail('INVALID_FIELD', 'not_before_ts is not before deadline_ts: the job could never run')
+end
+local order = whole(sequence() - tonumber(priority or 0) * limit.order_step)
+local timer
+if immediate == 'true' then
+  timer = 'decide'
+  want('ZADD', key.timers, 0, job_id)
+else
+  timer = enqueue(job_id, src_lang, tgt_lang, order, not_before_ts and tonumber(not_before_ts))
+end
+want('HSET', key.job(job_id), 'status', 'created', 'session_id', session_id, 'src_lang', src_lang, 'tgt_lang', tgt_lang,
+  'payload_json', payload_json, 'order', order, 'created_ts', at_text, 'timer', timer, 'submit_id', id)
+for _, field in ipairs({ 'priority', 'deadline_ts', 'not_before_ts', 'max_attempts', 'affinity', 'reply_to', 'traceparent', 'immediate', 'deliver' }) do
+  if e[field] then
+    want('HSET', key.job(job_id), field, e[field])
+  end
+end
+if deadline_ts then
+  want('ZADD', key.deadlines, deadline_ts, job_id)
+end
+bump('submitted')
+bump('waiting')

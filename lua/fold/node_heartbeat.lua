@@ -1,0 +1,19 @@
+-- A node lives. On the heartbeat stream only the soft fields follow; what changes with the beat (it came online, left,
+-- stopped accepting) is decided at the tail and recorded as a fact. On the log the beat is that fact itself.
+-- FIELDS: node_id:id online:flag load_json?:json accepting?:flag
+-- USES: context want known_node set_liveness report
+local was_online, was_accepting, full_at, since_ts = known_node(node_id)
+if load_json then
+  want('HSET', key.node_info(node_id), 'last_heartbeat_ts', at_text, 'load_json', load_json)
+else
+  want('HSET', key.node_info(node_id), 'last_heartbeat_ts', at_text)
+end
+local changed = online ~= was_online or (accepting and accepting ~= was_accepting) or (accepting == 'true' and full_at)
+if not changed then
+  return
+elseif stream == 'events' then
+  set_liveness(node_id, online, accepting, was_online, full_at)
+elseif at >= tonumber(since_ts) then
+  -- a beat from before the last change of presence says nothing about now: the two streams are read one after the other
+  report(node_id, online, accepting)
+end

@@ -1,0 +1,57 @@
+-- A node announces itself, what it can do, and the pools it belongs to; announcing again replaces its pools.
+-- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id
+-- USES: context want touch each_pair bump
+local info = key.node_info(node_id)
+local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools')
+if before[1] == cap_json and (before[2] or nil) == e.pool_names_json and (before[3] or nil) == mailbox then
+  return
+end
+local pools = pool_names_json or {}
+local ids, member = {}, {}
+for i = 1, #pools do
+  local pool = pools[i]
+  ids[i], member[pool.id] = pool.id, true
+  local pool_hash, languages = key.pool_info(pool.id), concat(pool.languages, ' ')
+  local stored = rcall('HMGET', pool_hash, 'languages', 'open')
+  if stored[1] ~= languages then
+    if stored[1] then
+      each_pair(stored[1], function(src, tgt)
+        want('SREM', key.lang(src, tgt), pool.id)
+        want('SREM', key.open(src, tgt), pool.id)
+        touch('pair', src .. ':' .. tgt)
+      end)
+    end
+    each_pair(languages, function(src, tgt)
+      want('SADD', key.lang(src, tgt), pool.id)
+    end)
+    -- open=false makes the next settlement enter the pool under all its new pairs
+    want('HSET', pool_hash, 'languages', languages, 'name', pool.name, 'open', 'false')
+    want('SADD', key.pools, pool.id)
+  end
+  want('SADD', key.pool_members(pool.id), node_id)
+  touch('pool', pool.id)
+end
+for pool_id in gmatch(before[4] or '', '[^ ]+') do
+  want('SREM', key.pool_online(pool_id), node_id)
+  touch('pool', pool_id)
+  if not member[pool_id] then
+    want('SREM', key.pool_members(pool_id), node_id)
+  end
+end
+want('HSET', info, 'cap_json', cap_json, 'pools', concat(ids, ' '), 'incarnation', id, 'open', 'false')
+if e.pool_names_json then
+  want('HSET', info, 'pool_names_json', e.pool_names_json)
+else
+  want('HDEL', info, 'pool_names_json')
+end
+if mailbox then
+  want('HSET', info, 'mailbox', mailbox)
+else
+  want('HDEL', info, 'mailbox')
+end
+if not before[1] then
+  want('HSET', info, 'online', 'false', 'accepting', 'true', 'cordoned', 'false', 'pending', 0, 'window', 8, 'since_ts', at_text)
+  want('SADD', key.nodes, node_id)
+  bump('nodes')
+end
+touch('node', node_id)

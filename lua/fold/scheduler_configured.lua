@@ -1,0 +1,9 @@
+-- An operator changes the configuration; it holds for every event behind this one.
+-- FIELDS: heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms retention_ms?:ms policy?:policy
+-- USES: context want config
+for name in pairs(DEFAULTS) do
+  if e[name] then
+    want('HSET', key.config, name, e[name])
+  end
+end
+forget_config()

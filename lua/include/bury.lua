@@ -1,0 +1,19 @@
+-- USES: context
+-- Keep an event that could not be folded, with the reason: the original fields behind the letter's own.
+local function bury(stream, id, e, problem)
+  local letter = { 'id', id, 'stream', stream, 'code', problem.code, 'reason', problem.detail }
+  local names = {}
+  for name in pairs(e) do
+    names[#names + 1] = name
+  end
+  sort(names)
+  for _, name in ipairs(names) do
+    local own = name == 'id' or name == 'stream' or name == 'code' or name == 'reason'
+    letter[#letter + 1] = own and 'event_' .. name or name
+    letter[#letter + 1] = #e[name] > limit.payload and e[name]:sub(1, limit.payload) or e[name]
+  end
+  if #letter > 2000 then
+    letter = { 'id', id, 'stream', stream, 'code', problem.code, 'reason', problem.detail } -- unpack has a limit
+  end
+  rcall('XADD', dead, '*', unpack(letter))
+end

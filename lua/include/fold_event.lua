@@ -1,0 +1,59 @@
+-- USES: context fail halt raise_fence want bump commit bury retire
+local function plan_event(stream, id, e, decided)
+  local kind = e.type
+  if e.v and e.v ~= '1' then
+    fail('UNSUPPORTED_VERSION', 'v ' .. e.v .. ' of ' .. tostring(kind) .. ': upgrade the workers, or send v 1')
+  end
+  local fact = FACTS[kind]
+  if fact then
+    if not decided then
+      fail('FORGED_DECISION', 'type ' .. kind .. ' is written by the scheduler only: append what happened instead')
+    end
+    return fact(e, id)
+  end
+  local fold = FOLDS[kind]
+  if not fold or (stream == 'heartbeats' and kind ~= 'node.heartbeat') then
+    fail('UNKNOWN_TYPE', 'type ' .. format('%q', tostring(kind)) .. ' is no event of this stream: see the event reference')
+  end
+  return fold(e, id, stream)
+end
+
+-- What every entry of the log does, folded or refused: it lets time pass.
+local function begin_event(stream, id)
+  at_text = match(id, '^%d+')
+  at, folding = tonumber(at_text), id
+  raise_fence(id)
+  if stream == 'events' then
+    retire()
+  elseif skew > 0 then
+    -- the clock was set back: beats carry its time, everything they are held against carries the log's
+    at = math.min(at + skew, now)
+    at_text = format('%.0f', at)
+  end
+end
+
+-- Fold one event: plan it, then carry the plan out; a refused event leaves nothing but its dead letter.
+-- Returns nil, or the problem.
+local function fold_event(stream, id, e, decided)
+  begin_event(stream, id)
+  local done, problem = pcall(plan_event, stream, id, e, decided)
+  if done then
+    commit()
+    return nil
+  end
+  planned, planned_bumps = 0, {}
+  if type(problem) ~= 'table' or not problem.code then
+    local text = type(problem) == 'table' and (problem.halt or problem.err) or tostring(problem)
+    if FACTS[e.type] or find(text, 'WRONGTYPE', 1, true) then
+      halt(text .. ' (at ' .. id .. ', ' .. tostring(e.type) .. ')')
+    end
+    problem = { code = 'INTERNAL', detail = text }
+  end
+  if stream == 'events' then
+    bumps.dead = (bumps.dead or 0) + 1 -- refused beats are not counted: counters follow from the log alone
+  end
+  if live then
+    bury(stream, id, e, problem)
+  end
+  return problem
+end

@@ -1,0 +1,13 @@
+-- USES: want touch bump
+-- Take a held job off its node.
+local function release(job_id, job)
+  want('SREM', key.node_jobs(job.node_id), job_id)
+  if job.timer ~= '' then
+    want('ZREM', key.timers, job_id)
+  end
+  if job.status == 'dispatched' and job.deliver then
+    want('HINCRBY', key.node_info(job.node_id), 'pending', -1)
+  end
+  bump('held', -1)
+  touch('node', job.node_id)
+end

@@ -1,0 +1,22 @@
+-- USES: context config
+-- Drop jobs whose retention is over by the time of this event: at most two an event, so that its cost stays flat,
+-- and by event time, so that a replay drops the same ones. A session goes with its last job.
+local oldest_ended_ts -- nil: none, or not read yet in this call
+local function retire()
+  for _ = 1, 2 do
+    if not oldest_ended_ts then
+      local head = rcall('LINDEX', key.ended, 0)
+      oldest_ended_ts = head and tonumber(match(head, '^%d+'))
+    end
+    if not oldest_ended_ts or oldest_ended_ts + config('retention_ms') > at then
+      return
+    end
+    local job_id = match(rcall('LPOP', key.ended), '^%d+ (.*)$')
+    local session_id = rcall('HGET', key.job(job_id), 'session_id')
+    if session_id and rcall('HGET', key.session(session_id), 'last_job') == job_id then
+      rcall('DEL', key.session(session_id))
+    end
+    rcall('DEL', key.job(job_id))
+    oldest_ended_ts = nil
+  end
+end

@@ -1,0 +1,21 @@
+-- USES: context want touch config whole
+-- Apply what is now known of a node's presence. Whatever says "I accept" also lifts the learnt bound by one job:
+-- a full node is asked again, but not flooded again.
+local function set_liveness(node_id, online, accepting, was_online, full_at)
+  local info = key.node_info(node_id)
+  if online ~= was_online then
+    want('HSET', info, 'online', online, 'since_ts', at_text)
+    if online == 'true' then
+      want('HDEL', info, 'full_at')
+      want('ZADD', key.expiry, whole(at + config('heartbeat_timeout_ms')), node_id)
+    else
+      want('ZREM', key.expiry, node_id)
+    end
+  elseif accepting == 'true' and full_at then
+    want('HSET', info, 'full_at', whole(tonumber(full_at) + 1))
+  end
+  if accepting then
+    want('HSET', info, 'accepting', accepting)
+  end
+  touch('node', node_id)
+end

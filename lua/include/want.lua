@@ -1,0 +1,7 @@
+-- USES: context
+-- The plan of the event being folded: commands that run only once the whole event has been understood.
+local plan, planned = {}, 0
+local function want(...)
+  planned = planned + 1
+  plan[planned] = { ... }
+end

@@ -1,0 +1,198 @@
+"""Every way a call can be refused: one row per wire code, shared by Lua, Python and the dead letters.
+
+Lua raises a code with ``fail('CODE', detail)`` or ``redis.error_reply('CODE detail')``; the loader refuses a
+script that uses a code missing here, and Python raises the exception of the row.
+"""
+
+from __future__ import annotations
+
+
+class SchedulerError(Exception):
+    """A call was refused. ``code`` is the wire code, ``detail`` names the field or key and the remedy."""
+
+    code = "SCHEDULER_ERROR"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(f"{self.code}: {detail}" if detail else self.code)
+        self.detail = detail
+
+
+class InvalidField(SchedulerError):
+    """A field is missing, empty, too long, not UTF-8, or not of its type."""
+
+    code = "INVALID_FIELD"
+
+
+class UnknownEventType(SchedulerError):
+    """No event of this type exists in the contract."""
+
+    code = "UNKNOWN_TYPE"
+
+
+class UnsupportedVersion(SchedulerError):
+    """The event is of a newer version than this program can read: upgrade the workers first."""
+
+    code = "UNSUPPORTED_VERSION"
+
+
+class ForgedDecision(SchedulerError):
+    """An event that only ``advance`` may write came from outside."""
+
+    code = "FORGED_DECISION"
+
+
+class InternalError(SchedulerError):
+    """A fold failed on this event: a bug in streamsched. The event is kept as a dead letter."""
+
+    code = "INTERNAL"
+
+
+class UnknownNode(SchedulerError):
+    """The node has never registered."""
+
+    code = "UNKNOWN_NODE"
+
+
+class NoPoolForLangPair(SchedulerError):
+    """No pool serves the language pair."""
+
+    code = "NO_POOL_FOR_LANG_PAIR"
+
+
+class EmptyPool(SchedulerError):
+    """Pools serve the pair, but no node is a member of any of them."""
+
+    code = "EMPTY_POOL"
+
+
+class NoAvailableNode(SchedulerError):
+    """The pair's pools have members, but none of them may receive a job now."""
+
+    code = "NO_AVAILABLE_NODE"
+
+
+class UnknownJob(SchedulerError):
+    """No such job: never submitted, refused, or already past its retention."""
+
+    code = "UNKNOWN_JOB"
+
+
+class JobConflict(SchedulerError):
+    """The ``job_id`` was submitted before with other content."""
+
+    code = "JOB_CONFLICT"
+
+
+class NodeMismatch(SchedulerError):
+    """Another node holds the job."""
+
+    code = "NODE_MISMATCH"
+
+
+class StaleAttempt(SchedulerError):
+    """The job has moved on since this attempt was dispatched."""
+
+    code = "STALE_ATTEMPT"
+
+
+class AlreadyTerminal(SchedulerError):
+    """The job has ended, and an ended job never changes again."""
+
+    code = "ALREADY_TERMINAL"
+
+
+class PartitionHalted(SchedulerError):
+    """A script was torn, or a key of the state was overwritten; a worker rebuilds the partition from its log."""
+
+    code = "HALTED"
+
+
+class PartitionRebuilding(SchedulerError):
+    """The state is being rebuilt from the log; calls succeed again as soon as it is whole."""
+
+    code = "REBUILDING"
+
+
+class LogGap(SchedulerError):
+    """Entries were trimmed or deleted from the log before they were folded."""
+
+    code = "GAP"
+
+
+class ServerOutOfMemory(SchedulerError):
+    """The server has reached ``maxmemory``: free memory or raise the limit. Nothing was written."""
+
+    code = "OOM"
+
+
+class ServerReadOnly(SchedulerError):
+    """The server is a replica: connect to the primary. Nothing was written."""
+
+    code = "READONLY"
+
+
+class ServerCannotPersist(SchedulerError):
+    """The server refuses writes because its last save or append to disk failed: mend the disk. Nothing was written."""
+
+    code = "MISCONF"
+
+
+class WrongKeyType(SchedulerError):
+    """Something else lives under a key of the log: rename it, or choose another ``--namespace``."""
+
+    code = "WRONGTYPE"
+
+
+class ServerTooOld(SchedulerError):
+    """The server lacks what the scripts need: Redis 7.0 or Valkey 7.2 at least."""
+
+    code = "SERVER_TOO_OLD"
+
+
+class ServerUnreachable(SchedulerError):
+    """No server answered within the time given. An append that was under way may or may not have happened."""
+
+    code = "UNREACHABLE"
+
+
+class ResultTimeout(SchedulerError):
+    """The job did not end within the time the caller was ready to wait. The job itself goes on."""
+
+    code = "RESULT_TIMEOUT"
+
+
+ERRORS: dict[str, type[SchedulerError]] = {
+    error.code: error
+    for error in (
+        InvalidField,
+        UnknownEventType,
+        UnsupportedVersion,
+        ForgedDecision,
+        InternalError,
+        UnknownNode,
+        NoPoolForLangPair,
+        EmptyPool,
+        NoAvailableNode,
+        UnknownJob,
+        JobConflict,
+        NodeMismatch,
+        StaleAttempt,
+        AlreadyTerminal,
+        PartitionHalted,
+        PartitionRebuilding,
+        LogGap,
+        ServerOutOfMemory,
+        ServerReadOnly,
+        ServerCannotPersist,
+        WrongKeyType,
+        ServerTooOld,
+        ServerUnreachable,
+        ResultTimeout,
+    )
+}
+
+
+def error_of(code: str, detail: str = "") -> SchedulerError:
+    """Return the exception of a wire code; an unknown code keeps its text in a plain ``SchedulerError``."""
+    kind = ERRORS.get(code)
+    return kind(detail) if kind else SchedulerError(f"{code} {detail}".strip())

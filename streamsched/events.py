@@ -1,0 +1,268 @@
+"""The wire contract: one struct per event that may be appended from outside, and the limits on its fields.
+
+On the stream an event is flat: ``type`` first, then string fields, nested values as JSON in ``*_json``. What is
+``None`` is left out. The Lua folds read the same fields; the loader checks their headers against these structs.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from .errors import InvalidField, UnknownEventType
+
+LIMITS: dict[str, int] = {
+    "id": 256,  # bytes of an id or a name
+    "text": 4096,  # bytes of a reason or an error
+    "json": 65_536,  # bytes of cap_json, pool_names_json, load_json, progress_json
+    "payload": 1_048_576,  # bytes of payload_json and result_json
+    "priority": 100,  # -100 .. 100
+    "attempts": 1000,  # the most max_attempts may be
+    "pools": 64,  # pools of one node
+    "languages": 32,  # languages of one pool
+    "window": 256,  # assignments a node may have that it neither started nor declined
+    "backoff_ms": 60_000,  # the longest pause between two attempts
+    "outage_ms": 5_000,  # silence between two calls from which on the scheduler counts itself as absent
+    "inbox": 65_536,  # entries an inbox keeps for a reader that stays away
+    "heartbeats": 131_072,  # beats kept: more than a large fleet sends while every worker is away for a moment
+    "reply": 65_536,  # outcomes kept for a client that stays away
+    "reply_ms": 3_600_000,  # and how long after the last one
+}
+"""Bounds that Lua reads as ``limit.<name>``. Sizes are bytes, ``_ms`` are milliseconds."""
+
+ORDER_STEP = 2**40
+"""A step of priority in a waiting job's order: more submissions than a partition will see, and
+``100 * 2**40 + 2**40`` is still exact in the double that a sorted set keeps."""
+
+Id = Annotated[str, "id"]
+Lang = Annotated[str, "lang"]
+Text = Annotated[str, "text"]
+Json = Annotated[str, "json"]
+Payload = Annotated[str, "payload"]
+PoolNames = Annotated[str, "pools"]
+Time = Annotated[int, "ts"]
+Count = Annotated[int, "count"]
+Duration = Annotated[int, "ms"]
+Priority = Annotated[int, "priority"]
+Flag = Annotated[bool, "flag"]
+
+
+class JobStatus(enum.StrEnum):
+    """How a node says that a job ended. The only two words a completion may use."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class Affinity(enum.StrEnum):
+    """Whether a job follows its session: ``prefer`` (the default) keeps the session's node while it may receive jobs."""
+
+    PREFER = "prefer"
+    NONE = "none"
+
+
+class Policy(enum.StrEnum):
+    """How a node is chosen. ``two_choices``: of two random candidates the one that holds fewer jobs
+    (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 2001)."""
+
+    TWO_CHOICES = "two_choices"
+
+
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="type"):
+    """What all events share. Unknown extra fields on the wire are kept in the log and ignored by the fold."""
+
+
+class NodeRegistered(Event, tag="node.registered"):
+    node_id: Id
+    cap_json: Json
+    pool_names_json: PoolNames | None = None
+    mailbox: Id | None = None
+
+
+class NodeHeartbeat(Event, tag="node.heartbeat"):
+    node_id: Id
+    online: Flag
+    load_json: Json | None = None
+    accepting: Flag | None = None
+
+
+class NodeOffline(Event, tag="node.offline"):
+    node_id: Id
+    reason: Text | None = None
+
+
+class NodeCordoned(Event, tag="node.cordoned"):
+    node_id: Id
+    reason: Text | None = None
+
+
+class NodeUncordoned(Event, tag="node.uncordoned"):
+    node_id: Id
+    reason: Text | None = None
+
+
+class NodeDrained(Event, tag="node.drained"):
+    node_id: Id
+    reason: Text | None = None
+
+
+class JobSubmitted(Event, tag="job.submitted"):
+    session_id: Id
+    src_lang: Lang
+    tgt_lang: Lang
+    payload_json: Payload
+    job_id: Id | None = None
+    priority: Priority | None = None
+    deadline_ts: Time | None = None
+    not_before_ts: Time | None = None
+    max_attempts: Count | None = None
+    affinity: Affinity | None = None
+    reply_to: Id | None = None
+    traceparent: Id | None = None
+    immediate: Flag | None = None
+    """Dispatch at once or refuse: what ``dispatch_task`` means. Default false: the job waits for a node."""
+    deliver: Flag | None = None
+    """Put the assignment into the node's inbox. Default true; ``dispatch_task`` delivers by itself."""
+
+
+class JobStarted(Event, tag="job.started"):
+    job_id: Id
+    node_id: Id
+    attempt: Id
+
+
+class JobProgressed(Event, tag="job.progressed"):
+    job_id: Id
+    node_id: Id
+    attempt: Id
+    progress_json: Json | None = None
+
+
+class JobDeclined(Event, tag="job.declined"):
+    job_id: Id
+    node_id: Id
+    attempt: Id
+    reason: Text | None = None
+
+
+class JobCompleted(Event, tag="job.completed"):
+    job_id: Id
+    node_id: Id
+    status: JobStatus
+    attempt: Id | None = None
+    result_json: Payload | None = None
+    error: Text | None = None
+
+
+class JobCancelled(Event, tag="job.cancelled"):
+    job_id: Id
+    reason: Text | None = None
+
+
+class SessionReleased(Event, tag="session.released"):
+    session_id: Id
+
+
+class SchedulerConfigured(Event, tag="scheduler.configured"):
+    heartbeat_timeout_ms: Duration | None = None
+    accept_timeout_ms: Duration | None = None
+    job_timeout_ms: Duration | None = None
+    max_attempts: Count | None = None
+    retry_backoff_ms: Duration | None = None
+    retention_ms: Duration | None = None
+    policy: Policy | None = None
+
+
+DEFAULTS: dict[str, int | str] = {
+    "heartbeat_timeout_ms": 30_000,
+    "accept_timeout_ms": 10_000,
+    "job_timeout_ms": 0,
+    "max_attempts": 3,
+    "retry_backoff_ms": 500,
+    "retention_ms": 3_600_000,
+    "policy": "two_choices",
+}
+"""The configuration before the first ``scheduler.configured``. ``job_timeout_ms`` 0 means none."""
+
+FULL = "full"
+"""The reason of a ``job.declined`` that speaks of the node and not of the job: no more until something ends."""
+
+AnyEvent = Union[
+    NodeRegistered,
+    NodeHeartbeat,
+    NodeOffline,
+    NodeCordoned,
+    NodeUncordoned,
+    NodeDrained,
+    JobSubmitted,
+    JobStarted,
+    JobProgressed,
+    JobDeclined,
+    JobCompleted,
+    JobCancelled,
+    SessionReleased,
+    SchedulerConfigured,
+]
+"""The tagged union of what producers, nodes and operators may append."""
+
+
+def event_type(event: type[Event] | Event) -> str:
+    """Return the wire name of an event, for example ``job.submitted``."""
+    return str(event.__struct_config__.tag)
+
+
+EVENTS: dict[str, type[Event]] = {event_type(kind): kind for kind in get_args(AnyEvent)}
+
+
+def field_kinds(kind: type[Event]) -> dict[str, str]:
+    """Return ``{field: kind}`` of an event, with ``?`` behind an optional field: what its Lua header must say."""
+    hints = get_type_hints(kind, include_extras=True)
+    kinds: dict[str, str] = {}
+    for field in msgspec.structs.fields(kind):
+        annotation: Any = hints[field.name]
+        options = [annotation] if get_origin(annotation) is Annotated else list(get_args(annotation)) or [annotation]
+        named = next(option for option in options if option is not type(None))
+        name = get_args(named)[1] if get_origin(named) is Annotated else named.__name__.lower()
+        kinds[field.name + ("" if field.required else "?")] = {"jobstatus": "status"}.get(name, name)
+    return kinds
+
+
+def wire_value(field: str, value: object) -> str:
+    """Return a field as it stands on the stream: booleans as ``true``/``false``, the rest as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int):
+        return str(value)
+    raise InvalidField(f"{field} is {type(value).__name__}: give text, a whole number or true/false")
+
+
+def to_wire(event: Event) -> list[str]:
+    """Flatten an event to ``[type, …, field, value, …]`` as ``XADD`` takes it.
+
+    Raises:
+        InvalidField: a value is of a type that has no form on the wire.
+    """
+    flat = ["type", event_type(event)]
+    for field in event.__struct_fields__:
+        value = getattr(event, field)
+        if value is not None:
+            flat += (field, wire_value(field, value))
+    return flat
+
+
+def from_wire(fields: dict[str, str]) -> AnyEvent:
+    """Read an event from its flat fields; text is turned into numbers and booleans where the contract says so.
+
+    Raises:
+        UnknownEventType: ``type`` is missing or names no event of the contract.
+        InvalidField: a field is missing or not of its type; the text names it.
+    """
+    kind = fields.get("type", "")
+    if kind not in EVENTS:
+        raise UnknownEventType(f"type {kind!r}: give one of {', '.join(sorted(EVENTS))}")
+    try:
+        return msgspec.convert(fields, AnyEvent, strict=False)  # type: ignore[no-any-return]
+    except msgspec.ValidationError as problem:
+        raise InvalidField(f"{kind}: {problem}") from problem

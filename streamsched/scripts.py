@@ -1,0 +1,236 @@
+"""Composes the Lua sources into the scripts that run, and calls them by name.
+
+A source opens with one sentence of purpose, followed by a header that is executed, not only read:
+
+``-- KEYS: events dead``      entry scripts: the keys of a call, as locals
+``-- ARGV: prefix own...``    entry scripts: its arguments; ``...`` takes all that are left
+``-- FIELDS: job_id:id``      folds: the event's fields and their kinds, ``?`` behind what may be left out
+``-- FACT: job_id cause``     folds of decisions: fields that only ``advance`` writes
+``-- USES: want touch``       the includes, decisions and folds this source leans on
+
+In the text, ``key.job(job_id)`` becomes the key's shape and ``limit.text`` its number, both from Python, so that each
+is stated once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from .errors import ERRORS, SchedulerError, error_of
+from .events import DEFAULTS, EVENTS, LIMITS, ORDER_STEP, field_kinds
+from .keys import SHAPES, STREAMS
+
+HEADER = re.compile(r"^-- (KEYS|ARGV|FIELDS|FACT|USES): (.*)$", re.MULTILINE)
+KEY = re.compile(r"key\.(\w+)(?:\(((?:[^()]|\([^()]*\))*)\))?")
+LIMIT = re.compile(r"limit\.(\w+)")
+CODE = re.compile(r"(?:fail\(|refusal = |code, detail = |error_reply\(|code = )'([A-Z_]{3,})\b")
+
+
+class ScriptError(Exception):
+    """A Lua source breaks the contract of its header; the text names the file."""
+
+
+def lua_root() -> Traversable:
+    """Return the folder of the Lua sources: inside an installed package, at the top of a checkout."""
+    packaged = files("streamsched") / "lua"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "lua"
+
+
+class Source:
+    """One Lua file: its header, and its body with keys and limits filled in."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.header: dict[str, list[str]] = {kind: words.split() for kind, words in HEADER.findall(text)}
+        for code in CODE.findall(text):
+            if code not in ERRORS:
+                raise ScriptError(f"{name}: {code} is no code of errors.py")
+        body = LIMIT.sub(lambda m: str(self._limit(m[1])), text)
+        body = KEY.sub(lambda m: self._key(m[1], m[2]), body)
+        lines = (line for line in body.splitlines() if not line.lstrip().startswith("--"))
+        self.body = "\n".join(lines)
+
+    def _limit(self, name: str) -> int:
+        if name == "order_step":
+            return ORDER_STEP
+        if name not in LIMITS:
+            raise ScriptError(f"{self.name}: limit.{name} is not in events.LIMITS")
+        return LIMITS[name]
+
+    def _key(self, name: str, arguments: str | None) -> str:
+        if name not in SHAPES:
+            raise ScriptError(f"{self.name}: key.{name} is not in keys.SHAPES")
+        parts = SHAPES[name].split("%s")
+        given = [a.strip() for a in re.split(r",(?![^()]*\))", arguments)] if arguments else []
+        if len(given) != len(parts) - 1:
+            raise ScriptError(f"{self.name}: key.{name} takes {len(parts) - 1} ids, {len(given)} were given")
+        text = f"prefix .. '{parts[0]}'"
+        for value, part in zip(given, parts[1:], strict=True):
+            text += f" .. {value}" + (f" .. '{part}'" if part else "")
+        return f"({text})"
+
+
+@cache
+def sources() -> dict[str, Source]:
+    """Read every Lua file once; folds go by their wire type, the rest by file name."""
+    found: dict[str, Source] = {}
+    root = lua_root()
+    for folder in ("include", "decide", "fold", "."):
+        for entry in (root / folder).iterdir():
+            if entry.name.endswith(".lua"):
+                stem = entry.name[: -len(".lua")]
+                name = stem.replace("_", ".", 1) if folder == "fold" else stem
+                if name in found:
+                    raise ScriptError(f"{name} exists twice below lua/")
+                found[name] = Source(name, entry.read_text())
+    return found
+
+
+def facts() -> dict[str, list[str]]:
+    """Return ``{type: fields}`` of the decisions: what only ``advance`` may write."""
+    return {name: source.header["FACT"] for name, source in sources().items() if "FACT" in source.header}
+
+
+def _fold(source: Source) -> str:
+    """Wrap a fold into its table entry, with a checked local for every field of its header."""
+    if "FACT" in source.header:
+        names = source.header["FACT"]
+        fields = f"local {', '.join(names)} = {', '.join('e.' + name for name in names)}"
+        return f"FACTS['{source.name}'] = function(e, id)\n{fields}\n{source.body}\nend"
+    stated = dict(word.split(":") for word in source.header["FIELDS"])
+    contract = field_kinds(EVENTS[source.name])
+    if stated != contract:
+        raise ScriptError(f"{source.name}: its FIELDS and events.py differ in {set(stated.items()) ^ set(contract.items())}")
+    lines = []
+    for field, kind in stated.items():
+        name = field.rstrip("?")
+        guard = f"e.{name} and " if field.endswith("?") else ""
+        lines.append(f"local {name} = {guard}check_{kind}('{name}', e.{name})")
+    return "\n".join([f"FOLDS['{source.name}'] = function(e, id, stream)", *lines, source.body, "end"])
+
+
+def _needs(source: Source) -> Iterator[str]:
+    yield from source.header.get("USES", ())
+    for word in source.header.get("FIELDS", ()):
+        yield "check_" + word.split(":")[1]
+
+
+def _includes(wanted: list[Source]) -> list[Source]:
+    """Order everything the sources lean on so that each stands behind what it uses."""
+    ordered: dict[str, Source] = {}
+    under_way: list[str] = []
+
+    def visit(source: Source) -> None:
+        under_way.append(source.name)
+        for name in _needs(source):
+            if name not in sources():
+                raise ScriptError(f"{source.name} uses {name}, which does not exist below lua/")
+            if name in under_way:
+                raise ScriptError(f"lua/ uses itself in a circle: {' → '.join([*under_way, name])}")
+            if name not in ordered:
+                visit(sources()[name])
+                ordered[name] = sources()[name]
+        under_way.pop()
+
+    for source in wanted:
+        visit(source)
+    return list(ordered.values())
+
+
+def compose(name: str) -> str:
+    """Return the whole text of an entry script.
+
+    Raises:
+        ScriptError: a header, a key, a limit or an error code does not fit what Python says.
+    """
+    entry = sources()[name]
+    folds = [source for source in sources().values() if {"FIELDS", "FACT"} & set(source.header)]
+    folding = any(source.name == "fold_event" for source in _includes([entry]))
+    streams = ", ".join(f"{stream} = true" for stream in STREAMS)
+    defaults = ", ".join(f"{key} = '{value}'" for key, value in DEFAULTS.items())
+    parts = [f"local {key} = KEYS[{n}]" for n, key in enumerate(entry.header["KEYS"], 1)]
+    for n, argument in enumerate(entry.header["ARGV"], 1):
+        if argument.endswith("..."):
+            rest = argument[:-3]
+            parts.append(f"local {rest} = {{}}\nfor i = {n}, #ARGV do {rest}[i - {n - 1}] = ARGV[i] end")
+        else:
+            parts.append(f"local {argument} = ARGV[{n}]")
+    parts.append(f"local STREAMS = {{ {streams} }}\nlocal DEFAULTS = {{ {defaults} }}\nlocal FOLDS, FACTS = {{}}, {{}}")
+    parts += [source.body for source in _includes([entry, *folds] if folding else [entry])]
+    if folding:
+        parts += [_fold(source) for source in sorted(folds, key=lambda source: source.name)]
+    return "\n".join([*parts, entry.body])
+
+
+class Script:
+    """One entry script, called by name with the keys and arguments of its header."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = compose(name)
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        header = sources()[name].header
+        self.keys, self.argv = header["KEYS"], header["ARGV"]
+
+    def arguments(self, **given: Any) -> list[Any]:
+        """Order named arguments as the header states them: ``[numkeys, key…, argument…]``.
+
+        Raises:
+            TypeError: a name is missing or not in the header.
+        """
+        names = [*self.keys, *(argument.removesuffix("...") for argument in self.argv)]
+        if set(names) != set(given):
+            raise TypeError(f"{self.name} takes {', '.join(names)}; given were {', '.join(given)}")
+        ordered: list[Any] = [len(self.keys)]
+        for name in names:
+            value = given[name]
+            ordered.extend(value if isinstance(value, list) else [value])
+        return ordered
+
+    async def __call__(self, redis: Redis, **given: Any) -> Any:
+        """Run the script; a server that does not know it (restarted, failed over, flushed) is sent the text.
+
+        Raises:
+            SchedulerError: the script refused, or the server did; the exception of the wire code.
+        """
+        arguments = self.arguments(**given)
+        try:
+            try:
+                return await redis.execute_command("EVALSHA", self.sha, *arguments)
+            except NoScriptError:
+                return await redis.execute_command("EVAL", self.text, *arguments)
+        except ResponseError as problem:
+            raise scheduler_error(problem) from problem
+
+
+def scheduler_error(problem: RedisError) -> Exception:
+    """Turn a server's error into the exception of its wire code; what is not in the table stays as it is."""
+    code, _, detail = str(problem).partition(" ")
+    if kind := {"ReadOnlyError": "READONLY", "OutOfMemoryError": "OOM"}.get(type(problem).__name__):
+        return error_of(kind, f"{ERRORS[kind].__doc__} (server: {problem})")
+    if code in ("OOM", "READONLY", "MISCONF", "WRONGTYPE"):
+        return error_of(code, f"{ERRORS[code].__doc__} (server: {detail})")
+    return error_of(code, detail) if code in ERRORS else problem
+
+
+@cache
+def script(name: str) -> Script:
+    """Return the entry script ``name``: ``advance``, ``append``, ``replay`` or ``drop``.
+
+    Raises:
+        ScriptError: the Lua sources break their contract.
+    """
+    return Script(name)
+
+
+__all__ = ["SchedulerError", "Script", "ScriptError", "compose", "facts", "lua_root", "script", "sources"]
