@@ -1,9 +1,7 @@
 -- USES: context bump
--- Write what this call counted.
+-- Write what this call counted; a sum of zero too, so that a counter exists however the log was cut into calls.
 local function write_counters()
   for counter, by in pairs(bumps) do
-    if by ~= 0 then
-      rcall('HINCRBY', key.counters, counter, by)
-    end
+    rcall('HINCRBY', key.counters, counter, by)
   end
 end

