@@ -1,6 +1,6 @@
 -- USES: context want touch config whole
--- Apply what is now known of a node's presence. Whatever says "I accept" also lifts the learnt bound by one job:
--- a full node is asked again, but not flooded again.
+-- Apply what is now known of a node's presence. Whatever says "I accept" also doubles the learnt bound: a node
+-- that was full is asked again, but not flooded again.
 local function set_liveness(node_id, online, accepting, was_online, full_at)
   local info = key.node_info(node_id)
   if online ~= was_online then
@@ -12,7 +12,7 @@ local function set_liveness(node_id, online, accepting, was_online, full_at)
       want('ZREM', key.expiry, node_id)
     end
   elseif accepting == 'true' and full_at then
-    want('HSET', info, 'full_at', whole(tonumber(full_at) + 1))
+    want('HSET', info, 'full_at', whole(tonumber(full_at) * 2 + 1))
   end
   if accepting then
     want('HSET', info, 'accepting', accepting)

@@ -1,0 +1,396 @@
+"""The producer's side: the four calls, ``submit``, and the results of jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import anyio
+import msgspec
+import structlog
+
+from .errors import InvalidField, InternalError, ResultTimeout, error_of
+from .events import (
+    LIMITS,
+    Affinity,
+    Event,
+    JobCancelled,
+    JobCompleted,
+    JobStatus,
+    JobSubmitted,
+    NodeHeartbeat,
+    NodeRegistered,
+    SessionReleased,
+)
+from .keys import DEFAULT_NAMESPACE, Keys
+from .partition import PATIENCE_S, Answer, Partition, open_partition, read_stream
+
+log = structlog.get_logger(__name__)
+
+
+class RegisterNodeRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """A node announces itself. Announcing again replaces its pools; the same announcement twice changes nothing."""
+
+    node_id: str
+    cap_json: str
+    """What it can do, as JSON; kept as it is."""
+    pool_names_json: str
+    """``[{"id": 1, "name": "en-zh"}, …]``; ``"languages"`` beside a name whose codes hold hyphens."""
+
+
+class HeartbeatRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """A node lives."""
+
+    node_id: str
+    online: bool
+    load_json: str | None = None
+
+
+class DispatchRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """A job that needs its node now."""
+
+    session_id: str
+    src_lang: str
+    tgt_lang: str
+    payload_json: str
+    job_id: str | None = None
+    """The idempotency key; ``None`` makes one up."""
+    affinity: Affinity | None = None
+    deliver: bool = False
+    """Put the assignment into the node's inbox; by default the caller delivers it."""
+
+
+class SubmitRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """A job that may wait for its node."""
+
+    session_id: str
+    src_lang: str
+    tgt_lang: str
+    payload_json: str
+    job_id: str | None = None
+    """The idempotency key; ``None`` makes one up."""
+    priority: int | None = None
+    """-100 to 100, a higher one first; 0 by default."""
+    deadline_ts: int | None = None
+    """ms since the epoch; the job expires when it has not ended by then."""
+    not_before_ts: int | None = None
+    """ms since the epoch; the job waits at least until then."""
+    max_attempts: int | None = None
+    affinity: Affinity | None = None
+    traceparent: str | None = None
+
+
+class CompleteTaskRequest(msgspec.Struct, kw_only=True, frozen=True):
+    """A job has ended on its node."""
+
+    job_id: str
+    node_id: str
+    status: JobStatus
+    attempt: str | None = None
+    """The attempt that ended; without it the node's word counts for the job it holds."""
+    result_json: str | None = None
+    error: str | None = None
+
+
+class JobState(enum.StrEnum):
+    """Where a job stands."""
+
+    CREATED = "created"
+    DISPATCHED = "dispatched"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+
+
+ENDED = frozenset((JobState.FINISHED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED, JobState.REFUSED))
+"""A job in one of these never changes again."""
+
+
+class Dispatched(NamedTuple):
+    """The answer to ``dispatch_task``."""
+
+    job_id: str
+    node_id: str
+    pool_id: str
+    attempt: str
+    """The attempt's token; hand it back with the completion."""
+
+
+class JobResult(NamedTuple):
+    """How a job ended."""
+
+    job_id: str
+    status: JobState
+    node_id: str
+    result_json: str
+    error: str
+
+
+class Outcomes:
+    """Tells every awaited job's end, read from the one reply stream of this process.
+
+    The stream is an effect: capped, and gone with a wiped server. So whenever the connection was lost, and every few
+    seconds in between, the jobs still awaited are looked up in the state itself.
+    """
+
+    LOOK_MS = 5000
+
+    def __init__(self, url: str, partition: Partition) -> None:
+        self.client_id = secrets.token_hex(8)
+        self._url, self._partition = url, partition
+        self._awaited: dict[str, asyncio.Future[JobResult]] = {}
+
+    def expect(self, job_id: str) -> asyncio.Future[JobResult]:
+        """Return what will hold this job's end."""
+        if job_id not in self._awaited:
+            self._awaited[job_id] = asyncio.get_running_loop().create_future()
+        return self._awaited[job_id]
+
+    def forget(self, job_id: str) -> None:
+        """Nobody will ask for this job any more."""
+        self._awaited.pop(job_id, None)
+
+    async def follow(self) -> None:
+        """Read the reply stream for as long as the scheduler is in use."""
+        key = self._partition.keys.reply(self.client_id)
+        async for entries in read_stream(self._url, key, "0-0", block_ms=self.LOOK_MS):
+            for _, fields in entries or ():
+                self._tell(fields["job_id"], fields)
+            if not entries:
+                for job_id in list(self._awaited):
+                    await self.look_up(job_id)
+
+    async def look_up(self, job_id: str) -> None:
+        """Tell the job's end if the state knows it."""
+        names = ("status", "node_id", "result_json", "error")
+        key = self._partition.keys.job(job_id)
+        values = await self._partition.patiently(lambda: self._partition.redis.hmget(key, names))
+        if values[0] in ENDED:
+            self._tell(job_id, dict(zip(names, values, strict=True)))
+
+    def _tell(self, job_id: str, fields: dict[str, str]) -> None:
+        future = self._awaited.pop(job_id, None)
+        if future is not None and not future.done():
+            status = JobState(fields["status"])
+            future.set_result(
+                JobResult(job_id, status, fields["node_id"] or "", fields["result_json"] or "", fields["error"] or "")
+            )
+
+
+class Job:
+    """A submitted job, and the way to its result."""
+
+    def __init__(self, job_id: str, outcomes: Outcomes, expected: asyncio.Future[JobResult] | None) -> None:
+        self.job_id = job_id
+        self._outcomes = outcomes
+        self._expected = expected
+
+    async def result(self, timeout: float | None = None) -> JobResult:
+        """Wait until the job has ended.
+
+        Args:
+            timeout: seconds to wait; ``None`` (default) waits for ever.
+
+        Raises:
+            ResultTimeout: it had not ended by then. The job goes on, and may be awaited again.
+        """
+        if self._expected is None:
+            self._expected = self._outcomes.expect(self.job_id)
+            await self._outcomes.look_up(self.job_id)
+        with anyio.move_on_after(timeout):
+            return await asyncio.shield(self._expected)
+        raise ResultTimeout(f"job {self.job_id} has not ended after {timeout:g} s: wait again, or look at its state")
+
+
+class Scheduler:
+    """One partition of the scheduler, from a producer's side; made by :meth:`connect`."""
+
+    def __init__(self, url: str, partition: Partition) -> None:
+        self.url = url
+        self.partition = partition
+        self.outcomes = Outcomes(url, partition)
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, url: str, namespace: str = DEFAULT_NAMESPACE, partition: int = 0, patience_s: float = PATIENCE_S
+    ) -> AsyncIterator[Scheduler]:
+        """Connect to a server and follow the outcomes of this process's jobs.
+
+        Args:
+            url: ``redis://``, ``rediss://`` or ``unix://``.
+            namespace: the first part of every key; ``scheduler`` by default.
+            partition: the number of the partition; 0 by default.
+            patience_s: seconds for which a call goes on trying while the server is away; 30 by default.
+
+        Raises:
+            ServerTooOld: the server is older than Redis 7.0.
+            ServerUnreachable: it did not answer.
+        """
+        async with open_partition(url, Keys(namespace, partition), patience_s) as opened:
+            scheduler = cls(url, opened)
+            follower = asyncio.create_task(scheduler.outcomes.follow())
+            try:
+                yield scheduler
+            finally:
+                follower.cancel()
+                await asyncio.wait([follower])
+
+    async def append(self, event: Event) -> Answer:
+        """Append any event of the contract; the calls below are made of this one.
+
+        Raises:
+            SchedulerError: it was refused; see :meth:`Partition.append`.
+        """
+        return await self.partition.append(event)
+
+    async def register_node(self, request: RegisterNodeRequest) -> None:
+        """Announce a node. It receives jobs once it beats.
+
+        Raises:
+            InvalidField: ``cap_json`` or ``pool_names_json`` cannot be read; the text names the entry and the remedy.
+        """
+        await self.append(
+            NodeRegistered(node_id=request.node_id, cap_json=request.cap_json, pool_names_json=request.pool_names_json)
+        )
+
+    async def heartbeat(self, request: HeartbeatRequest) -> None:
+        """Say that a node is there, or that it goes.
+
+        Raises:
+            UnknownNode: it has never registered here, or the server was wiped: register it first.
+            InvalidField: ``load_json`` is not JSON.
+        """
+        await self.append(NodeHeartbeat(node_id=request.node_id, online=request.online, load_json=request.load_json))
+
+    async def dispatch_task(self, request: DispatchRequest) -> Dispatched:
+        """Choose a node for a job, now. The caller delivers the job to it, unless ``deliver`` is set.
+
+        Raises:
+            NoPoolForLangPair: no pool serves the pair.
+            EmptyPool: pools serve it, none has a member.
+            NoAvailableNode: they have members, none may receive a job now.
+            JobConflict: the ``job_id`` was used before, for other content.
+            InvalidField: a field is malformed.
+        """
+        job_id = request.job_id or self._job_id(request.session_id)
+        answer = await self.append(
+            JobSubmitted(
+                session_id=request.session_id,
+                src_lang=request.src_lang,
+                tgt_lang=request.tgt_lang,
+                payload_json=self._bounded(request.payload_json),
+                job_id=job_id,
+                affinity=request.affinity,
+                immediate=True,
+                deliver=None if request.deliver else False,
+            )
+        )
+        job = answer.job
+        while job is not None and job[1] == JobState.CREATED:
+            # more decisions were due than one call may take; ours is among the next
+            await self.partition.patiently(self.partition.advance)
+            names = ("status", "node_id", "pool_id", "attempt", "error")
+            values = await self.partition.patiently(
+                lambda: self.partition.redis.hmget(self.partition.keys.job(job_id), names)
+            )
+            job = (job_id, *(value or "" for value in values))  # type: ignore[assignment]
+        if job is None:
+            raise InternalError(f"job {job_id} was accepted but not answered")
+        if job[1] == JobState.REFUSED:
+            code, _, detail = job[5].partition(" ")
+            raise error_of(code, detail)
+        return Dispatched(job_id, job[2], job[3], job[4])
+
+    async def complete_task(self, request: CompleteTaskRequest) -> None:
+        """Report how a job ended. Reporting the same end twice changes nothing.
+
+        Raises:
+            UnknownJob: there is no such job.
+            NodeMismatch: another node holds it.
+            StaleAttempt: it has moved on since this attempt.
+            AlreadyTerminal: it has ended otherwise.
+        """
+        await self.append(
+            JobCompleted(
+                job_id=request.job_id,
+                node_id=request.node_id,
+                status=request.status,
+                attempt=request.attempt,
+                result_json=request.result_json,
+                error=request.error,
+            )
+        )
+
+    async def submit(self, request: SubmitRequest, reply: bool = True) -> Job:
+        """Hand in a job that may wait for its node.
+
+        Args:
+            request: the job.
+            reply: have its outcome sent to this process (default). Without it the outcome is looked up when awaited,
+                which takes seconds: right for jobs that nobody waits for.
+
+        Raises:
+            JobConflict: the ``job_id`` was used before, for other content.
+            InvalidField: a field is malformed, or ``deadline_ts`` is in the past.
+        """
+        job_id = request.job_id or self._job_id(request.session_id)
+        expected = self.outcomes.expect(job_id) if reply else None
+        try:
+            answer = await self.append(
+                JobSubmitted(
+                    session_id=request.session_id,
+                    src_lang=request.src_lang,
+                    tgt_lang=request.tgt_lang,
+                    payload_json=self._bounded(request.payload_json),
+                    job_id=job_id,
+                    priority=request.priority,
+                    deadline_ts=request.deadline_ts,
+                    not_before_ts=request.not_before_ts,
+                    max_attempts=request.max_attempts,
+                    affinity=request.affinity,
+                    traceparent=request.traceparent,
+                    reply_to=self.outcomes.client_id if reply else None,
+                )
+            )
+        except BaseException:
+            self.outcomes.forget(job_id)
+            raise
+        if reply and answer.job is not None and answer.job[1] in ENDED:
+            await self.outcomes.look_up(job_id)  # submitted before, perhaps by another process
+        return Job(job_id, self.outcomes, expected)
+
+    async def cancel(self, job_id: str, reason: str | None = None) -> None:
+        """Take a job back: one that waits ends at once, a node that holds it is told to stop.
+
+        Raises:
+            UnknownJob: there is no such job.
+            AlreadyTerminal: it has ended.
+        """
+        await self.append(JobCancelled(job_id=job_id, reason=reason))
+
+    async def release_session(self, session_id: str) -> None:
+        """End a conversation: its next job, if any, may go to any node."""
+        await self.append(SessionReleased(session_id=session_id))
+
+    @staticmethod
+    def _job_id(session_id: str) -> str:
+        # made here and not from the log's id, so that an append whose reply was lost can be repeated
+        return f"{session_id}:{secrets.token_hex(8)}"
+
+    @staticmethod
+    def _bounded(payload_json: str) -> str:
+        # refused here too: a payload of any size would otherwise cross the network and stay in the log
+        size = len(payload_json.encode())
+        if size > LIMITS["payload"]:
+            raise InvalidField(
+                f"payload_json has {size} bytes: keep it within {LIMITS['payload']}, send a reference instead"
+            )
+        return payload_json

@@ -1,0 +1,271 @@
+"""One partition as a program sees it: connect, append and advance, and what to do when the server does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import anyio
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, BusyLoadingError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from .errors import (
+    PartitionHalted,
+    PartitionRebuilding,
+    ServerTooOld,
+    ServerUnreachable,
+    error_of,
+)
+from .events import LIMITS, Event, to_wire
+from .keys import Keys
+from .scripts import script
+
+log = structlog.get_logger(__name__)
+
+BATCH = 256
+"""Events one call may fold or decide: 1–4 ms of the server's time."""
+
+PATIENCE_S = 30.0
+"""How long a call goes on trying while the server is away or the partition is being rebuilt."""
+
+SOCKET_TIMEOUT_S = 10.0
+"""A server that says nothing for this long counts as gone; blocking reads stay well below it."""
+
+OLDEST = (7, 0)
+"""Redis 7.0 brought ``XGROUP SETID … ENTRIESREAD`` and ``entries-added``, which the gap detector needs."""
+
+AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError)
+"""What a server that is gone, restarting or failing over looks like from here."""
+
+
+def connect(url: str) -> Redis:
+    """Return a client for short calls. It never retries by itself: a repeated ``XADD`` would be a second entry.
+
+    ``protocol=2`` because replies of the two protocols differ in shape.
+    """
+    return Redis.from_url(
+        url,
+        protocol=2,
+        decode_responses=True,
+        encoding_errors="backslashreplace",
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+    )
+
+
+def is_away(problem: BaseException) -> bool:
+    """Tell whether ``problem`` may pass by waiting; a wrong password does not."""
+    return isinstance(problem, AWAY) and not isinstance(problem, AuthenticationError)
+
+
+async def pause(attempt: int, longest_s: float = 2.0) -> None:
+    """Sleep before try number ``attempt``: twice as long each time, with full jitter so that a fleet spreads out.
+
+    (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015.)
+    """
+    await anyio.sleep(random.uniform(0.01, min(longest_s, 0.05 * 2**attempt)))
+
+
+class Reply(NamedTuple):
+    """What ``advance`` answers."""
+
+    more: bool
+    """The bound was reached before the work was done: call again."""
+    next_due_ts: int | None
+    """When something falls due next, ms since the epoch."""
+    now_ts: int
+    """The scheduler's clock, ms since the epoch."""
+    folded: int
+    """Events of the log folded so far."""
+
+
+class Answer(NamedTuple):
+    """What the scheduler said to one appended event."""
+
+    event_id: str
+    job: tuple[str, str, str, str, str, str] | None
+    """For a submission: job id, status, node, pool, attempt, error; empty texts for what there is not."""
+
+
+class Partition:
+    """Appends and advances on one partition, over one connection.
+
+    Appends made in the same moment travel together, in one script call: whoever appends while a call is under way is
+    part of the next one. A call whose reply was lost is repeated; every event carries an identity (its job, node or
+    attempt), so the second one changes nothing.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, patience_s: float = PATIENCE_S) -> None:
+        self.redis, self.keys, self.patience_s = redis, keys, patience_s
+        self._streams = {name: keys(name) for name in ("events", "heartbeats", "dead")}
+        self._queue: list[tuple[list[str], asyncio.Future[Answer]]] = []
+        self._sender: asyncio.Task[None] | None = None
+
+    async def check_server(self) -> None:
+        """Look at the server before the first call.
+
+        Raises:
+            ServerTooOld: it is older than Redis 7.0.
+            ServerUnreachable: it did not answer within the patience of this partition.
+        """
+        about = await self.patiently(lambda: self.redis.info("server"))
+        version = str(about.get("redis_version", "0"))
+        major_minor = tuple(int(part) for part in version.split(".")[:2])
+        if major_minor < OLDEST:
+            raise ServerTooOld(f"the server is version {version}: use Redis 7.0, Valkey 7.2 or newer")
+
+    async def patiently(self, call: Any) -> Any:
+        """Make ``call()`` until it goes through, waiting out a server that is away and a state being rebuilt.
+
+        Raises:
+            ServerUnreachable: the patience ran out while the server was away.
+            SchedulerError: the call was refused.
+        """
+        deadline = anyio.current_time() + self.patience_s
+        attempt = 0
+        while True:
+            try:
+                return await call()
+            except (PartitionRebuilding, PartitionHalted):
+                if anyio.current_time() > deadline:
+                    raise
+            except AuthenticationError as problem:
+                raise ServerUnreachable(f"the server refused the login: {problem}; check the URL") from problem
+            except AWAY as problem:
+                if anyio.current_time() > deadline:
+                    address = self.redis.connection_pool.connection_kwargs
+                    where = address.get("path") or f"{address.get('host')}:{address.get('port')}"
+                    raise ServerUnreachable(f"no answer from {where} for {self.patience_s:g} s: {problem}") from problem
+            await pause(attempt)
+            attempt += 1
+
+    async def advance(self, batch: int = BATCH) -> Reply:
+        """Fold what is new and decide what is due, at most ``batch`` events.
+
+        Raises:
+            PartitionHalted: the state is damaged; a worker rebuilds it.
+            PartitionRebuilding: it is being rebuilt.
+            LogGap: entries of the log vanished before they were folded.
+            RedisError: the server is away. The call may be repeated freely.
+        """
+        more, due, now, folded = await script("advance")(
+            self.redis, **self._streams, prefix=self.keys.prefix, batch=batch, nonce=secrets.token_hex(4)
+        )
+        return Reply(bool(more), int(due) if due else None, int(now), int(folded))
+
+    async def append(self, event: Event) -> Answer:
+        """Append an event, have it folded, and return what the scheduler said.
+
+        Raises:
+            SchedulerError: the event was refused; it stands in the log and as a dead letter, with the same code.
+            ServerUnreachable: the server stayed away for the patience of this partition; the event may have arrived.
+        """
+        return await self.append_fields(to_wire(event))
+
+    async def append_fields(self, fields: list[str]) -> Answer:
+        """Append an event given flat, ``[type, …, field, value, …]``; see :meth:`append`."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.append((fields, future))
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send())
+        return await future
+
+    async def _send(self) -> None:
+        """Send what has gathered, call after call, until nothing is left."""
+        try:
+            while self._queue:
+                taken, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+                try:
+                    answers = await self.patiently(lambda taken=taken: self._append_call([fields for fields, _ in taken]))
+                except Exception as problem:  # whatever it is, those who wait must hear of it
+                    for _, future in taken:
+                        if not future.done():
+                            future.set_exception(problem)
+                    continue
+                for (_, future), answer in zip(taken, answers, strict=True):
+                    if future.done():
+                        continue  # its caller has been cancelled
+                    if answer[0]:
+                        future.set_exception(error_of(answer[0], answer[1]))
+                    else:
+                        future.set_result(Answer(answer[1], tuple(answer[2:]) if len(answer) > 2 else None))
+        finally:
+            self._sender = None
+
+    async def _append_call(self, events: list[list[str]]) -> list[list[str]]:
+        own: list[str | int] = []
+        for fields in events:
+            own.append(len(fields))
+            own += fields
+        while True:
+            more, _, _, answers = await script("append")(
+                self.redis, **self._streams, prefix=self.keys.prefix, batch=BATCH, nonce=secrets.token_hex(4), own=own
+            )
+            if more != 1:
+                return answers  # type: ignore[no-any-return]
+
+    async def close(self) -> None:
+        """Send what is still queued, and let go of the connection."""
+        if self._sender is not None:
+            await asyncio.wait([self._sender], timeout=self.patience_s)
+        await self.redis.aclose()
+
+
+async def read_stream(
+    url: str, key: str, last_id: str, block_ms: int = 1000, count: int = LIMITS["window"]
+) -> AsyncIterator[list[tuple[str, dict[str, str]]] | None]:
+    """Follow a stream from behind ``last_id``, over a connection of its own, through restarts of the server.
+
+    Yields the new entries in order; an empty list when ``block_ms`` passed without any; ``None`` after a reconnect,
+    when what the stream once held may be gone.
+    """
+    redis = connect(url)
+    attempt = 0
+    try:
+        while True:
+            try:
+                reply = await redis.xread({key: last_id}, count=count, block=block_ms)
+            except AuthenticationError:
+                raise
+            except AWAY as problem:
+                if attempt == 0:
+                    log.info("server away", stream=key, problem=str(problem))
+                await pause(attempt)
+                attempt += 1
+                continue
+            if attempt:
+                attempt = 0
+                yield None
+            entries = reply[0][1] if reply else []
+            if entries:
+                last_id = entries[-1][0]
+            yield entries
+    finally:
+        with anyio.CancelScope(shield=True):
+            await redis.aclose()
+
+
+@asynccontextmanager
+async def open_partition(url: str, keys: Keys, patience_s: float = PATIENCE_S) -> AsyncIterator[Partition]:
+    """Connect to a server, look at its version, and give the connection back at the end.
+
+    Raises:
+        ServerTooOld, ServerUnreachable: see :meth:`Partition.check_server`.
+    """
+    partition = Partition(connect(url), keys, patience_s)
+    try:
+        await partition.check_server()
+        yield partition
+    finally:
+        with anyio.CancelScope(shield=True):
+            await partition.close()

@@ -1,0 +1,120 @@
+"""Folding a log again: into a scratch place to compare it with the live state, or in place to rebuild that state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from redis.asyncio import Redis
+
+from .errors import LogGap, PartitionHalted
+from .keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
+from .scripts import script
+
+BATCH = 1000
+"""Events one replay call may fold."""
+
+State = dict[str, Any]
+"""Folded state by key without its prefix: hashes as dicts, sets sorted, sorted sets as (member, score), lists."""
+
+
+async def read_state(redis: Redis, keys: Keys) -> State:
+    """Read everything that must equal the fold of the log, soft fields aside.
+
+    The keys are read one after the other: the partition must be at rest for the result to be one moment of it.
+    """
+    found: State = {}
+    async for key in redis.scan_iter(match=keys.prefix + "*", count=1000):
+        name = key[len(keys.prefix) :]
+        if keys.is_state(key) and name not in SOFT_KEYS:
+            value = await _read_value(redis, key, name)
+            if value:
+                found[name] = value
+    return found
+
+
+async def _read_value(redis: Redis, key: str, name: str) -> Any:
+    kind = await redis.type(key)
+    if kind == "hash":
+        soft = SOFT_META_FIELDS if name == "meta" else SOFT_NODE_FIELDS if name.startswith("node:info:") else ()
+        return {field: text for field, text in (await redis.hgetall(key)).items() if field not in soft}
+    if kind == "set":
+        return sorted(await redis.smembers(key))
+    if kind == "zset":
+        return await redis.zrange(key, 0, -1, withscores=True)
+    return await redis.lrange(key, 0, -1)
+
+
+def difference(one: State, other: State) -> dict[str, tuple[Any, Any]]:
+    """Return the keys whose values differ, with both values; empty if the states are equal."""
+    return {key: (one.get(key), other.get(key)) for key in sorted(one | other) if one.get(key) != other.get(key)}
+
+
+async def refold(
+    redis: Redis,
+    keys: Keys,
+    scratch: Keys,
+    batch: int = BATCH,
+    progress: Callable[[int], None] = lambda folded: None,
+) -> None:
+    """Fold the log of ``keys`` from its first entry into the namespace ``scratch``, which takes no part in live work.
+
+    Args:
+        redis: the server that holds both.
+        keys: the partition whose log is read; nothing of it changes.
+        scratch: where the state goes; must be empty, and in a cluster of the same hash tag.
+        batch: events a call; 1000 by default.
+        progress: told the number of events folded so far, after each call.
+
+    Raises:
+        PartitionHalted: the replay was torn, or the log cannot be folded; the text says at which event.
+    """
+    more = 1
+    while more:
+        more, _, folded = await script("replay")(
+            redis, events=keys("events"), dead=keys("dead"), prefix=scratch.prefix, batch=batch, in_place=0
+        )
+        progress(int(folded))
+
+
+async def drop(redis: Redis, keys: Keys) -> None:
+    """Remove the state of a namespace that nobody works on, such as a scratch; its streams stay."""
+    async for key in redis.scan_iter(match=keys.prefix + "*", count=1000):
+        if keys.is_state(key):
+            await redis.unlink(key)
+
+
+async def rebuild(redis: Redis, keys: Keys, progress: Callable[[int], None] = lambda folded: None) -> int:
+    """Drop the state of a partition and fold its log anew; returns the number of events folded.
+
+    Live calls are refused with ``REBUILDING`` until the state is whole. Every step is atomic and may be repeated, so
+    any number of workers may call this at once, and whoever dies in it is replaced by the next to call.
+
+    Raises:
+        LogGap: the log does not hold all its entries any more; the state cannot be rebuilt from it alone.
+        PartitionHalted: the log cannot be folded; the text says at which event.
+    """
+    about = await redis.xinfo_stream(keys("events")) if await redis.exists(keys("events")) else {}
+    if about.get("length", 0) != about.get("entries-added", 0):
+        raise LogGap(
+            f"the log took in {about['entries-added']} entries and holds {about['length']}: "
+            "its state cannot be rebuilt without those that were trimmed or deleted"
+        )
+    if not await redis.hget(keys("meta"), "rebuilding"):
+        await redis.hset(keys("meta"), "rebuilding", "drop")
+    cursor, more, folded = "start", 1, "0"
+    while cursor != "0":
+        cursor = await script("drop")(
+            redis, events=keys("events"), prefix=keys.prefix, cursor="0" if cursor == "start" else cursor
+        )
+    while more:
+        try:
+            more, _, folded = await script("replay")(
+                redis, events=keys("events"), dead=keys("dead"), prefix=keys.prefix, batch=BATCH, in_place=1
+            )
+        except PartitionHalted:
+            # torn again: the next to call begins anew instead of folding on top of it
+            await redis.hset(keys("meta"), "rebuilding", "drop")
+            raise
+        progress(int(folded))
+    return int(folded)
