@@ -7,13 +7,14 @@ import enum
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 
 import anyio
 import msgspec
 import structlog
 
-from .errors import InvalidField, InternalError, ResultTimeout, error_of
+from .errors import InvalidField, ResultTimeout, error_of
 from .events import (
     LIMITS,
     Affinity,
@@ -293,21 +294,17 @@ class Scheduler:
                 deliver=None if request.deliver else False,
             )
         )
-        job = answer.job
-        while job is not None and job[1] == JobState.CREATED:
+        names = ("status", "node_id", "pool_id", "attempt", "error")
+        state = dict(zip(("job_id", *names), answer.job or (), strict=True))
+        while state["status"] == JobState.CREATED:
             # more decisions were due than one call may take; ours is among the next
             await self.partition.patiently(self.partition.advance)
-            names = ("status", "node_id", "pool_id", "attempt", "error")
-            values = await self.partition.patiently(
-                lambda: self.partition.redis.hmget(self.partition.keys.job(job_id), names)
-            )
-            job = (job_id, *(value or "" for value in values))  # type: ignore[assignment]
-        if job is None:
-            raise InternalError(f"job {job_id} was accepted but not answered")
-        if job[1] == JobState.REFUSED:
-            code, _, detail = job[5].partition(" ")
+            read = partial(self.partition.redis.hmget, self.partition.keys.job(job_id), names)
+            state = {name: value or "" for name, value in zip(names, await self.partition.patiently(read), strict=True)}
+        if state["status"] == JobState.REFUSED:
+            code, _, detail = state["error"].partition(" ")
             raise error_of(code, detail)
-        return Dispatched(job_id, job[2], job[3], job[4])
+        return Dispatched(job_id, state["node_id"], state["pool_id"], state["attempt"])
 
     async def complete_task(self, request: CompleteTaskRequest) -> None:
         """Report how a job ended. Reporting the same end twice changes nothing.

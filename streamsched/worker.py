@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import anyio
 import structlog
@@ -125,7 +126,7 @@ class Worker:
         block = LONGEST_BLOCK_MS
         if reply.next_due_ts is not None:
             block = max(1, min(block, reply.next_due_ts - reply.now_ts))
-        streams = {self.keys("events"): ">", self.keys("heartbeats"): ">"}
+        streams: Any = {self.keys("events"): ">", self.keys("heartbeats"): ">"}
         try:
             with anyio.CancelScope() as self._blocked:
                 if not self._stopping.is_set():
