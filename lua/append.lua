@@ -1,9 +1,9 @@
 -- Append the caller's own events behind the tail, fold them, and decide what they bring about: the answer to each comes
 -- back in the same round trip.
 -- KEYS: events heartbeats dead
--- ARGV: prefix batch nonce own...
+-- ARGV: prefix batch nonce own
 -- USES: open_call fold_log find_gap settle resume append_entry fold_beats decide_due raise_fence close_call next_due guarded answer
--- `own` holds each event flat, behind the number of its texts. Replies {more, next_due_ts, now, answers}. `more` is 1,
+-- `own` is a JSON list with each event as a flat list of texts. Replies {more, next_due_ts, now, answers}. `more` is 1,
 -- and nothing was appended, while the log ahead is longer than one call may fold; 2 if decisions are left for later.
 return guarded(function()
   left = tonumber(batch)
@@ -19,10 +19,8 @@ return guarded(function()
   end
   settle()
   resume()
-  local answers, beats, i, room = {}, false, 1, left
-  while i <= #own do
-    local flat = { unpack(own, i + 1, i + tonumber(own[i])) }
-    i = i + 1 + #flat
+  local answers, beats, room = {}, false, left
+  for _, flat in ipairs(cjson.decode(own)) do
     if flat[2] == 'node.heartbeat' then
       raise_fence('heartbeat')
       local id = rcall('XADD', heartbeats, 'MAXLEN', '~', limit.heartbeats, '*', unpack(flat))

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
+import msgspec
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -205,10 +206,7 @@ class Partition:
             self._sender = None
 
     async def _append_call(self, events: list[list[str]]) -> list[list[str]]:
-        own: list[str | int] = []
-        for fields in events:
-            own.append(len(fields))
-            own += fields
+        own = msgspec.json.encode(events)
         while True:
             more, _, _, answers = await script("append")(
                 self.redis, **self._streams, prefix=self.keys.prefix, batch=BATCH, nonce=secrets.token_hex(4), own=own

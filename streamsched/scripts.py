@@ -3,7 +3,7 @@
 A source opens with one sentence of purpose, followed by a header that is executed, not only read:
 
 ``-- KEYS: events dead``      entry scripts: the keys of a call, as locals
-``-- ARGV: prefix own...``    entry scripts: its arguments; ``...`` takes all that are left
+``-- ARGV: prefix batch``     entry scripts: its arguments, as locals
 ``-- FIELDS: job_id:id``      folds: the event's fields and their kinds, ``?`` behind what may be left out
 ``-- FACT: job_id cause``     folds of decisions: fields that only ``advance`` writes
 ``-- USES: want touch``       the includes, decisions and folds this source leans on
@@ -161,11 +161,7 @@ def compose(name: str) -> str:
     defaults = ", ".join(f"{key} = '{value}'" for key, value in DEFAULTS.items())
     parts = [f"local {key} = KEYS[{n}]" for n, key in enumerate(entry.header["KEYS"], 1)]
     for n, argument in enumerate(entry.header["ARGV"], 1):
-        if argument.endswith("..."):
-            rest = argument[:-3]
-            parts.append(f"local {rest} = {{}}\nfor i = {n}, #ARGV do {rest}[i - {n - 1}] = ARGV[i] end")
-        else:
-            parts.append(f"local {argument} = ARGV[{n}]")
+        parts.append(f"local {argument} = ARGV[{n}]")
     parts.append(f"local STREAMS = {{ {streams} }}\nlocal DEFAULTS = {{ {defaults} }}\nlocal FOLDS, FACTS = {{}}, {{}}")
     parts += [source.body for source in _includes([entry, *folds] if folding else [entry])]
     if folding:
@@ -189,14 +185,10 @@ class Script:
         Raises:
             TypeError: a name is missing or not in the header.
         """
-        names = [*self.keys, *(argument.removesuffix("...") for argument in self.argv)]
+        names = [*self.keys, *self.argv]
         if set(names) != set(given):
             raise TypeError(f"{self.name} takes {', '.join(names)}; given were {', '.join(given)}")
-        ordered: list[Any] = [len(self.keys)]
-        for name in names:
-            value = given[name]
-            ordered.extend(value if isinstance(value, list) else [value])
-        return ordered
+        return [len(self.keys), *(given[name] for name in names)]
 
     async def __call__(self, redis: Redis, **given: Any) -> Any:
         """Run the script; a server that does not know it (restarted, failed over, flushed) is sent the text.
