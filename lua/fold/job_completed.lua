@@ -8,7 +8,8 @@ local job = held_job(job_id, node_id, attempt)
 if status == 'failed' and job.deliver and job.attempts < job.max_attempts then
   release(job_id, job)
   bump('waiting')
-  want('HSET', key.job(job_id), 'status', 'created', 'attempt', '', 'timer', 'retry', 'cause', 'failed', 'error', error or '')
+  want('HSET', key.job(job_id), 'status', 'created', 'attempt', '', 'timer', 'retry', 'cause', 'failed', 'error', error or '',
+    'failed_attempt', job.attempt)
   want('ZADD', key.timers, 0, job_id)
 else
   finish(job_id, job, status, result_json, error)
