@@ -7,6 +7,7 @@ local function set_liveness(node_id, online, accepting, was_online, full_at)
     want('HSET', info, 'online', online, 'since_ts', at_text)
     if online == 'true' then
       want('HDEL', info, 'full_at')
+      want('SREM', key.lost, node_id) -- it is back with its jobs, before anybody took them away
       want('ZADD', key.expiry, whole(at + config('heartbeat_timeout_ms')), node_id)
     else
       want('ZREM', key.expiry, node_id)
