@@ -11,13 +11,14 @@ local function check_utf8(field, value, most)
     fail('INVALID_FIELD', field .. ' has ' .. #value .. ' bytes: keep it within ' .. most)
   end
   if find(value, '[\128-\255]') then
-    local rest = gsub(value, '[\194-\223][\128-\191]', '')
-    rest = gsub(rest, '\224[\160-\191][\128-\191]', '')
-    rest = gsub(rest, '\237[\128-\159][\128-\191]', '')
-    rest = gsub(rest, '[\225-\236\238\239][\128-\191][\128-\191]', '')
-    rest = gsub(rest, '\240[\144-\191][\128-\191][\128-\191]', '')
-    rest = gsub(rest, '[\241-\243][\128-\191][\128-\191][\128-\191]', '')
-    rest = gsub(rest, '\244[\128-\143][\128-\191][\128-\191]', '')
+    -- a blank for each character, so that what stood around it cannot join into another one
+    local rest = gsub(value, '[\194-\223][\128-\191]', ' ')
+    rest = gsub(rest, '\224[\160-\191][\128-\191]', ' ')
+    rest = gsub(rest, '\237[\128-\159][\128-\191]', ' ')
+    rest = gsub(rest, '[\225-\236\238\239][\128-\191][\128-\191]', ' ')
+    rest = gsub(rest, '\240[\144-\191][\128-\191][\128-\191]', ' ')
+    rest = gsub(rest, '[\241-\243][\128-\191][\128-\191][\128-\191]', ' ')
+    rest = gsub(rest, '\244[\128-\143][\128-\191][\128-\191]', ' ')
     if find(rest, '[\128-\255]') then
       fail('INVALID_FIELD', field .. ' is not UTF-8: encode it as UTF-8')
     end
