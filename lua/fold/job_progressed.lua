@@ -6,6 +6,7 @@ want('HSET', key.job(job_id), 'progressed_ts', at_text)
 if progress_json then
   want('HSET', key.job(job_id), 'progress_json', progress_json)
 end
-if job.timer == 'run' then
-  want('ZADD', key.timers, whole(at + tonumber(config('job_timeout_ms'))), job_id)
+local timeout = tonumber(config('job_timeout_ms'))
+if job.timer == 'run' and timeout > 0 then
+  want('ZADD', key.timers, whole(at + timeout), job_id)
 end
