@@ -2,6 +2,9 @@
 -- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag
 -- USES: context fail want bump submitted_before enqueue whole sequence
 job_id = job_id or (session_id .. ':' .. id)
+if #job_id > limit.id then
+  fail('INVALID_FIELD', 'session_id leaves no room for a job_id made from it: shorten it, or give a job_id')
+end
 if submitted_before(job_id, e) then
   return
 end
