@@ -49,7 +49,7 @@ def server(request: pytest.FixtureRequest, servers: dict[str, EmbeddedServer]) -
 
 @pytest.fixture
 async def redis(server: EmbeddedServer) -> AsyncIterator[Redis]:
-    client = Redis.from_url(server.url, decode_responses=True, protocol=2)
+    client = Redis.from_url(server.url, decode_responses=True, protocol=2, encoding_errors="surrogateescape")
     yield client
     await client.aclose()
 

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from redis.asyncio import Redis
 
-from streamsched.events import Event, to_wire
+from streamsched.events import Event, JobSubmitted, NodeHeartbeat, NodeRegistered, to_wire
 from streamsched.keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
 from streamsched.scripts import script
+
+Job = dict[str, str]
 
 
 class Ledger:
     """One partition, without client, node or worker around it."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
-        self.redis, self.keys = redis, keys
+        self.redis: Any = redis  # redis-py types its replies as unions of every shape that any protocol gives
+        self.keys = keys
 
     def streams(self) -> dict[str, Any]:
         return {name: self.keys(name) for name in ("events", "heartbeats", "dead")}
 
     async def append(self, *events: Event | list[str], batch: int = 256) -> list[list[str]]:
         """Append and advance in one call; returns ``[code, id or detail, …]`` for each event."""
-        own: list[Any] = []
-        for event in events:
-            flat = event if isinstance(event, list) else to_wire(event)
-            own += [len(flat), *flat]
+        own = json.dumps([event if isinstance(event, list) else to_wire(event) for event in events])
         reply = await script("append")(
             self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed", own=own
         )
@@ -45,8 +46,59 @@ class Ledger:
             if reply[0] == 0:
                 return reply
 
+    async def answer(self, event: Event | list[str]) -> list[str]:
+        """Append one event and return what its producer is told."""
+        return (await self.append(event))[0]
+
+    async def node(self, node_id: str = "n1", *pools: str, **fields: str) -> None:
+        """Register a node and let it beat once; without ``pools`` it serves ``en-zh``."""
+        names = json.dumps([{"id": name, "name": name} for name in pools or ("en-zh",)])
+        registration = NodeRegistered(node_id=node_id, cap_json="{}", pool_names_json=names, **fields)
+        answers = await self.append(registration, NodeHeartbeat(node_id=node_id, online=True))
+        assert [answer[0] for answer in answers] == ["", ""], answers
+
+    async def submit(
+        self, job_id: str = "j1", session_id: str = "s1", src: str = "zh", tgt: str = "en", **more: Any
+    ) -> Job:
+        """Submit a job and return its hash."""
+        submission = JobSubmitted(
+            job_id=job_id, session_id=session_id, src_lang=src, tgt_lang=tgt, payload_json='{"text":"hm"}', **more
+        )
+        answer = await self.answer(submission)
+        assert answer[0] == "", answer
+        return await self.job(job_id)
+
+    async def tell(self, kind: str, job_id: str = "j1", **fields: str) -> list[str]:
+        """Append what the holder of a job says of it: ``started``, ``progressed``, ``declined`` or ``completed``."""
+        job = await self.job(job_id)
+        known = {"node_id": job.get("node_id") or "n1", "attempt": job.get("attempt") or "0-0-none"}
+        flat = ["type", f"job.{kind}", "job_id", job_id]
+        for name, value in {**known, **fields}.items():
+            flat += (name, value)
+        return await self.answer(flat)
+
+    async def job(self, job_id: str = "j1") -> Job:
+        return await self.hash("job", job_id)
+
+    async def info(self, node_id: str = "n1") -> dict[str, str]:
+        return await self.hash("node_info", node_id)
+
+    async def held(self, node_id: str = "n1") -> set[str]:
+        return set(await self.redis.smembers(self.keys("node_jobs", node_id)))
+
+    async def online(self, pool_id: str = "en-zh") -> set[str]:
+        """The nodes of a pool that may receive a job now."""
+        return set(await self.redis.smembers(self.keys("pool_online", pool_id)))
+
+    async def inbox(self, mailbox: str = "n1") -> list[dict[str, str]]:
+        return [fields for _, fields in await self.redis.xrange(self.keys.inbox(mailbox))]
+
     async def hash(self, name: str, *ids: str) -> dict[str, str]:
         return dict(await self.redis.hgetall(self.keys(name, *ids)))
+
+    async def facts(self, kind: str) -> list[dict[str, str]]:
+        """The events of a type on the log, in order."""
+        return [fields for _, fields in await self.redis.xrange(self.keys("events")) if fields["type"] == kind]
 
     async def types(self) -> list[str]:
         """The types on the log, in order."""
@@ -54,15 +106,28 @@ class Ledger:
 
     async def last(self, kind: str) -> dict[str, str]:
         """The newest event of a type."""
-        found = [fields for _, fields in await self.redis.xrange(self.keys("events")) if fields["type"] == kind]
-        return dict(found[-1])
+        return (await self.facts(kind))[-1]
 
     async def dead(self) -> list[dict[str, str]]:
         return [fields for _, fields in await self.redis.xrange(self.keys("dead"))]
 
-    async def pass_time(self, ms: int) -> None:
-        """Let ``ms`` go by for the scheduler: every moment it stored is moved that far into the past."""
-        raise NotImplementedError
+    async def now(self) -> int:
+        """The scheduler's clock: never behind the server's, the last call's or the log's."""
+        seconds, micros = await self.redis.time()
+        meta = await self.hash("meta")
+        behind = int(meta.get("watermark", "0-0").split("-")[0])
+        return max(seconds * 1000 + micros // 1000, int(meta.get("last_call_ts", 0)), behind)
+
+    async def pass_time(self, ms: int) -> list[Any]:
+        """Let ``ms`` go by for the scheduler, and let it act: its last call is put that far ahead."""
+        await self.redis.hset(self.keys("meta"), "last_call_ts", str(await self.now() + ms))
+        return await self.advance()
+
+    async def pass_time_unattended(self, ms: int) -> list[Any]:
+        """Let ``ms`` go by while nobody calls, then advance: the log's next entry stands that far ahead."""
+        later = f"{await self.now() + ms}-0"
+        await self.redis.xadd(self.keys("events"), {"type": "session.released", "session_id": "-"}, id=later)
+        return await self.advance()
 
     async def state(self, keys: Keys) -> dict[str, Any]:
         """All folded state below a prefix, soft fields aside, by key without its prefix."""
@@ -86,6 +151,13 @@ class Ledger:
                 found[name] = value
         return found
 
+    async def trace(self) -> dict[str, Any]:
+        """The state but for what a refused event may change: how many were folded, how many of them are dead."""
+        state = await self.state(self.keys)
+        state.pop("meta", None)
+        state["counters"] = {name: n for name, n in state.get("counters", {}).items() if name != "dead"}
+        return state
+
     async def refold(self, batch: int) -> dict[str, Any]:
         """Fold the log from its first entry into a scratch namespace, ``batch`` events a call."""
         scratch = Keys(f"{self.keys.namespace}-scratch{batch}")
@@ -106,5 +178,7 @@ class Ledger:
         live = await self.state(self.keys)
         for batch in (1, 7, 1000):
             refold = await self.refold(batch)
-            differing = {key: (live.get(key), refold.get(key)) for key in live | refold if live.get(key) != refold.get(key)}
+            differing = {
+                key: (live.get(key), refold.get(key)) for key in live | refold if live.get(key) != refold.get(key)
+            }
             assert differing == {}, f"the refold in batches of {batch} differs: {differing}"
