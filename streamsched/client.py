@@ -14,6 +14,7 @@ import anyio
 import msgspec
 import structlog
 
+from .beside import beside
 from .errors import InvalidField, ResultTimeout, error_of
 from .events import (
     LIMITS,
@@ -237,12 +238,8 @@ class Scheduler:
         """
         async with open_partition(url, Keys(namespace, partition), patience_s) as opened:
             scheduler = cls(url, opened)
-            follower = asyncio.create_task(scheduler.outcomes.follow())
-            try:
+            async with beside(scheduler.outcomes.follow):
                 yield scheduler
-            finally:
-                follower.cancel()
-                await asyncio.wait([follower])
 
     async def append(self, event: Event) -> Answer:
         """Append any event of the contract; the calls below are made of this one.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +17,7 @@ import structlog
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from redis.exceptions import RedisError
 
+from .beside import beside
 from .client import Scheduler
 from .errors import SchedulerError, ServerUnreachable, UnknownNode
 from .events import (
@@ -174,7 +177,7 @@ class Node:
         self._started_send: MemoryObjectSendStream[Task]
         self._started: MemoryObjectReceiveStream[Task]
         self._started_send, self._started = anyio.create_memory_object_stream[Task](math.inf)
-        self._group = anyio.create_task_group()
+        self._background = AsyncExitStack()
 
     async def __aenter__(self) -> Node:
         """Register, give back what an earlier life of this node still holds, and begin to beat and read.
@@ -188,14 +191,14 @@ class Node:
         await self.scheduler.append(self._registration)
         await self._hand_back_earlier()
         await self._beat()
-        await self._group.__aenter__()
-        self._group.start_soon(self._keep_beating)
-        self._group.start_soon(self._read_inbox, last[0][0] if last else "0-0")
+        last_id = last[0][0] if last else "0-0"
+        await self._background.enter_async_context(beside(self._keep_beating))
+        await self._background.enter_async_context(beside(partial(self._read_inbox, last_id)))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         """Leave: hand back what is unfinished, say goodbye, stop beating."""
         self.stop()
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._grace_s):
@@ -206,8 +209,7 @@ class Node:
             except (SchedulerError, RedisError, OSError) as problem:
                 # the server is gone too: its heartbeat timeout will say what we could not
                 log.warning("left without a word", node_id=self.node_id, problem=str(problem))
-        self._group.cancel_scope.cancel()
-        return await self._group.__aexit__(kind, error, trace)
+        await self._background.aclose()
 
     async def __aiter__(self) -> AsyncIterator[Task]:
         """Yield each job once it is started; end it with ``complete`` or ``fail``. Ends when the node is to stop."""

@@ -1,0 +1,157 @@
+"""Which server and which partition a command works on: flags, environment, a TOML file, defaults, in that order."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from redis.asyncio import ConnectionPool
+
+from .keys import DEFAULT_NAMESPACE, Keys
+
+ENV_PREFIX = "STREAMSCHED_"
+CONFIG_ENV = "STREAMSCHED_CONFIG"
+DEFAULT_URL = "redis://localhost:6379"
+
+OURS = {"protocol", "decode_responses", "encoding", "encoding_errors"}
+"""Options of a connection that the programs rely on and a URL may not change."""
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the text names where the value came from, the key and the remedy."""
+
+    code = "SETTINGS"
+
+
+def mask(text: str) -> str:
+    """Hide the password of every URL in ``text``, so that it may be shown or logged."""
+    text = re.sub(r"(\w+://[^\s:@/]*):[^\s@/]*@", r"\1:***@", text)
+    return re.sub(r"([?&](?:password|username)=)[^&\s]*", r"\1***", text)
+
+
+class Settings(BaseSettings):
+    """One partition of one server.
+
+    Attributes:
+        url: ``redis://``, ``rediss://`` or ``unix://``; ``redis://localhost:6379`` by default. May hold a password: show
+            it through :func:`mask`.
+        namespace: the first part of every key; ``scheduler`` by default.
+        partition: the number of the partition, from 0; 0 by default.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: str = DEFAULT_URL
+    namespace: str = DEFAULT_NAMESPACE
+    partition: int = 0
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of the partition."""
+        return Keys(self.namespace, self.partition)
+
+    @field_validator("url")
+    @classmethod
+    def _usable(cls, url: str, info: ValidationInfo) -> str:
+        if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("give redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH")
+        try:
+            pool = ConnectionPool.from_url(url)
+            pool.make_connection()  # connects to nothing: it only reads the options
+        except (ValueError, TypeError) as problem:
+            raise ValueError(f"not usable ({mask(str(problem))}): give redis://[USER:PASSWORD@]HOST:PORT[/DB]") from None
+        if taken := OURS & set(pool.connection_kwargs):
+            raise ValueError(f"leave {', '.join(sorted(taken))} out of the URL: streamsched sets it")
+        return url
+
+    @field_validator("namespace")
+    @classmethod
+    def _a_name(cls, namespace: str) -> str:
+        Keys(namespace)
+        return namespace
+
+    @field_validator("partition")
+    @classmethod
+    def _counted_from_0(cls, partition: int) -> int:
+        if partition < 0:
+            raise ValueError("give a whole number from 0")
+        return partition
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags and the file come in together, see :func:`load`; in between stands the environment."""
+        return (init_settings,)
+
+
+def config_file(given: Path | None = None) -> Path | None:
+    """Return the TOML file to read: the one given, ``$STREAMSCHED_CONFIG``, ``./streamsched.toml``, or
+    ``~/.config/streamsched/config.toml`` (below ``$XDG_CONFIG_HOME`` if set), whichever is there first.
+
+    Raises:
+        SettingsError: the file that was asked for does not exist.
+    """
+    for asked, by in ((given, "--config"), (os.environ.get(CONFIG_ENV) or None, CONFIG_ENV)):
+        if asked is not None:
+            if not Path(asked).is_file():
+                raise SettingsError(f"{by}: no file {asked}; create it, or leave {by} out")
+            return Path(asked)
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    usual = (Path("streamsched.toml"), home / "streamsched" / "config.toml")
+    return next((path for path in usual if path.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
+        raise SettingsError(f'{path}: cannot be read as TOML: {problem}; give lines such as namespace = "…"') from None
+    unknown = sorted(set(values) - set(Settings.model_fields))
+    if unknown:
+        raise SettingsError(f"{path}: unknown key {unknown[0]!r}; remove it, or use one of {_names()}")
+    return values
+
+
+def _names() -> str:
+    return ", ".join(Settings.model_fields)
+
+
+def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
+    """Put the settings together; what a source leaves out comes from the next one.
+
+    Args:
+        flags: what the command line gave; ``None`` values count as left out.
+        config: the TOML file; ``None`` (default) looks in the usual places, see :func:`config_file`.
+
+    Raises:
+        SettingsError: a file is missing, malformed or holds an unknown key, or a value cannot be used.
+    """
+    path = config_file(config)
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for name, value in (_read(path) if path else {}).items():
+        values[name], origin[name] = value, f"{path}: {name}"
+    for name in Settings.model_fields:
+        if (text := os.environ.get(ENV_PREFIX + name.upper())) is not None:
+            values[name], origin[name] = text, f"environment: {ENV_PREFIX}{name.upper()}"
+        if (given := (flags or {}).get(name)) is not None:
+            values[name], origin[name] = given, f"--{name}"
+    try:
+        return Settings(**values)
+    except ValidationError as problem:
+        wrong = problem.errors(include_url=False, include_input=False)[0]
+        name = str(wrong["loc"][0])
+        raise SettingsError(f"{origin[name]}: {wrong['msg'].removeprefix('Value error, ')}") from None
