@@ -1,0 +1,235 @@
+"""What every figure needs: a server on its own core, redis-benchmark as the yardstick, fleets and logs to fold."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import Redis
+
+from streamsched.embedded import EmbeddedServer
+from streamsched.events import (
+    Event,
+    JobCompleted,
+    JobStarted,
+    JobStatus,
+    JobSubmitted,
+    NodeHeartbeat,
+    NodeRegistered,
+    to_wire,
+)
+from streamsched.keys import Keys
+from streamsched.scripts import script
+
+REMEDY = "redis-benchmark is not installed: add it (Debian: apt install redis-tools) and run this again"
+PAYLOAD = json.dumps({"audio": "x" * 187})  # 200 bytes
+POOLS = ("en-zh", "de-en-fr", "es-pt", "en-ja-ko", "de-it")
+PAIRS = (("en", "zh"), ("zh", "en"), ("en", "de"), ("fr", "en"), ("es", "pt"), ("ja", "en"), ("ko", "ja"), ("de", "it"))
+LOAD = '{"gpu":0.42,"queued":3}'
+RESULT = '{"text":"a translated sentence of a usual length"}'
+names = (f"bench{n}" for n in itertools.count())
+
+
+def beat(node: str) -> Event:
+    return NodeHeartbeat(node_id=node, online=True, load_json=LOAD)
+
+
+def submission(n: int, deliver: bool | None) -> Event:
+    """A job of one of eight pairs; five jobs to a session."""
+    src, tgt = PAIRS[n % len(PAIRS)]
+    session = f"session-{n // 40 * 8 + n % 8}"
+    return JobSubmitted(session_id=session, src_lang=src, tgt_lang=tgt, payload_json=PAYLOAD, deliver=deliver)
+
+
+def completion(job_id: str, node_id: str, attempt: str) -> Event:
+    return JobCompleted(job_id=job_id, node_id=node_id, attempt=attempt, status=JobStatus.FINISHED, result_json=RESULT)
+
+
+@dataclass
+class Figure:
+    """One measured figure: a value a round; ``target`` is an upper or lower bound on the median, or None: reported only."""
+
+    name: str
+    unit: str
+    target: float | None = None
+    at_most: bool = False
+    values: list[float] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the median is on the right side of the target; None without one."""
+        if self.target is None:
+            return None
+        return self.median <= self.target if self.at_most else self.median >= self.target
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "median": self.median,
+            "min": min(self.values),
+            "max": max(self.values),
+            "rounds": len(self.values),
+            "target": self.target,
+            "bound": None if self.target is None else "at most" if self.at_most else "at least",
+            "reached": self.reached,
+            "note": self.note,
+        }
+
+
+@dataclass
+class Bench:
+    """A running server, a connection to it, and how much to do."""
+
+    server: EmbeddedServer
+    redis: Redis
+    rounds: int
+    scale: float
+
+    def size(self, full: int) -> int:
+        """A number of events or jobs, less of them in a quick run."""
+        return max(500, int(full * self.scale))
+
+    def xadd_rate(self, event: Event) -> float:
+        """Entries/s of ``redis-benchmark -P 64 -c 1 XADD`` with the fields of this event, into a stream of its own."""
+        program = shutil.which("redis-benchmark")
+        if program is None:
+            raise SystemExit(REMEDY)
+        port, count = str(self.server.port), str(self.size(200_000))
+        command = [
+            program,
+            "-p",
+            port,
+            "-P",
+            "64",
+            "-c",
+            "1",
+            "-n",
+            count,
+            "--csv",
+            "XADD",
+            "yardstick",
+            "*",
+            *to_wire(event),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        rows = list(csv.reader(done.stdout.splitlines()))
+        return float(rows[-1][-7])  # a row ends in the rate and six latencies; the command before it may hold commas
+
+
+@contextmanager
+def pinned_server(**options: str) -> Iterator[EmbeddedServer]:
+    """A server on the first core, this program and its children on the others, where the system lets it choose."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    server = EmbeddedServer(options=options)
+    try:
+        if len(cores) > 1:
+            os.sched_setaffinity(0, cores[:1])  # inherited by all threads of the server
+        server.start()
+    finally:
+        if len(cores) > 1:
+            os.sched_setaffinity(0, cores[1:])
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class Ground:
+    """One partition in a namespace of its own, driven through the bare scripts."""
+
+    def __init__(self, redis: Redis, batch: int = 256) -> None:
+        self.redis, self.batch = redis, batch
+        self.keys = Keys(next(names))
+        self.streams = {name: self.keys(name) for name in ("events", "heartbeats", "dead")}
+
+    async def fill(self, stream: str, events: list[Event]) -> None:
+        """Bare ``XADD`` of all events, pipelined, as producers in any language do it."""
+        for start in range(0, len(events), 1000):
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for event in events[start : start + 1000]:
+                    pipe.execute_command("XADD", self.keys(stream), "*", *to_wire(event))
+                await pipe.execute()
+
+    async def call(self) -> int:
+        """One ``advance``; returns whether there is more to do now."""
+        reply: list[int] = await script("advance")(
+            self.redis, **self.streams, prefix=self.keys.prefix, batch=self.batch, nonce="5eedba5e"
+        )
+        return reply[0]
+
+    async def drain(self) -> float:
+        """Advance until nothing is left to do now; returns the seconds it took."""
+        start = time.perf_counter()
+        while await self.call():
+            pass
+        return time.perf_counter() - start
+
+    async def append(self, event: Event) -> list[Any]:
+        """Append one event and advance in one call; returns its answer."""
+        flat = to_wire(event)
+        reply = await script("append")(
+            self.redis,
+            **self.streams,
+            prefix=self.keys.prefix,
+            batch=self.batch,
+            nonce="5eedba5e",
+            own=json.dumps([flat]),
+        )
+        answer: list[Any] = reply[3][0]
+        return answer
+
+    async def fleet(self, count: int, pools: tuple[str, ...] = POOLS) -> list[str]:
+        """Register nodes, spread over the pools, and let each beat once, so that all are online."""
+        nodes = [f"node-{n:06d}" for n in range(count)]
+        cap = json.dumps({"services": ["ASR", "NMT"]})
+        entries = [json.dumps([{"id": i, "name": pool}]) for i, pool in enumerate(pools, 1)]
+        registered: list[Event] = [
+            NodeRegistered(node_id=node, cap_json=cap, pool_names_json=entries[n % len(pools)])
+            for n, node in enumerate(nodes)
+        ]
+        await self.fill("events", registered)
+        await self.drain()
+        await self.fill("heartbeats", [NodeHeartbeat(node_id=node, online=True) for node in nodes])
+        await self.drain()
+        return nodes
+
+    async def lifecycle(self, count: int, deliver: bool) -> tuple[float, float, float]:
+        """Submit, dispatch, start and complete jobs; returns the seconds of dispatching, starting and completing them."""
+        await self.fill("events", [submission(n, None if deliver else False) for n in range(count)])
+        dispatching = await self.drain()
+        entries = await self.redis.xrevrange(self.keys("events"), count=count)
+        facts = [
+            (e["job_id"], e["node_id"], f"{id}-{e['nonce']}")
+            for id, e in reversed(entries)
+            if e["type"] == "job.dispatched"
+        ]
+        assert len(facts) == count, f"{count - len(facts)} jobs found no node"
+        await self.fill(
+            "events", [JobStarted(job_id=job, node_id=node, attempt=attempt) for job, node, attempt in facts]
+        )
+        starting = await self.drain()
+        await self.fill("events", [completion(*fact) for fact in facts])
+        completing = await self.drain()
+        assert await self.redis.xlen(self.keys("dead")) == 0, "events were refused"
+        return dispatching, starting, completing
+
+    async def widen(self) -> None:
+        """Let the nodes earn their full windows: 8 unread assignments at first, doubled when all were started."""
+        for _ in range(5):
+            await self.lifecycle(500, True)
