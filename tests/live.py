@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 
@@ -24,6 +25,12 @@ async def running(server: EmbeddedServer, keys: Keys) -> AsyncIterator[Scheduler
                 yield scheduler
         finally:
             worker.stop()
+
+
+async def facts(scheduler: Scheduler) -> list[dict[str, str]]:
+    """Every event of the log, in order."""
+    entries: Any = await scheduler.partition.redis.xrange(scheduler.partition.keys("events"))
+    return [fields for _, fields in entries]
 
 
 async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 20) -> None:

@@ -166,16 +166,19 @@ async def test_a_result_comes_back_through_the_reply_stream(server: EmbeddedServ
     async def shout(assignment: Assignment) -> str:
         return assignment.payload_json.upper()
 
-    async with running(server, keys) as scheduler, Node(scheduler, "n1", pools=["en-zh"]) as node:
-        async with anyio.create_task_group() as group:
-            group.start_soon(node.run, shout)
-            job = await scheduler.submit(submit(payload_json='"quiet"'))
-            result = await job.result(timeout=20)
-            assert (result.status, result.node_id, result.result_json) == (JobState.FINISHED, "n1", '"QUIET"')
-            assert await job.result(timeout=20) == result
-            again = await scheduler.submit(submit(payload_json='"quiet"', job_id=job.job_id))
-            assert (await again.result(timeout=20)).result_json == '"QUIET"'
-            node.stop()
+    async with (
+        running(server, keys) as scheduler,
+        Node(scheduler, "n1", pools=["en-zh"]) as node,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(node.run, shout)
+        job = await scheduler.submit(submit(payload_json='"quiet"'))
+        result = await job.result(timeout=20)
+        assert (result.status, result.node_id, result.result_json) == (JobState.FINISHED, "n1", '"QUIET"')
+        assert await job.result(timeout=20) == result
+        again = await scheduler.submit(submit(payload_json='"quiet"', job_id=job.job_id))
+        assert (await again.result(timeout=20)).result_json == '"QUIET"'
+        node.stop()
 
 
 async def test_waiting_for_a_result_ends_when_the_caller_said(server: EmbeddedServer, keys: Keys) -> None:
