@@ -57,9 +57,7 @@ def main() -> None:
     figures, version = asyncio.run(run(given.only or list(FIGURES), rounds, 0.1 if given.quick else 1.0))
     console = Console(width=None if Console().is_terminal else 170)
     console.print(table(figures))
-    console.print(
-        f"{version}, Python {platform.python_version()}, one server core; median, min and max of {rounds} interleaved rounds"
-    )
+    console.print(f"{version}, Python {platform.python_version()}, one server core; {rounds} interleaved rounds")
     if given.json:
         document = {
             "server": version,

@@ -35,13 +35,13 @@ REMEDY = "redis-benchmark is not installed: add it (Debian: apt install redis-to
 PAYLOAD = json.dumps({"audio": "x" * 187})  # 200 bytes
 POOLS = ("en-zh", "de-en-fr", "es-pt", "en-ja-ko", "de-it")
 PAIRS = (("en", "zh"), ("zh", "en"), ("en", "de"), ("fr", "en"), ("es", "pt"), ("ja", "en"), ("ko", "ja"), ("de", "it"))
-LOAD = '{"gpu":0.42,"queued":3}'
 RESULT = '{"text":"a translated sentence of a usual length"}'
 names = (f"bench{n}" for n in itertools.count())
 
 
-def beat(node: str) -> Event:
-    return NodeHeartbeat(node_id=node, online=True, load_json=LOAD)
+def beat(node: str, n: int = 0) -> Event:
+    """A beat with a load that differs from one to the next, as real ones do."""
+    return NodeHeartbeat(node_id=node, online=True, load_json=f'{{"gpu":0.{n % 1000:03d},"queued":{n % 7}}}')
 
 
 def submission(n: int, deliver: bool | None) -> Event:
@@ -57,7 +57,7 @@ def completion(job_id: str, node_id: str, attempt: str) -> Event:
 
 @dataclass
 class Figure:
-    """One measured figure: a value a round; ``target`` is an upper or lower bound on the median, or None: reported only."""
+    """One figure: a value a round; ``target`` bounds the median, from below or above; None: reported only."""
 
     name: str
     unit: str
@@ -210,19 +210,14 @@ class Ground:
         return nodes
 
     async def lifecycle(self, count: int, deliver: bool) -> tuple[float, float, float]:
-        """Submit, dispatch, start and complete jobs; returns the seconds of dispatching, starting and completing them."""
+        """Submit, dispatch, start and complete jobs; returns the seconds that the last three took."""
         await self.fill("events", [submission(n, None if deliver else False) for n in range(count)])
         dispatching = await self.drain()
-        entries = await self.redis.xrevrange(self.keys("events"), count=count)
-        facts = [
-            (e["job_id"], e["node_id"], f"{id}-{e['nonce']}")
-            for id, e in reversed(entries)
-            if e["type"] == "job.dispatched"
-        ]
+        found: Any = await self.redis.xrevrange(self.keys("events"), count=count)
+        facts = [(e["job_id"], e["node_id"], f"{id}-{e['nonce']}") for id, e in found if e["type"] == "job.dispatched"]
         assert len(facts) == count, f"{count - len(facts)} jobs found no node"
-        await self.fill(
-            "events", [JobStarted(job_id=job, node_id=node, attempt=attempt) for job, node, attempt in facts]
-        )
+        facts.reverse()
+        await self.fill("events", [JobStarted(job_id=j, node_id=node, attempt=attempt) for j, node, attempt in facts])
         starting = await self.drain()
         await self.fill("events", [completion(*fact) for fact in facts])
         completing = await self.drain()

@@ -1,4 +1,6 @@
-"""Heartbeats, submissions with their dispatch, starts and completions folded, against redis-benchmark's XADD of the same fields.
+"""Heartbeats, submissions with their dispatch, starts and completions folded, against an XADD of the same fields.
+
+The yardstick is redis-benchmark, which appends to the same server, pipelined.
 
 Every round pre-fills the streams, then times the ``advance`` calls alone. Jobs are delivered through the inboxes, as
 ``submit`` does it; the second row of dispatch leaves that out, as ``dispatch_task`` does.
@@ -16,7 +18,7 @@ async def beats(bench: Bench, batch: int) -> float:
     ground = Ground(bench.redis, batch)
     nodes = await ground.fleet(1000)
     count = bench.size(60_000)
-    await ground.fill("heartbeats", [beat(nodes[n % 1000]) for n in range(count)])
+    await ground.fill("heartbeats", [beat(nodes[n % 1000], n) for n in range(count)])
     return count / await ground.drain()
 
 
