@@ -26,9 +26,9 @@ local function begin_event(stream, id)
   if stream == 'events' then
     retire()
   elseif skew > 0 then
-    -- the clock was set back: beats carry its time, everything they are held against carries the log's
-    at = math.min(at + skew, now)
-    at_text = format('%.0f', at)
+    -- the clock was set back: beats carry its time, everything they are held against carries the log's, which stands
+    -- still until the clock has caught up. A beat counts as made now, or no node could come back until then.
+    at, at_text = now, now_text
   end
 end
 
