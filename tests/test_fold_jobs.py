@@ -44,14 +44,14 @@ async def bring_to(ledger: Ledger, status: str) -> None:
     await ledger.node()
     if status in ("waiting", "not due", "expired", "refused"):
         await ledger.append(["type", "node.cordoned", "node_id", "n1"])
-    more: dict[str, Any] = {
+    cases: dict[str, dict[str, Any]] = {
         "not due": {"not_before_ts": await ledger.now() + 60_000},
         "expired": {"deadline_ts": await ledger.now() + 5_000},
         "refused": {"immediate": True},
         "failed": {"max_attempts": 1},
-    }.get(status, {})
+    }
     if status != "unknown":
-        await ledger.submit(**more)
+        await ledger.submit(**cases.get(status, {}))
     if status == "running":
         await ledger.tell("started")
     elif status in ("finished", "failed"):
@@ -448,7 +448,7 @@ async def test_a_node_gets_no_more_unread_assignments_than_its_window(ledger: Le
         await ledger.add({"type": "job.submitted", "job_id": f"j{n}", "session_id": "s", "src_lang": "zh"}
                          | {"tgt_lang": "en", "payload_json": "{}"})  # fmt: skip
     await ledger.advance()
-    sizes = []
+    sizes: list[int] = []
     while len(held := await ledger.held()) and len(sizes) < 8:
         fresh = [job_id for job_id in held if (await ledger.job(job_id))["status"] == "dispatched"]
         sizes.append(len(fresh))
