@@ -382,7 +382,7 @@ class Scheduler:
     @staticmethod
     def _bounded(payload_json: str) -> str:
         # refused here too: a payload of any size would otherwise cross the network and stay in the log
-        size = len(payload_json.encode())
+        size = len(payload_json.encode(errors="surrogatepass"))
         if size > LIMITS["payload"]:
             raise InvalidField(
                 f"payload_json has {size} bytes: keep it within {LIMITS['payload']}, send a reference instead"

@@ -161,6 +161,10 @@ class ResultTimeout(SchedulerError):
     code = "RESULT_TIMEOUT"
 
 
+class JobFailed(Exception):
+    """Raised by a node's handler: the attempt failed, and this text is all there is to say, without a traceback."""
+
+
 ERRORS: dict[str, type[SchedulerError]] = {
     error.code: error
     for error in (

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from .beside import beside
 from .client import Scheduler
-from .errors import SchedulerError, ServerUnreachable, UnknownNode
+from .errors import InvalidField, JobFailed, SchedulerError, ServerUnreachable, UnknownNode
 from .events import (
     FULL,
     LIMITS,
@@ -64,7 +64,7 @@ that speaks of this job only."""
 
 Handler = Callable[[Assignment], Any]
 """Carries out a job: a coroutine function, or a plain one, which runs in a thread. Text is the result as it is,
-``None`` is no result, anything else is encoded as JSON; an exception fails the attempt."""
+``None`` is none, anything else is encoded as JSON; an exception fails the attempt (``JobFailed`` in its own words)."""
 
 
 class Task:
@@ -83,11 +83,12 @@ class Task:
 
     async def complete(self, result_json: str | None = None) -> None:
         """Report success. A job that has been taken away meanwhile stays with whoever has it now."""
-        await self._end(JobStatus.FINISHED, result_json, None)
+        await self._end(JobStatus.FINISHED, result_json or None, None)
 
     async def fail(self, error: str) -> None:
         """Report failure; the job is tried again elsewhere while attempts are left."""
-        await self._end(JobStatus.FAILED, None, error[: LIMITS["text"] // 4] or "failed")
+        text = error.encode(errors="backslashreplace").decode()[: LIMITS["text"] // 4]
+        await self._end(JobStatus.FAILED, None, text or "failed")
 
     async def progress(self, progress_json: str | None = None) -> None:
         """Report that the job is getting on, which starts its time limit anew.
@@ -119,6 +120,8 @@ class Task:
             if isinstance(problem, ServerUnreachable):
                 raise
             log.warning("completion refused", job_id=a.job_id, attempt=a.attempt, code=problem.code, why=problem.detail)
+            if isinstance(problem, InvalidField) and status is JobStatus.FINISHED:  # too large, say
+                await self._end(JobStatus.FAILED, None, f"its result was refused: {problem.detail}")
 
 
 class Node:
@@ -384,13 +387,12 @@ class Node:
                         result = await result
                 if result is not None and not isinstance(result, str):
                     result = msgspec.json.encode(result).decode()
+            except JobFailed as problem:
+                failure = str(problem)
             except Exception as problem:  # the handler is the user's: what it raises fails this attempt, not the node
                 log.warning("handler failed", job_id=task.assignment.job_id, exc_info=problem)
                 failure = f"{type(problem).__name__}: {problem}"
         if task.revoked == LEAVING:
             await task.hand_back(LEAVING)
         elif task.revoked is None:
-            if failure is None:
-                await task.complete(result)
-            else:
-                await task.fail(failure)
+            await (task.complete(result) if failure is None else task.fail(failure))

@@ -21,6 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .errors import (
+    InvalidField,
     PartitionHalted,
     PartitionRebuilding,
     ServerTooOld,
@@ -35,6 +36,9 @@ log = structlog.get_logger(__name__)
 
 BATCH = 256
 """Events one call may fold or decide: 1–4 ms of the server's time."""
+
+BATCH_BYTES = 2**20
+"""Bytes of events that travel in one call unless a single event is larger: the server parses them in one go."""
 
 PATIENCE_S = 30.0
 """How long a call goes on trying while the server is away or the partition is being rebuilt."""
@@ -110,7 +114,7 @@ class Partition:
     def __init__(self, redis: Redis, keys: Keys, patience_s: float = PATIENCE_S) -> None:
         self.redis, self.keys, self.patience_s = redis, keys, patience_s
         self._streams = {name: keys(name) for name in ("events", "heartbeats", "dead")}
-        self._queue: list[tuple[list[str], asyncio.Future[Answer]]] = []
+        self._queue: list[tuple[bytes, asyncio.Future[Answer]]] = []
         self._sender: asyncio.Task[None] | None = None
 
     async def check_server(self) -> None:
@@ -176,8 +180,12 @@ class Partition:
 
     async def append_fields(self, fields: list[str]) -> Answer:
         """Append an event given flat, ``[type, …, field, value, …]``; see :meth:`append`."""
+        try:
+            encoded = msgspec.json.encode(fields)  # here, so that text without a form in UTF-8 harms no other event
+        except UnicodeEncodeError as problem:
+            raise InvalidField(f"{fields[1]}: a field is not UTF-8 ({problem}): encode it as UTF-8") from None
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append((fields, future))
+        self._queue.append((encoded, future))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
         return await future
@@ -186,10 +194,10 @@ class Partition:
         """Send what has gathered, call after call, until nothing is left."""
         try:
             while self._queue:
-                taken, self._queue = self._queue[:BATCH], self._queue[BATCH:]
-                events = [fields for fields, _ in taken]
+                taken = self._take()
+                own = b"[" + b",".join(encoded for encoded, _ in taken) + b"]"
                 try:
-                    answers = await self.patiently(partial(self._append_call, events))
+                    answers = await self.patiently(partial(self._append_call, own))
                 except Exception as problem:  # whatever it is, those who wait must hear of it
                     for _, future in taken:
                         if not future.done():
@@ -205,8 +213,16 @@ class Partition:
         finally:
             self._sender = None
 
-    async def _append_call(self, events: list[list[str]]) -> list[list[str]]:
-        own = msgspec.json.encode(events)
+    def _take(self) -> list[tuple[bytes, asyncio.Future[Answer]]]:
+        """Take what one call may carry off the queue: at least one event, within :data:`BATCH` and its bytes."""
+        size, count = 0, 0
+        while count < min(BATCH, len(self._queue)) and (count == 0 or size + len(self._queue[count][0]) <= BATCH_BYTES):
+            size += len(self._queue[count][0])
+            count += 1
+        taken, self._queue = self._queue[:count], self._queue[count:]
+        return taken
+
+    async def _append_call(self, own: bytes) -> list[list[str]]:
         while True:
             more, _, _, answers = await script("append")(
                 self.redis, **self._streams, prefix=self.keys.prefix, batch=BATCH, nonce=secrets.token_hex(4), own=own
