@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 from redis.asyncio import ConnectionPool
 
 from .keys import DEFAULT_NAMESPACE, Keys
@@ -40,13 +45,13 @@ class Settings(BaseSettings):
     """One partition of one server.
 
     Attributes:
-        url: ``redis://``, ``rediss://`` or ``unix://``; ``redis://localhost:6379`` by default. May hold a password: show
-            it through :func:`mask`.
+        url: ``redis://``, ``rediss://`` or ``unix://``; ``redis://localhost:6379`` by default. May hold a password:
+            show it through :func:`mask`.
         namespace: the first part of every key; ``scheduler`` by default.
         partition: the number of the partition, from 0; 0 by default.
     """
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
     url: str = DEFAULT_URL
     namespace: str = DEFAULT_NAMESPACE
@@ -59,15 +64,16 @@ class Settings(BaseSettings):
 
     @field_validator("url")
     @classmethod
-    def _usable(cls, url: str, info: ValidationInfo) -> str:
+    def _usable(cls, url: str) -> str:
         if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
             raise ValueError("give redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH")
         try:
-            pool = ConnectionPool.from_url(url)
-            pool.make_connection()  # connects to nothing: it only reads the options
+            options: Any = ConnectionPool.from_url(url)
+            options.make_connection()  # connects to nothing: it only reads the options
         except (ValueError, TypeError) as problem:
-            raise ValueError(f"not usable ({mask(str(problem))}): give redis://[USER:PASSWORD@]HOST:PORT[/DB]") from None
-        if taken := OURS & set(pool.connection_kwargs):
+            why = mask(str(problem))
+            raise ValueError(f"not usable ({why}): give redis://[USER:PASSWORD@]HOST:PORT[/DB]") from None
+        if taken := OURS & set(options.connection_kwargs):
             raise ValueError(f"leave {', '.join(sorted(taken))} out of the URL: streamsched sets it")
         return url
 
@@ -83,18 +89,6 @@ class Settings(BaseSettings):
         if partition < 0:
             raise ValueError("give a whole number from 0")
         return partition
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags and the file come in together, see :func:`load`; in between stands the environment."""
-        return (init_settings,)
 
 
 def config_file(given: Path | None = None) -> Path | None:
@@ -114,21 +108,6 @@ def config_file(given: Path | None = None) -> Path | None:
     return next((path for path in usual if path.is_file()), None)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
-        raise SettingsError(f'{path}: cannot be read as TOML: {problem}; give lines such as namespace = "…"') from None
-    unknown = sorted(set(values) - set(Settings.model_fields))
-    if unknown:
-        raise SettingsError(f"{path}: unknown key {unknown[0]!r}; remove it, or use one of {_names()}")
-    return values
-
-
-def _names() -> str:
-    return ", ".join(Settings.model_fields)
-
-
 def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
     """Put the settings together; what a source leaves out comes from the next one.
 
@@ -140,18 +119,37 @@ def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> 
         SettingsError: a file is missing, malformed or holds an unknown key, or a value cannot be used.
     """
     path = config_file(config)
-    values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    for name, value in (_read(path) if path else {}).items():
-        values[name], origin[name] = value, f"{path}: {name}"
-    for name in Settings.model_fields:
-        if (text := os.environ.get(ENV_PREFIX + name.upper())) is not None:
-            values[name], origin[name] = text, f"environment: {ENV_PREFIX}{name.upper()}"
-        if (given := (flags or {}).get(name)) is not None:
-            values[name], origin[name] = given, f"--{name}"
+
+    class Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            toml = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
+            return (init_settings, env_settings, *toml)
+
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
     try:
-        return Settings(**values)
+        found = Sourced(**given)
     except ValidationError as problem:
         wrong = problem.errors(include_url=False, include_input=False)[0]
-        name = str(wrong["loc"][0])
-        raise SettingsError(f"{origin[name]}: {wrong['msg'].removeprefix('Value error, ')}") from None
+        raise SettingsError(_explain(str(wrong["loc"][0]), wrong["msg"], given, path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
+        raise SettingsError(f'{path}: cannot be read as TOML: {problem}; write lines such as namespace = "…"') from None
+    return Settings.model_construct(**found.model_dump())
+
+
+def _explain(name: str, what: str, given: Mapping[str, Any], path: Path | None) -> str:
+    """Say where a bad value came from, in the order in which the sources are asked."""
+    if name not in Settings.model_fields:
+        return f"{path}: unknown key {name!r}; remove it, or use one of {', '.join(Settings.model_fields)}"
+    what = what.removeprefix("Value error, ")
+    variable = ENV_PREFIX + name.upper()
+    if name in given:
+        return f"--{name}: {what}"
+    return f"environment: {variable}: {what}" if os.environ.get(variable) else f"{path}: {name}: {what}"

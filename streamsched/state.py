@@ -1,0 +1,380 @@
+"""Typed, read-only views of the folded state: what an operator asks about. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from .keys import Keys
+
+LIMIT = 50
+"""Rows of each kind that an overview holds unless told otherwise."""
+
+SORTABLE = 20_000
+"""Up to this many names are read whole and sorted; of more, whichever come first are shown."""
+
+SCAN_CALLS = 500
+"""Calls an overview spends on looking for pairs that no pool serves, 1000 keys each."""
+
+COUNTERS = (
+    "submitted",
+    "waiting",
+    "held",
+    "dispatched",
+    "finished",
+    "failed",
+    "cancelled",
+    "expired",
+    "refused",
+    "requeued",
+    "dead",
+    "nodes",
+    "expired_nodes",
+)
+"""Every counter of a partition; one that has never counted is shown as 0."""
+
+
+class PartitionView(msgspec.Struct, kw_only=True):
+    """Where one partition stands."""
+
+    namespace: str
+    partition: int
+    condition: str
+    """``ok``, ``rebuilding``, ``halted``, or ``gap``."""
+    trouble: str
+    """What is wrong and what to do; empty if nothing is."""
+    watermark: str
+    """Id of the last folded event; ``0-0`` before the first."""
+    folded: int
+    """Events of the log folded so far."""
+    log_length: int
+    lag: int | None
+    """Events not folded yet, as the consumer group says; ``None`` if the server cannot tell."""
+    heartbeats_lag: int | None
+    workers: int
+    """Consumers of the group that were there within the last few seconds."""
+    last_call_ts: int | None
+    """When the scheduler last acted, ms since the epoch."""
+    dead_letters: int
+    now_ts: int
+    """The server's clock at the time of reading, ms since the epoch."""
+
+
+class NodeView(msgspec.Struct, kw_only=True):
+    """One node."""
+
+    node_id: str
+    online: bool
+    accepting: bool
+    open: bool
+    """Whether it may receive a job now."""
+    why_closed: str
+    """Why not; empty if it may."""
+    cordoned: bool
+    cordon_reason: str
+    held: int
+    """Jobs in its hands."""
+    pools: list[str]
+    mailbox: str
+    last_heartbeat_ts: int | None
+    """ms since the epoch; ``None`` before the first."""
+    cap_json: str
+    load_json: str
+
+
+class PoolView(msgspec.Struct, kw_only=True):
+    """One pool."""
+
+    pool_id: str
+    name: str
+    languages: list[str]
+    members: int
+    open: int
+    """Members that may receive a job now."""
+
+
+class PairView(msgspec.Struct, kw_only=True):
+    """A language pair that jobs wait for."""
+
+    src_lang: str
+    tgt_lang: str
+    waiting: int
+    first_job_id: str
+    pools: int
+    """Pools that serve the pair."""
+    open_pools: int
+    """Those of them with a node that may receive a job now."""
+
+
+class JobView(msgspec.Struct, kw_only=True):
+    """One job. Times are ms since the epoch, ``None`` where it has not come that far."""
+
+    job_id: str
+    status: str
+    session_id: str
+    src_lang: str
+    tgt_lang: str
+    payload_json: str
+    node_id: str = ""
+    pool_id: str = ""
+    attempt: str = ""
+    attempts: int = 0
+    priority: int = 0
+    cause: str = ""
+    """Why it last went back to waiting."""
+    created_ts: int | None = None
+    dispatched_ts: int | None = None
+    started_ts: int | None = None
+    finished_ts: int | None = None
+    deadline_ts: int | None = None
+    not_before_ts: int | None = None
+    result_json: str | None = None
+    error: str | None = None
+
+
+class Overview(msgspec.Struct, kw_only=True):
+    """A partition at a glance, bounded whatever its size. Read key after key: not one moment of it."""
+
+    partition: PartitionView
+    counters: dict[str, int]
+    nodes: list[NodeView]
+    nodes_total: int
+    nodes_online: int
+    pools: list[PoolView]
+    pools_total: int
+    waiting: list[PairView]
+    """Pairs with waiting jobs, the longest queue first."""
+    waiting_pairs_total: int
+    waiting_pairs_complete: bool
+    """False if the keyspace was too large to look for pairs that no pool serves."""
+    delayed: int
+    """Of the waiting jobs those whose time has not come: ``not_before_ts``, or the pause before another try."""
+
+
+async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overview:
+    """Read the state of a partition.
+
+    Args:
+        redis: a client that decodes replies.
+        keys: the partition.
+        limit: nodes, pools and pairs to list; 50 by default. The totals count all.
+
+    Raises:
+        RedisError: the server is away.
+    """
+    partition = await _read_partition(redis, keys)
+    raw: Any = await redis.hgetall(keys("counters"))
+    counters = {name: int(raw.get(name, 0)) for name in (*COUNTERS, *sorted(set(raw) - set(COUNTERS)))}
+    nodes, nodes_total = await _names(redis, keys("nodes"), limit)
+    pools, pools_total = await _names(redis, keys("pools"), limit)
+    pairs, complete = await _waiting_pairs(redis, keys, counters["waiting"])
+    ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
+    return Overview(
+        partition=partition,
+        counters=counters,
+        nodes=await read_nodes(redis, keys, nodes),
+        nodes_total=nodes_total,
+        nodes_online=await redis.zcard(keys("expiry")),
+        pools=await _read_pools(redis, keys, pools),
+        pools_total=pools_total,
+        waiting=await _read_pairs(redis, keys, ranked[:limit]),
+        waiting_pairs_total=len(pairs),
+        waiting_pairs_complete=complete,
+        delayed=max(0, counters["waiting"] - sum(pairs.values())) if complete else 0,
+    )
+
+
+async def read_node(redis: Redis, keys: Keys, node_id: str) -> NodeView | None:
+    """Read one node; ``None`` if it has never registered."""
+    found = await read_nodes(redis, keys, [node_id])
+    return found[0] if found else None
+
+
+async def read_job(redis: Redis, keys: Keys, job_id: str) -> JobView | None:
+    """Read one job; ``None`` if there is none of this id, or its retention is over."""
+    fields = await redis.hgetall(keys.job(job_id))
+    if not fields:
+        return None
+    present = {name: text for name, text in fields.items() if text != ""}
+    return msgspec.convert({**present, "job_id": job_id}, JobView, strict=False)
+
+
+async def read_nodes(redis: Redis, keys: Keys, node_ids: Iterable[str]) -> list[NodeView]:
+    """Read several nodes in one round trip; those that never registered are left out."""
+    wanted = list(node_ids)
+    async with redis.pipeline(transaction=False) as pipe:
+        for node_id in wanted:
+            pipe.hgetall(keys.node_info(node_id))
+            pipe.scard(keys("node_jobs", node_id))
+        replies = await pipe.execute()
+    pairs = zip(wanted, zip(replies[::2], replies[1::2], strict=True), strict=True)
+    return [_node(node_id, info, held) for node_id, (info, held) in pairs if info]
+
+
+def _node(node_id: str, info: dict[str, str], held: int) -> NodeView:
+    beat = info.get("last_heartbeat_ts")
+    node = NodeView(
+        node_id=node_id,
+        online=info.get("online") == "true",
+        accepting=info.get("accepting") == "true",
+        open=info.get("open") == "true",
+        why_closed="",
+        cordoned=info.get("cordoned") == "true",
+        cordon_reason=info.get("cordon_reason", "") if info.get("cordoned") == "true" else "",
+        held=held,
+        pools=info.get("pools", "").split(),
+        mailbox=info.get("mailbox", node_id),
+        last_heartbeat_ts=int(beat) if beat else None,
+        cap_json=info.get("cap_json", ""),
+        load_json=info.get("load_json", ""),
+    )
+    if not node.open:
+        if not node.online:
+            node.why_closed = "offline"
+        elif node.cordoned:
+            node.why_closed = f"cordoned: {node.cordon_reason}" if node.cordon_reason else "cordoned"
+        else:
+            node.why_closed = "full" if node.accepting else "not accepting"
+    return node
+
+
+async def _read_partition(redis: Any, keys: Keys) -> PartitionView:
+    meta = await redis.hgetall(keys("meta"))
+    seconds, micros = await redis.time()
+    length, added = 0, 0
+    if await redis.exists(keys("events")):
+        about = await redis.xinfo_stream(keys("events"))
+        length, added = about["length"], about["entries-added"]
+    lag = await _lag(redis, keys("events"))
+    folded = int(meta.get("folded", 0))
+    condition, trouble = "ok", ""
+    if "rebuilding" in meta:
+        condition, trouble = "rebuilding", "calls succeed again as soon as the state is whole; a worker sees to it"
+    elif meta.get("begin") != meta.get("done"):
+        torn = f"a call was torn at {meta.get('begin')}"
+        condition, trouble = "halted", f"{meta.get('halted', torn)}; a running worker rebuilds the state from its log"
+    elif folded > added or (length < added and await _unread(redis, keys, meta) < added - folded):
+        lost = "more events were folded than the log took in" if folded > added else "unfolded entries are missing"
+        condition, trouble = "gap", f"{lost}: restore the log, then `streamsched rebuild`"
+    return PartitionView(
+        namespace=keys.namespace,
+        partition=keys.partition,
+        condition=condition,
+        trouble=trouble,
+        watermark=meta.get("watermark", "0-0"),
+        folded=folded,
+        log_length=length,
+        # before the first advance there is no group, and nothing has been read
+        lag=lag if folded else added,
+        heartbeats_lag=await _lag(redis, keys("heartbeats")),
+        workers=await _workers(redis, keys),
+        last_call_ts=int(meta["last_call_ts"]) if "last_call_ts" in meta else None,
+        dead_letters=await redis.xlen(keys("dead")),
+        now_ts=seconds * 1000 + micros // 1000,
+    )
+
+
+async def _unread(redis: Any, keys: Keys, meta: dict[str, str]) -> int:
+    """Count the entries behind the watermark, as far as it takes to see whether some are missing."""
+    entries = await redis.xrange(keys("events"), min="(" + meta.get("watermark", "0-0"), count=1000)
+    return len(entries) if len(entries) < 1000 else 2**53
+
+
+async def _groups(redis: Any, stream: str) -> list[dict[str, Any]]:
+    try:
+        return [group for group in await redis.xinfo_groups(stream) if group["name"] == "fold"]
+    except ResponseError as problem:
+        if "no such key" in str(problem):
+            return []
+        raise
+
+
+async def _lag(redis: Any, stream: str) -> int | None:
+    groups = await _groups(redis, stream)
+    lag: int | None = groups[0].get("lag") if groups else await redis.xlen(stream)
+    return lag
+
+
+async def _workers(redis: Any, keys: Keys) -> int:
+    """Count the consumers that blocked on the log lately; a killed one stays listed, with its idle time growing."""
+    if not await _groups(redis, keys("events")):
+        return 0
+    consumers = await redis.xinfo_consumers(keys("events"), "fold")
+    return sum(consumer["idle"] < 5000 for consumer in consumers)
+
+
+async def _names(redis: Any, key: str, limit: int) -> tuple[list[str], int]:
+    """Read at most ``limit`` members of a set, the first by name unless it is huge, and how many there are."""
+    total = await redis.scard(key)
+    if total <= SORTABLE:
+        return sorted(await redis.smembers(key))[:limit], total
+    some: list[str] = []
+    async for name in redis.sscan_iter(key, count=1000):
+        some.append(name)
+        if len(some) >= limit:
+            break
+    return sorted(some), total
+
+
+async def _read_pools(redis: Any, keys: Keys, pool_ids: list[str]) -> list[PoolView]:
+    async with redis.pipeline(transaction=False) as pipe:
+        for pool_id in pool_ids:
+            pipe.hgetall(keys("pool_info", pool_id))
+            pipe.scard(keys("pool_members", pool_id))
+            pipe.scard(keys("pool_online", pool_id))
+        replies = await pipe.execute()
+    return [
+        PoolView(
+            pool_id=pool_id,
+            name=replies[3 * n].get("name", ""),
+            languages=replies[3 * n].get("languages", "").split(),
+            members=replies[3 * n + 1],
+            open=replies[3 * n + 2],
+        )
+        for n, pool_id in enumerate(pool_ids)
+    ]
+
+
+async def _waiting_pairs(redis: Any, keys: Keys, waiting: int) -> tuple[dict[tuple[str, str], int], bool]:
+    """Find the pairs that jobs wait for. They have no index of their own, so this walks the keyspace, up to a bound."""
+    found: dict[tuple[str, str], int] = {}
+    cursor, calls, start = 0, 0, keys("waiting", "", "")[:-1]
+    while waiting and sum(found.values()) < waiting:
+        cursor, page = await redis.scan(cursor, match=start + "*", count=1000, _type="zset")
+        names = [key[len(start) :].split(":") for key in page]
+        pairs = [(name[0], name[1]) for name in names if len(name) == 2]
+        async with redis.pipeline(transaction=False) as pipe:
+            for src, tgt in pairs:
+                pipe.zcard(keys("waiting", src, tgt))
+            found.update(zip(pairs, await pipe.execute(), strict=True))
+        calls += 1
+        if cursor == 0:
+            break
+        if calls == SCAN_CALLS:
+            return found, False
+    return {pair: count for pair, count in found.items() if count}, True
+
+
+async def _read_pairs(redis: Any, keys: Keys, pairs: list[tuple[str, str]]) -> list[PairView]:
+    async with redis.pipeline(transaction=False) as pipe:
+        for src, tgt in pairs:
+            pipe.zcard(keys("waiting", src, tgt))
+            pipe.zrange(keys("waiting", src, tgt), 0, 0)
+            pipe.scard(keys("lang", src, tgt))
+            pipe.scard(keys("open", src, tgt))
+        replies = await pipe.execute()
+    return [
+        PairView(
+            src_lang=src,
+            tgt_lang=tgt,
+            waiting=replies[4 * n],
+            first_job_id=(replies[4 * n + 1] or [""])[0],
+            pools=replies[4 * n + 2],
+            open_pools=replies[4 * n + 3],
+        )
+        for n, (src, tgt) in enumerate(pairs)
+    ]

@@ -1,0 +1,116 @@
+"""What commands share at the terminal: exit codes, one clear line per error, and text that cannot harm the terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NoReturn
+
+OK = 0
+REFUSED = 1
+"""The call was refused, or the job did not finish."""
+USAGE = 2
+UNREACHABLE = 3
+INTERRUPTED = 130
+"""Ctrl-C, as shells count it."""
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+START_ONE = "start one with `streamsched dev`, or give the right --url or STREAMSCHED_URL"
+
+
+class UsageProblem(Exception):
+    """The command line cannot be acted on; the text names the argument and the remedy."""
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with every control character but newline and tab escaped, so that it can be printed.
+
+    Payloads, reasons and errors come from anybody: an escape sequence in one must not act on the operator's terminal.
+    """
+    return CONTROL.sub(lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as :func:`visible` does, on a single line."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def say(text: str) -> None:
+    """Print a line of output."""
+    print(visible(text), flush=True)
+
+
+def complain(text: str) -> None:
+    """Print a line about a problem."""
+    print(f"streamsched: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+def as_json(value: Any) -> None:
+    """Print ``value`` as one line of JSON."""
+    import msgspec
+
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def leaves(problem: BaseException) -> Iterator[BaseException]:
+    """Yield the errors in an exception group, in order; an error alone is yielded as it is."""
+    if isinstance(problem, BaseExceptionGroup):
+        for inner in problem.exceptions:
+            yield from leaves(inner)
+    else:
+        yield problem
+
+
+def verdict(problem: BaseException) -> tuple[int, str] | None:
+    """Return exit code and text for an error that a user can act on; ``None`` for a bug, which keeps its traceback."""
+    from redis.exceptions import RedisError
+
+    from .embedded import ServerDidNotStart
+    from .errors import SchedulerError, ServerUnreachable
+    from .partition import is_away
+    from .settings import SettingsError, mask
+
+    if isinstance(problem, SettingsError | UsageProblem):
+        return USAGE, str(problem)
+    if isinstance(problem, ServerUnreachable):
+        return UNREACHABLE, f"{mask(str(problem))}; {START_ONE}"
+    if isinstance(problem, SchedulerError):
+        return REFUSED, mask(str(problem))
+    if isinstance(problem, ServerDidNotStart):
+        return UNREACHABLE, str(problem)
+    if isinstance(problem, RedisError):
+        if is_away(problem):
+            return UNREACHABLE, f"UNREACHABLE: {mask(str(problem))}; {START_ONE}"
+        return REFUSED, f"SERVER: {mask(str(problem))}"
+    return None
+
+
+def run(command: Callable[[], Awaitable[int | None]]) -> NoReturn:
+    """Run a command to its end and leave with its exit code."""
+    import anyio
+
+    from . import logs
+
+    logs.configure(level=30)
+
+    async def main() -> int:
+        return await command() or OK
+
+    try:
+        code = anyio.run(main)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output has left, as `| head` does: nothing more to say, and nothing to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = OK
+    except BaseException as problem:
+        found = [verdict(inner) for inner in leaves(problem)]
+        if None in found or not found:
+            raise
+        code, text = max(row for row in found if row)
+        complain(text)
+    sys.exit(code)
