@@ -122,7 +122,7 @@ async def test_completions_are_refused_with_their_reason(server: EmbeddedServer,
 @pytest.mark.parametrize("field", ["max_jobs", "pools_json", "current_jobs"])
 def test_registration_has_no_room_for_what_the_arbiter_decides(field: str) -> None:
     with pytest.raises(TypeError, match=field):
-        RegisterNodeRequest(node_id="n1", cap_json="{}", pool_names_json="[]", **{field: "1"})  # type: ignore[arg-type]
+        RegisterNodeRequest(node_id="n1", cap_json="{}", pool_names_json="[]", **{field: "1"})
 
 
 def test_a_status_is_one_of_two_words() -> None:

@@ -1,0 +1,221 @@
+"""How appends travel and what happens when a call does not come back: the Python side alone, on fakeredis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import fakeredis
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from streamsched.errors import (
+    ERRORS,
+    LogGap,
+    PartitionRebuilding,
+    SchedulerError,
+    ServerOutOfMemory,
+    ServerReadOnly,
+    ServerTooOld,
+    ServerUnreachable,
+    UnknownJob,
+    UnknownNode,
+    WrongKeyType,
+    error_of,
+)
+from streamsched.events import (
+    EVENTS,
+    Event,
+    InvalidField,
+    JobCancelled,
+    JobCompleted,
+    JobDeclined,
+    JobProgressed,
+    JobStarted,
+    JobStatus,
+    JobSubmitted,
+    NodeCordoned,
+    NodeDrained,
+    NodeHeartbeat,
+    NodeOffline,
+    NodeRegistered,
+    NodeUncordoned,
+    SchedulerConfigured,
+    SessionReleased,
+    UnknownEventType,
+    from_wire,
+    to_wire,
+)
+from streamsched.keys import Keys
+from streamsched.partition import Partition
+from streamsched.replay import read_state
+from streamsched.scripts import scheduler_error
+
+pytestmark = pytest.mark.anyio
+
+
+class Flaky(fakeredis.FakeAsyncRedis):
+    """A server whose next replies can be lost on the way, after the command has taken effect."""
+
+    lose: int = 0
+    scripts: int = 0
+    instead: BaseException | None = None
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        if args[0] in ("EVALSHA", "EVAL"):
+            self.scripts += 1
+            if self.instead is not None:
+                problem, self.instead = self.instead, None
+                raise problem
+        reply = await super().execute_command(*args, **options)
+        if args[0] in ("EVALSHA", "EVAL") and self.lose:
+            self.lose -= 1
+            raise RedisConnectionError("the reply was lost")
+        return reply
+
+
+@pytest.fixture
+def flaky() -> Flaky:
+    return Flaky(server=fakeredis.FakeServer(version=(7, 0)), decode_responses=True)
+
+
+@pytest.fixture
+def partition(flaky: Flaky) -> Partition:
+    return Partition(flaky, Keys("quick"), patience_s=5)
+
+
+REGISTERED = NodeRegistered(node_id="n1", cap_json="{}", pool_names_json='[{"id":1,"name":"en-zh"}]')
+ONLINE = NodeHeartbeat(node_id="n1", online=True)
+SUBMITTED = JobSubmitted(session_id="s1", src_lang="en", tgt_lang="zh", payload_json="{}", job_id="j1")
+
+ONE_OF_EACH: dict[str, Callable[[str], Event]] = {
+    "node.registered": lambda attempt: REGISTERED,
+    "node.heartbeat": lambda attempt: ONLINE,
+    "node.offline": lambda attempt: NodeOffline(node_id="n1"),
+    "node.cordoned": lambda attempt: NodeCordoned(node_id="n1", reason="hot"),
+    "node.uncordoned": lambda attempt: NodeUncordoned(node_id="n1"),
+    "node.drained": lambda attempt: NodeDrained(node_id="n1"),
+    "job.submitted": lambda attempt: SUBMITTED,
+    "job.started": lambda attempt: JobStarted(job_id="j1", node_id="n1", attempt=attempt),
+    "job.progressed": lambda attempt: JobProgressed(job_id="j1", node_id="n1", attempt=attempt, progress_json="1"),
+    "job.declined": lambda attempt: JobDeclined(job_id="j1", node_id="n1", attempt=attempt, reason="no"),
+    "job.completed": lambda attempt: JobCompleted(
+        job_id="j1", node_id="n1", attempt=attempt, status=JobStatus.FINISHED
+    ),
+    "job.cancelled": lambda attempt: JobCancelled(job_id="j1"),
+    "session.released": lambda attempt: SessionReleased(session_id="s1"),
+    "scheduler.configured": lambda attempt: SchedulerConfigured(max_attempts=5),
+}
+
+
+def test_every_event_of_the_contract_is_tried() -> None:
+    assert set(ONE_OF_EACH) == set(EVENTS)
+
+
+@pytest.mark.parametrize("kind", sorted(ONE_OF_EACH))
+async def test_an_append_whose_reply_was_lost_has_one_effect(kind: str) -> None:
+    outcomes = []
+    for lost in (0, 2):
+        flaky = Flaky(server=fakeredis.FakeServer(version=(7, 0)), decode_responses=True)
+        partition = Partition(flaky, Keys("quick"), patience_s=5)
+        for event in (REGISTERED, ONLINE, SUBMITTED):
+            await partition.append(event)
+        attempt = await flaky.hget("quick:{0}:job:j1", "attempt")
+        flaky.lose = lost
+        try:
+            await partition.append(ONE_OF_EACH[kind](str(attempt)))
+        except SchedulerError as problem:
+            # handed back and given out again before the repeat came: the repeat speaks of an attempt that is over
+            assert kind == "job.declined"
+            assert problem.code == "STALE_ATTEMPT"
+        counters = await flaky.hgetall("quick:{0}:counters")
+        counters.pop("dead", None)
+        jobs = {key: len(value) for key, value in (await read_state(flaky, Keys("quick"))).items() if "job" in key}
+        outcomes.append((counters, jobs))
+    assert outcomes[0] == outcomes[1]
+
+
+async def test_a_refusal_is_raised_to_the_one_who_appended_it(partition: Partition) -> None:
+    async def append(event: Event) -> str:
+        try:
+            await partition.append(event)
+        except SchedulerError as problem:
+            return problem.code
+        return ""
+
+    codes = await asyncio.gather(
+        append(REGISTERED), append(NodeCordoned(node_id="n9")), append(JobCancelled(job_id="x"))
+    )
+    assert codes == ["", UnknownNode.code, UnknownJob.code]
+
+
+async def test_a_call_waits_while_the_state_is_being_rebuilt(partition: Partition, flaky: Flaky) -> None:
+    flaky.instead = ResponseError("REBUILDING the state is being rebuilt")
+    await partition.append(REGISTERED)
+    assert flaky.scripts >= 2
+
+
+async def test_patience_ends_with_the_reason(flaky: Flaky) -> None:
+    partition = Partition(flaky, Keys("quick"), patience_s=0.2)
+    await flaky.hset("quick:{0}:meta", "rebuilding", "drop")
+    with pytest.raises(PartitionRebuilding):
+        await partition.append(REGISTERED)
+    await flaky.delete("quick:{0}:meta")
+    flaky.lose = 1000
+    with pytest.raises(ServerUnreachable, match=r"for 0\.2 s"):
+        await partition.append(REGISTERED)
+
+
+async def test_an_old_server_is_refused_with_the_remedy(partition: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def info(section: str) -> dict[str, str]:
+        return {"redis_version": "6.2.14"}
+
+    monkeypatch.setattr(partition.redis, "info", info)
+    with pytest.raises(ServerTooOld, match=r"6\.2\.14: use Redis 7\.0"):
+        await partition.check_server()
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("OOM command not allowed when used memory > 'maxmemory'.", ServerOutOfMemory),
+        ("READONLY You can't write against a read only replica.", ServerReadOnly),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", WrongKeyType),
+        ("GAP the log took in 5 entries, 4 were folded", LogGap),
+    ],
+)
+def test_each_trouble_of_the_server_has_its_own_message(message: str, kind: type[SchedulerError]) -> None:
+    problem = scheduler_error(ResponseError(message))
+    assert type(problem) is kind
+    assert str(problem).startswith(kind.code)
+
+
+def test_every_code_has_one_exception_and_an_explanation() -> None:
+    for code, kind in ERRORS.items():
+        assert kind.code == code
+        assert kind.__doc__
+        assert isinstance(error_of(code, "why"), kind)
+
+
+@pytest.mark.parametrize("kind", sorted(EVENTS))
+def test_events_read_back_as_they_were_written(kind: str) -> None:
+    event = ONE_OF_EACH[kind]("1-0-feed")
+    flat = to_wire(event)
+    assert flat[:2] == ["type", kind]
+    assert from_wire(dict(zip(flat[::2], flat[1::2], strict=True))) == event
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "words"),
+    [
+        ({"type": "job.lost"}, UnknownEventType, "give one of"),
+        ({}, UnknownEventType, "give one of"),
+        ({"type": "node.offline"}, InvalidField, "node_id"),
+        ({"type": "node.heartbeat", "node_id": "n1", "online": "yes"}, InvalidField, "online"),
+    ],
+)
+def test_a_malformed_event_is_refused_by_name(fields: dict[str, str], kind: type[SchedulerError], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        from_wire(fields)
