@@ -51,6 +51,7 @@ def server(request: pytest.FixtureRequest, servers: dict[str, EmbeddedServer]) -
 async def redis(server: EmbeddedServer) -> AsyncIterator[Redis]:
     client = Redis.from_url(server.url, decode_responses=True, protocol=2, encoding_errors="surrogateescape")
     yield client
+    await client.flushdb()  # the ledger scans the keyspace: it must not grow from test to test
     await client.aclose()
 
 
