@@ -148,7 +148,6 @@ async def test_a_refusal_is_raised_to_the_one_who_appended_it(partition: Partiti
 
     events = (REGISTERED, NodeCordoned(node_id="n9"), JobCancelled(job_id="x"))
     codes = await asyncio.gather(*(append(event) for event in events))
-    )
     assert list(codes) == ["", UnknownNode.code, UnknownJob.code]
 
 
