@@ -132,10 +132,7 @@ TABLE: list[Case] = [
     ("", {}, "UNKNOWN_TYPE", ('type ""',)),
     ("job.cancelled", {"v": "2"}, "UNSUPPORTED_VERSION", ("v 2 of job.cancelled", "upgrade the workers, or send v 1")),
     *missing_and_empty(),
-    *(
-        ("job.submitted", {"session_id": text}, INVALID, ("session_id is not UTF-8", "encode it"))
-        for text in BROKEN_UTF8
-    ),
+    *broken_utf8(),
     ("node.registered", {"cap_json": '"\udcfe"'}, INVALID, ("cap_json is not UTF-8", "encode it as UTF-8")),
     ("job.completed", {"result_json": "\udcfe"}, INVALID, ("result_json is not UTF-8", "encode it as UTF-8")),
     # sizes
