@@ -9,10 +9,12 @@ local function close_call()
   if beats_moved then
     move_group(heartbeats, meta.heartbeats_watermark, {})
   end
+  -- a call that did not reach the tail decided nothing: what it found silent is still to be noticed
+  local called_text = whole(meta.last_call_ts)
   if fence then
-    rcall('HSET', key.meta, 'watermark', meta.watermark, 'folded', whole(meta.folded), 'last_call_ts', now_text,
+    rcall('HSET', key.meta, 'watermark', meta.watermark, 'folded', whole(meta.folded), 'last_call_ts', called_text,
       'heartbeats_watermark', meta.heartbeats_watermark, 'done', fence)
   else
-    rcall('HSET', key.meta, 'last_call_ts', now_text)
+    rcall('HSET', key.meta, 'last_call_ts', called_text)
   end
 end

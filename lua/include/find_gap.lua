@@ -20,6 +20,7 @@ local function find_gap()
   local ms, seq = match(last, '^(%d+)-(%d+)$')
   last_ms, last_seq = tonumber(ms), tonumber(seq)
   if now < last_ms then
+    skew = skew + last_ms - now
     now, now_text = last_ms, ms
   end
 end
