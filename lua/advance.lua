@@ -1,7 +1,7 @@
 -- Fold what is new, then decide what is due: one atomic, bounded step of the scheduler.
 -- KEYS: events heartbeats dead
 -- ARGV: prefix batch nonce
--- USES: open_call fold_log find_gap settle resume fold_beats expire_nodes decide_due close_call next_due guarded
+-- USES: open_call fold_log find_gap settle resume fold_beats expire_nodes decide_due close_call next_due guarded whole
 -- Replies {more, next_due_ts, now, folded}: `more` is 1 if the bound was reached before the work was done.
 return guarded(function()
   left = tonumber(batch)
@@ -22,9 +22,12 @@ return guarded(function()
       end
     end
   end
+  local due_ts = next_due()
+  -- until then the worker that called will sleep, unless an entry wakes it
+  meta.look_ts = whole(math.min(due_ts == '' and math.huge or tonumber(due_ts), now + limit.sleep_ms))
   close_call()
   if gap then
     return redis.error_reply(gap)
   end
-  return { more, next_due(), now_text, format('%.0f', meta.folded) }
+  return { more, due_ts, now_text, format('%.0f', meta.folded) }
 end)

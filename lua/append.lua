@@ -40,6 +40,7 @@ return guarded(function()
   for n = 1, #answers do
     answers[n] = answer(answers[n])
   end
-  close_call()
-  return { left > 0 and 0 or 2, next_due(), now_text, answers }
+  local due_ts = next_due()
+  close_call(left <= 0 or due_ts ~= '' and tonumber(due_ts) < tonumber(meta.look_ts))
+  return { left > 0 and 0 or 2, due_ts, now_text, answers }
 end)

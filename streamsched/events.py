@@ -24,6 +24,7 @@ LIMITS: dict[str, int] = {
     "languages": 32,  # languages of one pool
     "window": 256,  # assignments a node may have that it neither started nor declined
     "backoff_ms": 60_000,  # the longest pause between two attempts
+    "sleep_ms": 1_000,  # the longest a worker blocks: a wake-up may die with another worker
     "outage_ms": 5_000,  # silence between two calls from which on the scheduler counts itself as absent
     "inbox": 65_536,  # entries an inbox keeps for a reader that stays away
     "heartbeats": 131_072,  # beats kept: more than a large fleet sends while every worker is away for a moment

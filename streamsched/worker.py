@@ -19,16 +19,14 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from .errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
+from .events import LIMITS
 from .keys import Keys
-from .partition import Partition, Reply, connect, is_away, open_partition, pause
+from .partition import PATIENCE_S, Partition, Reply, connect, is_away, open_partition, pause
 from .replay import rebuild
 
 log = structlog.get_logger(__name__)
 
 GROUP = "fold"
-
-LONGEST_BLOCK_MS = 1000
-"""A wake-up may die with its worker; this is how late the next one comes at the latest."""
 
 HEALTHY_S = 10.0
 """A worker that has not advanced for this long is not healthy."""
@@ -42,10 +40,13 @@ class Worker:
         keys: the partition.
         batch: events one call may fold or decide; 256 by default.
         name: the consumer's name in group ``fold``; host, process id and a random part by default.
+        patience_s: how long it waits for the server at the start; 30 by default. Later it waits for ever.
     """
 
-    def __init__(self, url: str, keys: Keys, batch: int = 256, name: str | None = None) -> None:
-        self.url, self.keys, self.batch = url, keys, batch
+    def __init__(
+        self, url: str, keys: Keys, batch: int = 256, name: str | None = None, patience_s: float = PATIENCE_S
+    ) -> None:
+        self.url, self.keys, self.batch, self.patience_s = url, keys, batch, patience_s
         self.name = name or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self.status = "starting"
         """``ok``, ``starting``, ``rebuilding``, or what is wrong."""
@@ -76,7 +77,7 @@ class Worker:
             ServerUnreachable: it did not answer at the start, or refuses the login.
         """
         structlog.contextvars.bind_contextvars(worker=self.name, partition=self.keys.prefix)
-        async with open_partition(self.url, self.keys) as partition:
+        async with open_partition(self.url, self.keys, self.patience_s) as partition:
             wake = connect(self.url)
             try:
                 log.info("worker started")
@@ -118,12 +119,12 @@ class Worker:
         self.status = what
 
     async def _wait(self, wake: Redis, reply: Reply) -> None:
-        """Block until an event arrives or something falls due, at most :data:`LONGEST_BLOCK_MS`.
+        """Block until an event arrives or something falls due, at most ``LIMITS["sleep_ms"]``.
 
         The group hands each entry to one worker, so an event wakes one of them. It is read without acknowledgement
         because the watermark, not the group, says what has been folded: nothing stays behind if this worker dies here.
         """
-        block = LONGEST_BLOCK_MS
+        block = LIMITS["sleep_ms"]
         if reply.next_due_ts is not None:
             block = max(1, min(block, reply.next_due_ts - reply.now_ts))
         streams: Any = {self.keys("events"): ">", self.keys("heartbeats"): ">"}

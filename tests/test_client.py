@@ -30,7 +30,7 @@ from streamsched.errors import (
     StaleAttempt,
     UnknownJob,
 )
-from streamsched.events import JobStatus
+from streamsched.events import JobStatus, SchedulerConfigured
 from streamsched.keys import Keys
 from streamsched.node import Assignment, Node
 
@@ -232,3 +232,19 @@ async def test_an_absent_server_is_named_after_the_patience_is_over() -> None:
     with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1:1\b"):
         async with Scheduler.connect("redis://127.0.0.1:1", patience_s=0.2):
             pass
+
+
+@pytest.mark.parametrize(("wait_ms", "unread"), [(200, 1), (60_000, 0)], ids=["short", "long"])
+async def test_a_timer_shorter_than_the_workers_sleep_leaves_an_entry_to_wake_one(
+    server: EmbeddedServer, keys: Keys, wait_ms: int, unread: int
+) -> None:
+    async with Scheduler.connect(server.url, keys.namespace) as scheduler:
+        redis = scheduler.partition.redis
+        await scheduler.append(SchedulerConfigured(max_attempts=4))
+        now_ts = (await scheduler.partition.advance()).now_ts  # from here the worker that called would sleep a second
+        await scheduler.submit(submit(not_before_ts=now_ts + wait_ms))
+        groups: Any = await redis.xinfo_groups(keys("events"))
+        assert groups[0]["lag"] == unread
+        await scheduler.partition.advance()
+        groups = await redis.xinfo_groups(keys("events"))
+        assert groups[0]["lag"] == 0

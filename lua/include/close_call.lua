@@ -1,9 +1,10 @@
 -- USES: context whole move_group settle write_counters
--- Write down where the partition stands now; the last write lowers the fence.
-local function close_call()
+-- Write down where the partition stands now; the last write lowers the fence. With `rouse` the group's cursor stays
+-- where it was, so that the entries behind it wake a worker: there is something to do before it would look by itself.
+local function close_call(rouse)
   settle()
   write_counters()
-  if moved then
+  if moved and not rouse then
     move_group(events, meta.watermark, { 'ENTRIESREAD', whole(meta.folded) })
   end
   if beats_moved then
@@ -13,8 +14,8 @@ local function close_call()
   local called_text = whole(meta.last_call_ts)
   if fence then
     rcall('HSET', key.meta, 'watermark', meta.watermark, 'folded', whole(meta.folded), 'last_call_ts', called_text,
-      'heartbeats_watermark', meta.heartbeats_watermark, 'done', fence)
+      'look_ts', meta.look_ts, 'heartbeats_watermark', meta.heartbeats_watermark, 'done', fence)
   else
-    rcall('HSET', key.meta, 'last_call_ts', called_text)
+    rcall('HSET', key.meta, 'last_call_ts', called_text, 'look_ts', meta.look_ts)
   end
 end
