@@ -25,6 +25,7 @@ return guarded(function()
   local due_ts = next_due()
   -- until then the worker that called will sleep, unless an entry wakes it
   meta.look_ts = whole(math.min(due_ts == '' and math.huge or tonumber(due_ts), now + limit.sleep_ms))
+  moved = moved or meta.folded > 0 -- an append may have left the group's cursor behind
   close_call()
   if gap then
     return redis.error_reply(gap)
