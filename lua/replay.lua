@@ -5,7 +5,7 @@
 -- `prefix` is where the state goes: the log's own partition, which a rebuild has emptied (`in_place` is 1), or a scratch
 -- one. Replies {more, watermark, folded}.
 return guarded(function()
-  live, left = false, tonumber(batch)
+  live, mending, left = false, in_place == '1', tonumber(batch)
   local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'rebuilding', 'dead_cursor', 'begin', 'done')
   if in_place == '1' and v[3] ~= 'fold' then
     return { 0, v[1] or '0-0', v[2] or '0' } -- another worker has finished, or begun anew
