@@ -6,7 +6,10 @@ import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 OK = 0
 REFUSED = 1
@@ -15,6 +18,9 @@ USAGE = 2
 UNREACHABLE = 3
 INTERRUPTED = 130
 """Ctrl-C, as shells count it."""
+
+PIPE_WIDTH = 200
+"""Columns of a table that nobody sees on a terminal."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -53,6 +59,13 @@ def as_json(value: Any) -> None:
     import msgspec
 
     print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def console() -> Console:
+    """Return where tables go: as wide as the terminal, and wide enough for whole ids in a pipe or a file."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def leaves(problem: BaseException) -> Iterator[BaseException]:

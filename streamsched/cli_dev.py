@@ -1,0 +1,135 @@
+"""``streamsched dev``: a server, a worker and what to type next, for development on one machine."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import msgspec
+from rich.text import Text
+
+from .embedded import EmbeddedServer, free_port
+from .keys import DEFAULT_NAMESPACE
+from .settings import DEFAULT_URL, Settings
+from .terminal import UsageProblem, console, say
+from .worker import Worker
+
+USUAL_PORT = 6379
+
+
+class Ready(msgspec.Struct, kw_only=True):
+    """What ``dev --json`` prints once everything answers."""
+
+    url: str
+    namespace: str
+    partition: int
+    server_pid: int
+    data: str | None
+    """Where the data is kept; ``None`` if it goes with the server."""
+
+
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a TCP port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def own(data: Path | None) -> Iterator[None]:
+    """Keep a data folder to ourselves: two servers on the same files would ruin them.
+
+    Raises:
+        UsageProblem: it is in use, or cannot be written.
+    """
+    if data is None:
+        yield
+        return
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = os.open(data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as problem:
+        raise UsageProblem(f"--data {data}: {problem.strerror}; give a folder that can be written") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageProblem(f"--data {data}: another `streamsched dev` uses it; end that, or give another") from None
+        yield
+    finally:
+        os.close(lock)
+
+
+async def develop(settings: Settings, port: int | None, data: Path | None, as_json: bool) -> None:
+    """Run server and worker until SIGTERM or Ctrl-C.
+
+    Raises:
+        UsageProblem: the port or the data folder is in use.
+        ServerDidNotStart: the server failed; the text holds the end of its log.
+    """
+    if port is not None and not is_free(port):
+        raise UsageProblem(f"--port {port}: somebody listens there already; give another, or leave it out")
+    port = port or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
+    with (
+        anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        own(data),
+        EmbeddedServer(data, port, append_only=data is not None) as server,
+    ):
+        worker = Worker(server.url, settings.keys)
+        async with anyio.create_task_group() as running:
+            running.start_soon(worker.run)
+            running.start_soon(_announce, worker, server, settings, data is not None, as_json)
+            async for _ in signals:
+                break
+            worker.stop()
+            running.cancel_scope.deadline = anyio.current_time() + 5
+
+
+async def _announce(worker: Worker, server: EmbeddedServer, settings: Settings, kept: bool, as_json: bool) -> None:
+    while worker.status != "ok":
+        await anyio.sleep(0.01)
+    ready = Ready(
+        url=server.url,
+        namespace=settings.namespace,
+        partition=settings.partition,
+        server_pid=server.pid,
+        data=str(server.data) if kept else None,
+    )
+    if as_json:
+        say(msgspec.json.encode(ready).decode())
+        return
+    screen = console()
+    screen.rule("[bold]streamsched dev", align="left")
+    screen.print(_next_steps(ready), soft_wrap=True)  # no frame and no breaks, so that a line can be copied
+    screen.rule()
+
+
+def _next_steps(ready: Ready) -> Text:
+    flags = []
+    if ready.url.replace("127.0.0.1", "localhost") != DEFAULT_URL:
+        flags += ["--url", ready.url]
+    if ready.namespace != DEFAULT_NAMESPACE:
+        flags += ["--namespace", ready.namespace]
+    if ready.partition:
+        flags += ["--partition", str(ready.partition)]
+    where = (" " + shlex.join(flags)) if flags else ""
+    kept = f"kept in {ready.data}" if ready.data else "gone when this ends; --data DIR keeps it"
+    return Text.assemble(
+        ("Ready: ", "bold green"),
+        f"Valkey and a worker at {ready.url} (data: {kept}).\n\nIn other terminals:\n\n",
+        (f"  streamsched node n1 --pools en-zh --exec 'tr a-z A-Z'{where}\n", "cyan"),
+        (f"  streamsched submit --session s1 --src en --tgt zh --wait{where} 'hello'\n", "cyan"),
+        (f"  streamsched status --watch{where}\n\n", "cyan"),
+        ("Ctrl-C ends all of it.", "dim"),
+    )

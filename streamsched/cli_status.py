@@ -1,0 +1,170 @@
+"""``streamsched status``: the overview of a partition as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+from redis.exceptions import RedisError
+from rich import box
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .command import Target
+from .settings import mask
+from .state import NodeView, Overview, read_overview
+from .terminal import OK, REFUSED, console, one_line
+from .terminal import as_json as print_json
+
+CONDITION = {"ok": "green", "rebuilding": "yellow", "halted": "bold red", "gap": "bold red"}
+IN_FLOW = ("submitted", "waiting", "held", "requeued")
+ENDED = ("finished", "failed", "cancelled", "expired", "refused")
+
+
+def render(overview: Overview) -> RenderableType:
+    """Lay out an overview for the terminal."""
+    parts: list[RenderableType] = [_partition(overview), _counters(overview)]
+    if overview.waiting or overview.delayed:
+        parts.append(_pairs(overview))
+    parts += [_nodes(overview), _pools(overview)]
+    return Group(*parts)
+
+
+def _plain(text: str, style: str = "") -> Text:
+    # names and reasons come from anybody: neither markup nor control characters of theirs take effect
+    return Text(one_line(text), style=style)
+
+
+def _age(then_ts: int | None, now_ts: int) -> str:
+    if then_ts is None:
+        return "never"
+    seconds = max(0, now_ts - then_ts) / 1000
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Make a table; a column whose name begins with ``#`` holds numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left")
+    return table
+
+
+def _partition(overview: Overview) -> RenderableType:
+    p = overview.partition
+    lag = "unknown" if p.lag is None else str(p.lag)
+    line = Text.assemble(
+        (f"{p.namespace}:{{{p.partition}}}", "bold"),
+        "  ",
+        (p.condition, CONDITION[p.condition]),
+        f"  folded {p.folded}  lag {lag}  watermark {p.watermark}  log {p.log_length}  workers {p.workers}",
+        f"  last call {_age(p.last_call_ts, p.now_ts)} ago" if p.last_call_ts else "  nothing has been folded yet",
+    )
+    if p.trouble:
+        return Group(line, _plain(p.trouble, "red"))
+    if p.workers == 0:
+        return Group(line, Text("no worker runs: what falls due waits for one; start `streamsched worker`", "yellow"))
+    return line
+
+
+def _counters(overview: Overview) -> RenderableType:
+    c = overview.counters
+    ended = "  ".join(f"{name} {c[name]}" for name in ENDED)
+    dead = Text(f"  dead letters {overview.partition.dead_letters}", "red" if overview.partition.dead_letters else "")
+    return Text.assemble("  ".join(f"{name} {c[name]}" for name in IN_FLOW), "\n", ended, dead)
+
+
+def _pairs(overview: Overview) -> RenderableType:
+    table = _table("waiting jobs by language pair", "pair", "#waiting", "#pools", "#open pools", "first job", "why")
+    for pair in overview.waiting:
+        why = "no pool serves it" if not pair.pools else "no node may receive it now" if not pair.open_pools else ""
+        table.add_row(
+            _plain(f"{pair.src_lang} → {pair.tgt_lang}"),
+            str(pair.waiting),
+            str(pair.pools),
+            str(pair.open_pools),
+            _plain(pair.first_job_id),
+            why,
+        )
+    notes = _more(overview.waiting_pairs_total - len(overview.waiting), "pairs")
+    if overview.delayed:
+        notes.append(Text(f"{overview.delayed} more wait for their time: not_before_ts, or a pause before another try"))
+    if not overview.waiting_pairs_complete:
+        notes.append(Text("the keyspace is large: pairs may be missing here", "yellow"))
+    return Group(table, *notes)
+
+
+def _nodes(overview: Overview) -> RenderableType:
+    title = f"nodes: {overview.nodes_online} of {overview.nodes_total} online"
+    table = _table(title, "node", "state", "#held", "pools", "#last beat")
+    for node in overview.nodes:
+        table.add_row(
+            _plain(node.node_id),
+            _state(node),
+            str(node.held),
+            _plain(" ".join(node.pools)),
+            _age(node.last_heartbeat_ts, overview.partition.now_ts),
+        )
+    return Group(table, *_more(overview.nodes_total - len(overview.nodes), "nodes"))
+
+
+def _state(node: NodeView) -> Text:
+    if node.open:
+        return Text("open", "green")
+    if node.cordoned and not node.online:
+        return _plain(f"offline, {'cordoned: ' + node.cordon_reason if node.cordon_reason else 'cordoned'}", "red")
+    return _plain(node.why_closed, "yellow" if node.online else "red")
+
+
+def _pools(overview: Overview) -> RenderableType:
+    table = _table("pools", "pool", "languages", "#members", "#open")
+    for pool in overview.pools:
+        name = pool.pool_id if pool.name in ("", pool.pool_id) else f"{pool.pool_id} ({pool.name})"
+        table.add_row(_plain(name), _plain(" ".join(pool.languages)), str(pool.members), str(pool.open))
+    return Group(table, *_more(overview.pools_total - len(overview.pools), "pools"))
+
+
+def _more(count: int, what: str) -> list[RenderableType]:
+    return [Text(f"… and {count} more {what} (--limit shows more)", "dim")] if count > 0 else []
+
+
+async def show(target: Target, watch: bool, interval_s: float, limit: int, as_json: bool) -> int:
+    """Print the overview once, or again and again until Ctrl-C; returns the exit code.
+
+    Raises:
+        ServerUnreachable: the server did not answer; with ``watch`` only at the start.
+    """
+    async with target.open() as partition:
+
+        async def look() -> Overview:
+            return await read_overview(partition.redis, partition.keys, limit)
+
+        overview: Overview = await partition.patiently(look)
+        if watch and as_json:
+            while True:
+                print_json(overview)
+                await anyio.sleep(interval_s)
+                overview = await partition.patiently(look)
+        elif watch:
+            await _watch(look, overview, interval_s)
+        elif as_json:
+            print_json(overview)
+        else:
+            console().print(render(overview))
+    return OK if overview.partition.condition in ("ok", "rebuilding") else REFUSED
+
+
+async def _watch(look: Callable[[], Awaitable[Overview]], overview: Overview, interval_s: float) -> None:
+    with Live(render(overview), console=console(), auto_refresh=False, screen=True) as live:
+        while True:
+            await anyio.sleep(interval_s)
+            try:
+                overview = await look()
+                live.update(render(overview), refresh=True)
+            except (RedisError, OSError) as problem:
+                lost = Text(f"no answer from the server: {one_line(mask(str(problem)))}", "bold red")
+                live.update(Group(lost, render(overview)), refresh=True)

@@ -1,0 +1,60 @@
+"""``streamsched worker``: a worker as a process, with its logs, its signals and its health probe."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack
+
+import anyio
+import anyio.abc
+import structlog
+
+from . import logs
+from .command import SERVICE_PATIENCE_S, Target
+from .terminal import UsageProblem
+from .worker import Worker, health_probe
+
+log = structlog.get_logger(__name__)
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """Read ``HOST:PORT``; without a host the probe answers on every address, with port 0 on a free one.
+
+    Raises:
+        UsageProblem: the port is missing or no number.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise UsageProblem(f"--health {text}: give HOST:PORT, such as 127.0.0.1:8080")
+    return host, int(port)
+
+
+async def work(target: Target, health: str | None, batch: int, style: logs.Format | None) -> None:
+    """Run a worker until SIGTERM or Ctrl-C.
+
+    Raises:
+        ServerUnreachable, ServerTooOld: see :meth:`Worker.run`.
+        UsageProblem: the probe's address is malformed or taken.
+    """
+    logs.configure(style)
+    patience = target.patience(SERVICE_PATIENCE_S)
+    worker = Worker(target.settings.url, target.settings.keys, batch, patience_s=patience)
+    with ExitStack() as probe:
+        if health is not None:
+            host, port = address_of(health)
+            try:
+                bound = probe.enter_context(health_probe(worker, host, port))
+            except OSError as problem:
+                raise UsageProblem(f"--health {health}: {problem.strerror or problem}; give another address") from None
+            log.info("health probe", host=host, port=bound)
+        async with anyio.create_task_group() as beside:
+            await beside.start(_obey_signals, worker)
+            await worker.run()
+            beside.cancel_scope.cancel()
+
+
+async def _obey_signals(worker: Worker, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            worker.stop()

@@ -1,0 +1,125 @@
+"""What every command shares: the options that name a partition, stated once, and the way it is run."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from . import terminal
+
+if TYPE_CHECKING:
+    from .client import Scheduler
+    from .partition import Partition
+    from .settings import Settings
+
+PATIENCE_S = 5.0
+"""How long a command that somebody waits for goes on trying to reach the server."""
+
+SERVICE_PATIENCE_S = 30.0
+"""The same for ``worker`` and ``node``, which may be started at the same moment as their server."""
+
+COMMON: dict[str, Any] = {
+    "url": Annotated[
+        str | None,
+        typer.Option("--url", help="Server: redis://, rediss:// or unix://. [default: redis://localhost:6379]"),
+    ],
+    "namespace": Annotated[
+        str | None, typer.Option("--namespace", help="First part of every key. [default: scheduler]")
+    ],
+    "partition": Annotated[int | None, typer.Option("--partition", help="Number of the partition. [default: 0]")],
+    "config": Annotated[
+        Path | None,
+        typer.Option("--config", help="TOML file with url, namespace, partition. [default: ./streamsched.toml]"),
+    ],
+    "patience": Annotated[
+        float | None,
+        typer.Option(
+            "--patience",
+            min=0,
+            help="Seconds to go on trying while no server answers. "
+            f"[default: {PATIENCE_S:g}; worker, node: {SERVICE_PATIENCE_S:g}]",
+        ),
+    ],
+}
+"""Options of every command; what is left out comes from the environment, the TOML file, the defaults."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Target(NamedTuple):
+    """The partition a command works on."""
+
+    settings: Settings
+    patience_s: float | None
+
+    @asynccontextmanager
+    async def scheduler(self, patience_s: float = PATIENCE_S) -> AsyncIterator[Scheduler]:
+        """Connect as a producer.
+
+        Raises:
+            ServerUnreachable, ServerTooOld: see :meth:`Scheduler.connect`.
+        """
+        from .client import Scheduler
+
+        url, namespace, partition = self.settings.url, self.settings.namespace, self.settings.partition
+        async with Scheduler.connect(url, namespace, partition, self.patience(patience_s)) as scheduler:
+            yield scheduler
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Partition]:
+        """Connect without following any outcomes.
+
+        Raises:
+            ServerUnreachable, ServerTooOld: see :func:`open_partition`.
+        """
+        from .partition import open_partition
+
+        async with open_partition(self.settings.url, self.settings.keys, self.patience(PATIENCE_S)) as partition:
+            yield partition
+
+    def patience(self, default_s: float) -> float:
+        """Seconds to go on trying while no server answers."""
+        return default_s if self.patience_s is None else self.patience_s
+
+
+Body = Callable[..., Awaitable[int | None]]
+
+
+def command(app: typer.Typer, example: str, without: Iterable[str] = ()) -> Callable[[Body], Body]:
+    """Make an async function ``body(target, …) -> exit code or None`` a command with the common options, but for those
+    it does ``without``. Its docstring is the help, ``example`` the last line of it.
+    """
+    offered = {key: note for key, note in COMMON.items() if key not in without}
+
+    def register(body: Body) -> Body:
+        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+
+        @functools.wraps(body)
+        def entry(**given: Any) -> None:
+            flags = {key: given.pop(key) for key in offered}
+            config, patience = flags.pop("config", None), flags.pop("patience", None)
+
+            async def run() -> int | None:
+                from .settings import load
+
+                return await body(Target(load(flags, config), patience), **given)
+
+            terminal.run(run)
+
+        kind = inspect.Parameter.KEYWORD_ONLY
+        common = [inspect.Parameter(key, kind, default=None, annotation=note) for key, note in offered.items()]
+        given = [parameter.replace(kind=kind) for parameter in own] + common
+        entry.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
+        entry.__annotations__ = {parameter.name: parameter.annotation for parameter in given}
+        del entry.__wrapped__
+        words = inspect.getdoc(body) or ""
+        app.command(help=f"{words}\n\n\b\nExample:\n  {example}")(entry)
+        return body
+
+    return register
