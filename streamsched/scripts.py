@@ -126,7 +126,7 @@ def _table(name: str, folds: list[Source]) -> str:
     """
     cases = [f"if kind == '{fold.name}' then return {_fold(fold)} end" for fold in folds]
     body = "\n".join(["local function build(kind)", *cases, "end"])
-    store = "local fold = build(kind)\nif fold then rawset(built, kind, fold) end\nreturn fold"
+    store = "local fold = build(kind)\nif kind then rawset(built, kind, fold or false) end\nreturn fold"
     return f"do\n{body}\nsetmetatable({name}, {{ __index = function(built, kind)\n{store}\nend }})\nend"
 
 

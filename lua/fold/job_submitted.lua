@@ -25,13 +25,15 @@ if immediate == 'true' then
 else
   timer = enqueue(job_id, src_lang, tgt_lang, order, not_before_ts and tonumber(not_before_ts))
 end
-want('HSET', key.job(job_id), 'status', 'created', 'session_id', session_id, 'src_lang', src_lang, 'tgt_lang', tgt_lang,
-  'payload_json', payload_json, 'order', order, 'created_ts', at_text, 'timer', timer, 'submit_id', id)
-for _, field in ipairs({ 'priority', 'deadline_ts', 'not_before_ts', 'max_attempts', 'affinity', 'reply_to', 'traceparent', 'immediate', 'deliver' }) do
+local hash = { 'HSET', key.job(job_id), 'status', 'created', 'session_id', session_id, 'src_lang', src_lang,
+  'tgt_lang', tgt_lang, 'payload_json', payload_json, 'order', order, 'created_ts', at_text, 'timer', timer, 'submit_id', id }
+for i = 1, #OPTIONS do
+  local field = OPTIONS[i]
   if e[field] then
-    want('HSET', key.job(job_id), field, e[field])
+    hash[#hash + 1], hash[#hash + 2] = field, e[field]
   end
 end
+want_list(hash)
 if deadline_ts then
   want('ZADD', key.deadlines, deadline_ts, job_id)
 end

@@ -1,4 +1,4 @@
--- USES: context want effect bump is_held release unqueue
+-- USES: context want effect bump is_held release unqueue retire
 -- End a job for good: off its node or queue, kept for its retention, and told to whoever awaits it.
 local function finish(job_id, job, status, result_json, problem)
   if is_held(job) then
@@ -6,17 +6,21 @@ local function finish(job_id, job, status, result_json, problem)
   else
     unqueue(job_id, job)
   end
-  local hash = key.job(job_id)
-  want('HSET', hash, 'status', status, 'finished_ts', at_text, 'timer', '')
+  local ending = { 'HSET', key.job(job_id), 'status', status, 'finished_ts', at_text }
+  if job.timer ~= '' then
+    ending[7], ending[8] = 'timer', ''
+  end
   if result_json then
-    want('HSET', hash, 'result_json', result_json)
+    ending[#ending + 1], ending[#ending + 2] = 'result_json', result_json
   end
   if problem then
-    want('HSET', hash, 'error', problem)
+    ending[#ending + 1], ending[#ending + 2] = 'error', problem
   end
+  want_list(ending)
   if job.deadline_ts then
     want('ZREM', key.deadlines, job_id)
   end
+  expect_ended()
   want('RPUSH', key.ended, at_text .. ' ' .. job_id)
   bump(status)
   if job.reply_to then

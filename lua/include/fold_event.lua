@@ -4,24 +4,26 @@ local function plan_event(stream, id, e, decided)
   if e.v and e.v ~= '1' then
     fail('UNSUPPORTED_VERSION', 'v ' .. e.v .. ' of ' .. tostring(kind) .. ': upgrade the workers, or send v 1')
   end
-  local fact = FACTS[kind]
-  if fact then
-    if not decided then
-      fail('FORGED_DECISION', 'type ' .. kind .. ' is written by the scheduler only: append what happened instead')
-    end
-    return fact(e, id)
-  end
   local fold = FOLDS[kind]
-  if not fold or (stream == 'heartbeats' and kind ~= 'node.heartbeat') then
+  if fold and (stream == 'events' or kind == 'node.heartbeat') then
+    return fold(e, id, stream)
+  end
+  local fact = FACTS[kind]
+  if fact and not decided then
+    fail('FORGED_DECISION', 'type ' .. kind .. ' is written by the scheduler only: append what happened instead')
+  elseif not fact then
     fail('UNKNOWN_TYPE', 'type ' .. format('%q', tostring(kind)) .. ' is no event of this stream: see the event reference')
   end
-  return fold(e, id, stream)
+  return fact(e, id)
 end
 
 -- What every entry of the log does, folded or refused: it lets time pass.
 local function begin_event(stream, id)
-  at_text = match(id, '^%d+')
-  at, folding = tonumber(at_text), id
+  local ms = match(id, '^%d+')
+  if ms ~= at_text then
+    at, at_text = tonumber(ms), ms
+  end
+  folding = id
   raise_fence(id)
   if stream == 'events' then
     retire()

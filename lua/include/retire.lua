@@ -1,14 +1,19 @@
 -- USES: context config
 -- Drop jobs whose retention is over by the time of this event: at most two an event, so that its cost stays flat,
 -- and by event time, so that a replay drops the same ones. A session goes with its last job.
-local oldest_ended_ts -- nil: none, or not read yet in this call
+local oldest_ended_ts -- nil: not read yet; huge: there is none
+local function expect_ended() -- a job ends now
+  if oldest_ended_ts == math.huge then
+    oldest_ended_ts = nil
+  end
+end
 local function retire()
   for _ = 1, 2 do
     if not oldest_ended_ts then
       local head = rcall('LINDEX', key.ended, 0)
-      oldest_ended_ts = head and tonumber(match(head, '^%d+'))
+      oldest_ended_ts = head and tonumber(match(head, '^%d+')) or math.huge
     end
-    if not oldest_ended_ts or oldest_ended_ts + config('retention_ms') > at then
+    if oldest_ended_ts == math.huge or oldest_ended_ts + config('retention_ms') > at then
       return
     end
     local job_id = match(rcall('LPOP', key.ended), '^%d+ (.*)$')

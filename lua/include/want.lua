@@ -1,6 +1,10 @@
 -- USES: context
 -- The plan of the event being folded: commands that run only once the whole event has been understood.
 local plan, planned = {}, 0
+local function want_list(command)
+  planned = planned + 1
+  plan[planned] = command
+end
 local function want(...)
   planned = planned + 1
   plan[planned] = { ... }
