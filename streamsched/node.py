@@ -180,7 +180,7 @@ class Node:
         self._started_send: MemoryObjectSendStream[Task]
         self._started: MemoryObjectReceiveStream[Task]
         self._started_send, self._started = anyio.create_memory_object_stream[Task](math.inf)
-        self._background = AsyncExitStack()
+        self._beating, self._background = AsyncExitStack(), AsyncExitStack()
 
     async def __aenter__(self) -> Node:
         """Register, give back what an earlier life of this node still holds, and begin to beat and read.
@@ -195,7 +195,7 @@ class Node:
         await self._hand_back_earlier()
         await self._beat()
         last_id = last[0][0] if last else "0-0"
-        await self._background.enter_async_context(beside(self._keep_beating))
+        await self._beating.enter_async_context(beside(self._keep_beating))
         await self._background.enter_async_context(beside(partial(self._read_inbox, last_id)))
         return self
 
@@ -208,10 +208,12 @@ class Node:
             try:
                 for task in list(self.tasks.values()):
                     await task.hand_back(LEAVING)
+                await self._beating.aclose()  # a beat behind the goodbye would take it back
                 await self.scheduler.append(NodeOffline(node_id=self.node_id, reason=LEAVING))
             except (SchedulerError, RedisError, OSError) as problem:
                 # the server is gone too: its heartbeat timeout will say what we could not
                 log.warning("left without a word", node_id=self.node_id, problem=str(problem))
+        await self._beating.aclose()
         await self._background.aclose()
 
     async def __aiter__(self) -> AsyncIterator[Task]:
@@ -308,7 +310,9 @@ class Node:
         while True:
             await anyio.sleep(self._heartbeat_s)
             try:
-                await self._beat()
+                # a beat that is cancelled may be sent all the same: it is seen to its end, so that a goodbye comes last
+                with anyio.CancelScope(shield=True), anyio.move_on_after(self._grace_s):
+                    await self._beat()
             except (SchedulerError, RedisError, OSError) as problem:
                 log.warning("heartbeat failed", node_id=self.node_id, problem=str(problem))
 

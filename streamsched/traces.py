@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-MS_PER_TOKEN = 50
+MS_PER_TOKEN = 30
 """How long a job works for each token it puts out, in ms. Our assumption: no trace states a processing time."""
 
 MOONCAKE_STEP_MS = 3000

@@ -58,7 +58,7 @@ def test_mooncake_sessions_are_the_second_block_and_ties_are_spread(written: Cal
     read = list(read_arrivals(written(MOONCAKE)))
     assert [arrival.session_id for arrival in read] == ["block1", "block14", "line4", "block1"]
     assert [arrival.at_ms for arrival in read] == [0, 1500, 3000, 6001]
-    assert [arrival.work_ms for arrival in read] == [25_000, 24_500, 50, 500]
+    assert [arrival.work_ms for arrival in read] == [15_000, 14_700, 30, 300]
 
 
 def test_azure_requests_are_sessions_of_their_own(written: Callable[[str], Path]) -> None:

@@ -60,6 +60,8 @@ class Host:
                 node.stop()
 
     async def _run(self, plan: NodePlan) -> None:
+        while plan.node_id in self.nodes:  # it is to come back, and has not left yet
+            await anyio.sleep(0.02)
         node = Node(
             self.scheduler,
             plan.node_id,
@@ -72,8 +74,7 @@ class Host:
         self.nodes[plan.node_id] = node
         async with node:
             await node.run(work)
-        if self.nodes.get(plan.node_id) is node:  # not if it has come back meanwhile
-            del self.nodes[plan.node_id]
+        del self.nodes[plan.node_id]
 
 
 async def main(url: str, namespace: str) -> None:

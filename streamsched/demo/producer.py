@@ -41,9 +41,7 @@ class Producer:
                 due_s = request.at_ms / 1000 / self.speed
                 if due_s >= seconds:
                     break
-                # a batch that is due in the same moment is submitted without giving way in between
-                if (wait_s := start + due_s - anyio.current_time()) > 0:
-                    await anyio.sleep(wait_s)
+                await anyio.sleep_until(start + due_s)
                 self.under_way += 1
                 group.start_soon(self._submit, request)
 

@@ -62,9 +62,12 @@ class DemoReport(msgspec.Struct, kw_only=True):
     """Jobs of a session that had a node: sent to it, or not, and why."""
     stayed_share: float
     """``stayed`` of both; 1 if no session had a second job."""
+    dispatched_at_once: float
+    """Share of the jobs that got their node in the same step that accepted them."""
     dispatch_p50_ms: float
     dispatch_p99_ms: float
-    """From the submission's entry in the log to that of the dispatch, for jobs that found a node; whole ms."""
+    """From the submission's entry in the log to that of the dispatch, for jobs that found a node; whole ms. The longest
+    waits are for a node that is dead, full, or alone with its pair."""
     submit_p50_ms: float
     submit_p99_ms: float
     """The producer's round trip: append, fold, decide, answer."""
@@ -135,6 +138,7 @@ def judged(tally: Tally, journal: Journal, statuses: Mapping[str, str]) -> dict[
         "stayed": stayed,
         "moved": moved,
         "stayed_share": round(stayed / followed, 4) if followed else 1.0,
+        "dispatched_at_once": round(sum(ms == 0 for ms in tally.dispatch_ms) / max(1, len(tally.dispatch_ms)), 4),
         "dispatch_p50_ms": percentile(tally.dispatch_ms, 0.5),
         "dispatch_p99_ms": percentile(tally.dispatch_ms, 0.99),
         "submit_p50_ms": round(percentile(list(journal.accepted.values()), 0.5), 2),

@@ -7,12 +7,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import msgspec
 
+from ..beside import beside
 from ..client import Scheduler
 from ..embedded import EmbeddedServer
 from ..events import SchedulerConfigured
@@ -110,7 +112,10 @@ def write_script(options: DemoOptions) -> Script:
         )
     if options.churn:
         churn = read_churn(options.churn)
-    source = read_arrivals(options.trace) if options.trace else arrivals(options.seed)
+    source = arrivals(options.seed)
+    if options.trace:
+        until_ms = options.seconds * options.speed * 1000
+        source = iter(list(takewhile(lambda arrival: arrival.at_ms < until_ms, read_arrivals(options.trace))))
     return Script(
         requests=requests(source, pairs, options.seed),
         pairs=pairs,
@@ -150,8 +155,7 @@ async def _play(options: DemoOptions, script: Script, scheduler: Scheduler, crew
     await scheduler.append(CONFIGURATION)
     trouble.start_workers(WORKERS)
     trouble.start_hosts()
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch.look_on)
+    async with beside(watch.look_on):
         await _all_online(watch, crew, script.fleet)
         watch.say(f"{NODES} nodes in {HOSTS} processes are online; jobs arrive for {options.seconds:g} s")
         await _arrivals(options, script, producer, trouble, watch)
@@ -161,7 +165,6 @@ async def _play(options: DemoOptions, script: Script, scheduler: Scheduler, crew
         while (await scheduler.partition.advance()).more:
             pass
         await anyio.to_thread.run_sync(crew.end, trouble.workers)
-        group.cancel_scope.cancel()
     await watch.tally.read(redis, keys)
     differing = await _refolded(scheduler)
     unended = [job for job in watch.tally.submitted if job not in watch.tally.outcomes]

@@ -202,6 +202,7 @@ def print_report(report: DemoReport) -> None:
         ("told otherwise", good(report.told_otherwise)),
         ("stayed on their node", f"{report.stayed:,} of {followed:,} follow-up jobs, {report.stayed_share:.1%}"),
         ("had to move", moved or "none"),
+        ("dispatched at once", f"{report.dispatched_at_once:.1%}, in the very step that accepted them"),
         (
             "dispatch",
             f"p50 {report.dispatch_p50_ms:g} ms, p99 {report.dispatch_p99_ms:g} ms from log entry to log entry",

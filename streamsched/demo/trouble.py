@@ -83,7 +83,7 @@ class Trouble:
             (0.80, self._resume),
         ]
         for share, act in acts:
-            await anyio.sleep(start + share * seconds - anyio.current_time())
+            await anyio.sleep_until(start + share * seconds)
             act()
 
     def _kill(self, child: Child, what: str) -> None:
@@ -118,7 +118,7 @@ class Trouble:
         hosts = self.hosts[: len(self.cast.homes) - 2]
         start, length_ms = anyio.current_time(), max(1, trace[-1].at_ms)
         for change in trace:
-            await anyio.sleep(start + change.at_ms / length_ms * seconds - anyio.current_time())
+            await anyio.sleep_until(start + change.at_ms / length_ms * seconds)
             if change.change == "add" and free:
                 plan = running[change.name] = free.pop()
                 hosts[spare.index(plan) % len(hosts)].tell(Add(plan))
