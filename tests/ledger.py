@@ -135,22 +135,35 @@ class Ledger:
 
     async def state(self, keys: Keys) -> dict[str, Any]:
         """All folded state below a prefix, soft fields aside, by key without its prefix."""
+        keys_read = [key async for key in self.redis.scan_iter(match=keys.prefix + "*", count=1000)]
+        names = {key: key[len(keys.prefix) :] for key in keys_read}
+        wanted = [key for key in keys_read if keys.is_state(key) and names[key] not in SOFT_KEYS]
+        reads = {
+            "hash": "HGETALL",
+            "set": "SMEMBERS",
+            "zset": "ZRANGE",
+            "list": "LRANGE",
+            "string": "GET",
+            "none": "GET",
+        }
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for key in wanted:
+                pipe.type(key)
+            kinds = await pipe.execute()
+            for key, kind in zip(wanted, kinds, strict=True):
+                bounds = {"zset": (0, -1, "WITHSCORES"), "list": (0, -1)}.get(kind, ())
+                pipe.execute_command(reads[kind], key, *bounds)
+            values = await pipe.execute()
         found: dict[str, Any] = {}
-        async for key in self.redis.scan_iter(match=keys.prefix + "*", count=1000):
-            name = key[len(keys.prefix) :]
-            if not keys.is_state(key) or name in SOFT_KEYS:
-                continue
-            kind = await self.redis.type(key)
+        for key, kind, value in zip(wanted, kinds, values, strict=True):
+            name = names[key]
             if kind == "hash":
-                value: Any = dict(await self.redis.hgetall(key))
                 soft = SOFT_META_FIELDS if name == "meta" else SOFT_NODE_FIELDS if name.startswith("node:info:") else ()
                 value = {field: text for field, text in value.items() if field not in soft}
             elif kind == "set":
-                value = sorted(await self.redis.smembers(key))
+                value = sorted(value)
             elif kind == "zset":
-                value = await self.redis.zrange(key, 0, -1, withscores=True)
-            else:
-                value = await self.redis.lrange(key, 0, -1)
+                value = [(member, float(score)) for member, score in zip(value[::2], value[1::2], strict=True)]
             if value:
                 found[name] = value
         return found
