@@ -146,7 +146,6 @@ async def test_the_payload_reaches_the_node_byte_for_byte(ledger: Ledger) -> Non
         "tgt_lang": "en",
         "payload_json": payload,
         "accept_by_ts": str(int(job["dispatched_ts"]) + 10_000),
-        "deadline_ts": "",
         "attempts": "1",
         "traceparent": "00-ab",
     }

@@ -1,21 +1,49 @@
--- USES: context dispatch read_job settle
--- Hand waiting jobs to nodes, the highest priority of all pairs first, while there are both.
-local function dispatch_waiting()
+-- USES: context dispatch job_to_dispatch settle
+-- The waiting jobs of one pair, in their order, read a few dozen at a time. Returns the next one, or nil.
+local function next_job(queue)
+  if not queue.jobs or queue.at > #queue.jobs then
+    local src, tgt = match(queue.pair, '^([^:]+):(.+)$')
+    queue.jobs, queue.at = rcall('ZRANGE', key.waiting(src, tgt), 0, math.min(left, 32) - 1, 'WITHSCORES'), 1
+  end
+  queue.order = tonumber(queue.jobs[queue.at + 1])
+  return queue.jobs[queue.at]
+end
+
+-- Serve a few pairs side by side, always the first of their first jobs, until a pair left out may come before.
+-- Returns how many were dispatched.
+local function serve(queues, bound)
+  local served = 0
   while left > 0 do
-    local first = rcall('ZRANGE', key.ready, 0, 1, 'WITHSCORES')
-    if not first[1] then
-      return
-    end
-    local src, tgt = match(first[1], '^([^:]+):(.+)$')
-    local next_pair = tonumber(first[4] or math.huge)
-    local jobs = rcall('ZRANGE', key.waiting(src, tgt), 0, math.min(left, 64) - 1, 'WITHSCORES')
-    for i = 1, #jobs, 2 do
-      -- the next pair's first job may come before this one; and the last node may just have been filled
-      if tonumber(jobs[i + 1]) > next_pair then
-        break
-      elseif not dispatch(jobs[i], read_job(jobs[i])) then
-        break
+    local first
+    for i = 1, #queues do
+      local order = queues[i].order
+      if order and (not first or order < first.order) then
+        first = queues[i]
       end
     end
+    if not first or first.order > bound then
+      return served
+    end
+    local job_id = next_job(first)
+    if job_id and dispatch(job_id, job_to_dispatch(job_id)) then
+      served, first.at = served + 1, first.at + 2
+      next_job(first)
+    else
+      first.order = nil -- nobody may take this pair's jobs any more
+    end
   end
+  return served
+end
+
+-- Hand waiting jobs to nodes, the highest priority of all pairs first, while there are both.
+local function dispatch_waiting()
+  repeat
+    settle() -- ranks the pairs anew
+    local ranked = rcall('ZRANGE', key.ready, 0, 16, 'WITHSCORES')
+    local queues = {}
+    for i = 1, math.min(#ranked, 32), 2 do
+      queues[#queues + 1] = { pair = ranked[i], order = tonumber(ranked[i + 1]) }
+    end
+    local served = serve(queues, tonumber(ranked[34] or math.huge))
+  until served == 0 or left <= 0
 end

@@ -1,15 +1,22 @@
--- USES: context decide dispatch refuse requeue read_job config whole
+-- USES: context decide dispatch refuse requeue job_to_dispatch read_job config whole
 -- Do what is due for each job whose moment has come.
 local function fire_timers()
-  local due = rcall('ZRANGEBYSCORE', key.timers, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, left)
+  local due = rcall('ZRANGE', key.timers, 0, 1, 'WITHSCORES') -- often nothing is due, or just the caller's own job
+  if due[4] and tonumber(due[4]) <= now then
+    due = rcall('ZRANGEBYSCORE', key.timers, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, left)
+  end
   for i = 1, #due, 2 do
     local job_id, due_ts = due[i], tonumber(due[i + 1])
-    local job = read_job(job_id)
+    if due_ts > now then
+      return
+    end
+    local job = job_to_dispatch(job_id)
     if job.timer == 'decide' then
       if not dispatch(job_id, job) then
         refuse(job_id, job)
       end
     elseif job.timer == 'retry' then
+      job = read_job(job_id)
       requeue(job_id, job, job.cause)
     elseif job.timer == 'due' then
       decide('job.due', 'job_id', job_id)
@@ -19,7 +26,7 @@ local function fire_timers()
         local timeout = tonumber(config(accept and 'accept_timeout_ms' or 'job_timeout_ms'))
         decide('job.extended', 'job_id', job_id, 'until_ts', whole(now + timeout))
       else
-        requeue(job_id, job, accept and 'accept timeout' or 'job timeout')
+        requeue(job_id, read_job(job_id), accept and 'accept timeout' or 'job timeout')
       end
     end
   end

@@ -1,11 +1,12 @@
 -- The holder ends the job. A failure with attempts left is not the end: whether and when to try again is decided next.
 -- FIELDS: job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text
--- USES: context want bump held_job release finish is_terminal read_job completed_before
-if completed_before(job_id, node_id, attempt, status) then
+-- USES: context want bump held_job release finish completed_before config
+local job = read_held(job_id)
+if job and completed_before(job, node_id, attempt, status) then
   return
 end
-local job = held_job(job_id, node_id, attempt)
-if status == 'failed' and job.deliver and job.attempts < job.max_attempts then
+check_holder(job_id, job, node_id, attempt)
+if status == 'failed' and job.deliver and job.attempts < tonumber(job.max_attempts or config('max_attempts')) then
   release(job_id, job)
   bump('waiting')
   want('HSET', key.job(job_id), 'status', 'created', 'attempt', '', 'timer', 'retry', 'cause', 'failed', 'error', error or '',

@@ -1,9 +1,10 @@
 -- A job goes to a node, under a new attempt.
 -- FACT: job_id node_id pool_id nonce seen why affinity
--- USES: context want touch bump effect config whole read_job mailbox_of
-local job = read_job(job_id)
+-- USES: context want touch bump effect config whole job_to_dispatch room_of
+local job = job_to_dispatch(job_id)
 local token = id .. '-' .. nonce
 local hash, pair = key.job(job_id), job.src_lang .. ':' .. job.tgt_lang
+local room = room_of(node_id)
 local timer, timeout = 'accept', tonumber(config('accept_timeout_ms'))
 if not job.deliver then
   timer, timeout = 'run', tonumber(config('job_timeout_ms'))
@@ -26,18 +27,27 @@ want('HSET', hash, 'status', 'dispatched', 'node_id', node_id, 'pool_id', pool_i
 want('SADD', key.node_jobs(node_id), job_id)
 want('HSET', key.session(job.session_id), 'preferred_pool', pool_id, 'last_lang_pair', pair, 'node_id', node_id, 'last_job', job_id)
 if job.deliver then
-  local info = key.node_info(node_id)
-  want('HINCRBY', info, 'pending', 1)
+  room.pending = room.pending + 1
+  want('HSET', key.node_info(node_id), 'pending', room.pending)
   if live then
-    local payload = rcall('HMGET', hash, 'payload_json', 'traceparent')
-    effect('XADD', key.inbox(mailbox_of(node_id)), 'MAXLEN', '~', limit.inbox, '*',
+    local letter = { 'XADD', key.inbox(room.mailbox), 'MAXLEN', '~', limit.inbox, '*',
       'type', 'job.assigned', 'job_id', job_id, 'node_id', node_id, 'attempt', token, 'session_id', job.session_id,
-      'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', payload[1],
-      'accept_by_ts', timer == 'accept' and whole(at + timeout) or '', 'deadline_ts', job.deadline_ts or '',
-      'attempts', job.attempts + 1, 'traceparent', payload[2] or '')
+      'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', job.payload_json, 'attempts', job.attempts + 1 }
+    if timer == 'accept' then
+      letter[#letter + 1], letter[#letter + 2] = 'accept_by_ts', whole(at + timeout)
+    end
+    if job.deadline_ts then
+      letter[#letter + 1], letter[#letter + 2] = 'deadline_ts', job.deadline_ts
+    end
+    if job.traceparent then
+      letter[#letter + 1], letter[#letter + 2] = 'traceparent', job.traceparent
+    end
+    want_list(letter)
   end
 end
 bump('waiting', -1)
 bump('held')
 bump('dispatched')
-touch('node', node_id)
+if room.full_at or room.pending >= room.window then
+  touch('node', node_id) -- otherwise one job more closes nothing
+end

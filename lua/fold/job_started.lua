@@ -1,6 +1,6 @@
 -- The holder has begun. A node that has begun all it was given is trusted with twice as many unread assignments.
 -- FIELDS: job_id:id node_id:id attempt:id
--- USES: context want touch bump held_job config whole
+-- USES: context want touch bump held_job config whole room_of
 local job = held_job(job_id, node_id, attempt)
 if job.status == 'running' then
   return
@@ -14,13 +14,15 @@ elseif job.timer ~= '' then
 end
 want('HSET', key.job(job_id), 'status', 'running', 'started_ts', at_text, 'timer', timer)
 if job.deliver then
-  local info = key.node_info(node_id)
-  local v = rcall('HMGET', info, 'pending', 'window')
-  local pending, window = tonumber(v[1]) - 1, tonumber(v[2])
-  if pending == 0 and window < limit.window then
-    want('HSET', info, 'pending', 0, 'window', window * 2)
-  else
-    want('HSET', info, 'pending', pending)
+  local info, room = key.node_info(node_id), room_of(node_id)
+  if room.pending >= room.window then
+    touch('node', node_id) -- it was closed; a node that was open stays so
   end
-  touch('node', node_id)
+  room.pending = room.pending - 1
+  if room.pending == 0 and room.window < limit.window then
+    room.window = room.window * 2
+    want('HSET', info, 'pending', 0, 'window', room.window)
+  else
+    want('HSET', info, 'pending', room.pending)
+  end
 end

@@ -3,8 +3,10 @@
 -- fewer jobs (two choices); a node already tried only if there is no other. Returns nil if no node may receive it.
 local function choose(job)
   local excluded, tried = {}, 0
-  for node_id in gmatch(job.excluded, '[^\n]+') do
-    excluded[node_id], tried = true, tried + 1
+  if job.excluded ~= '' then
+    for node_id in gmatch(job.excluded, '[^\n]+') do
+      excluded[node_id], tried = true, tried + 1
+    end
   end
   local affinity = 'none'
   if job.affinity == 'prefer' then

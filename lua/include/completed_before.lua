@@ -1,9 +1,7 @@
--- USES: context
 -- Whether this very completion was accepted before; a retry of it changes nothing.
-local function completed_before(job_id, node_id, attempt, status)
-  local v = rcall('HMGET', key.job(job_id), 'status', 'node_id', 'attempt', 'failed_attempt')
-  if attempt and status == 'failed' and v[4] == attempt then
+local function completed_before(job, node_id, attempt, status)
+  if attempt and status == 'failed' and job.failed_attempt == attempt then
     return true -- the job has moved on to its next attempt, or waits for it
   end
-  return v[1] == status and v[2] == node_id and (not attempt or v[3] == attempt)
+  return job.status == status and job.node_id == node_id and (not attempt or job.attempt == attempt)
 end

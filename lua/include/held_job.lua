@@ -1,7 +1,16 @@
--- USES: fail read_job is_terminal is_held
--- The job, if this node holds it under this attempt; everybody else is refused, with the reason.
-local function held_job(job_id, node_id, attempt)
-  local job = read_job(job_id)
+-- USES: context fail is_terminal is_held
+-- What its node may change of a job, in one read.
+local function read_held(job_id)
+  local v = rcall('HMGET', key.job(job_id), 'status', 'node_id', 'attempt', 'timer', 'deliver', 'deadline_ts', 'reply_to',
+    'attempts', 'max_attempts', 'failed_attempt')
+  return v[1] and {
+    status = v[1], node_id = v[2] or '', attempt = v[3] or '', timer = v[4] or '', deliver = v[5] ~= 'false', deadline_ts = v[6],
+    reply_to = v[7], attempts = tonumber(v[8] or 0), max_attempts = v[9], failed_attempt = v[10],
+  }
+end
+
+-- Refuse everybody but the node that holds the job under this attempt, with the reason.
+local function check_holder(job_id, job, node_id, attempt)
   if not job then
     fail('UNKNOWN_JOB', 'job_id ' .. job_id .. ': no such job, or its retention is over')
   end
@@ -18,4 +27,8 @@ local function held_job(job_id, node_id, attempt)
     fail('NODE_MISMATCH', 'node_id ' .. node_id .. ' does not hold job ' .. job_id .. ': ' .. job.node_id .. ' does')
   end
   return job
+end
+
+local function held_job(job_id, node_id, attempt)
+  return check_holder(job_id, read_held(job_id), node_id, attempt)
 end

@@ -1,7 +1,11 @@
 -- Remember a node, pool or pair whose derived indexes must be settled before anybody reads them.
 local touched = { node = {}, pool = {}, pair = {} }
 local any_touched = false
+local rooms = {} -- what room_of has read
 local function touch(kind, name)
   touched[kind][name] = true
   any_touched = true
+  if kind == 'node' then
+    rooms[name] = nil
+  end
 end
