@@ -69,15 +69,15 @@ class Child:
 class Crew:
     """All children of one demo. ``with`` ends every one of them on the way out, whatever happened inside."""
 
-    def __init__(self, url: str, namespace: str, logs: Path) -> None:
-        self._place = [url, namespace]
-        self._logs = logs
+    def __init__(self, url: str, namespace: str, folder: Path) -> None:
+        self._place = [url, namespace, str(folder)]
+        self._folder = folder
         self.children: list[Child] = []
 
     def start(self, module: str, name: str) -> Child:
-        """Start ``python -m streamsched.demo.<module> URL NAMESPACE`` under a name of its own."""
+        """Start ``python -m streamsched.demo.<module> URL NAMESPACE FOLDER`` under a name of its own."""
         command = [sys.executable, "-m", f"streamsched.demo.{module}", *self._place]
-        child = Child(name, command, self._logs / f"{len(self.children):02}-{name}.log")
+        child = Child(name, command, self._folder / f"{len(self.children):02}-{name}.log")
         self.children.append(child)
         return child
 

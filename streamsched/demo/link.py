@@ -48,7 +48,7 @@ class Resume(Command, frozen=True, tag="resume"):
 
 
 class Leave(Command, frozen=True, tag="leave"):
-    """The demo is over: end in good order. A pipe that ends without it means that the demo has died."""
+    """The demo is over: end in good order. A pipe that ends without this means that the demo has died."""
 
 
 AnyCommand = Add | Remove | Pause | Resume | Leave

@@ -1,7 +1,8 @@
-"""A process of the demo that hosts nodes: ``python -m streamsched.demo.node URL NAMESPACE``, commands on stdin."""
+"""A process of the demo that hosts nodes: ``python -m streamsched.demo.node URL NAMESPACE FOLDER``."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import anyio
@@ -42,7 +43,7 @@ class Host:
         self.nodes: dict[str, Node] = {}
 
     async def serve(self) -> None:
-        """Do what the demo asks for until the pipe ends; then have every node leave."""
+        """Do what the demo asks for until it says ``leave``; then have every node leave."""
         async with anyio.create_task_group() as group:
             async for command in commands():
                 match command:
@@ -56,6 +57,8 @@ class Host:
                         self.nodes[node_id].resume_inbox()
                     case Leave():
                         break
+            else:
+                os._exit(1)  # the demo has died, and its server dies with it: there is nobody left to take leave of
             for node in self.nodes.values():
                 node.stop()
 
@@ -77,12 +80,12 @@ class Host:
         del self.nodes[plan.node_id]
 
 
-async def main(url: str, namespace: str) -> None:
-    """Host nodes on the server ``url`` until the demo says ``leave`` or is gone."""
+async def main(url: str, namespace: str, folder: str) -> None:
+    """Host nodes on the server ``url`` until the demo says ``leave`` or is gone; ``folder`` is of no concern to it."""
     async with Scheduler.connect(url, namespace, patience_s=5) as scheduler:
         await Host(scheduler).serve()
 
 
 if __name__ == "__main__":
     logs.configure()
-    anyio.run(main, sys.argv[1], sys.argv[2])
+    anyio.run(main, sys.argv[1], sys.argv[2], sys.argv[3])

@@ -1,12 +1,15 @@
-"""A worker process of the demo: ``python -m streamsched.demo.worker URL NAMESPACE``.
+"""A worker process of the demo: ``python -m streamsched.demo.worker URL NAMESPACE FOLDER``.
 
-The same :class:`Worker` as ``streamsched worker``, which ends with the demo; if the demo dies without a word, it ends
-the demo's server as well, because nobody else is left to do it.
+The same :class:`Worker` as ``streamsched worker``, which ends with the demo. If the demo dies without a word, it ends
+the demo's server and removes its folder as well, because nobody else is left to do it.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+from contextlib import suppress
 
 import anyio
 from redis.exceptions import RedisError
@@ -18,33 +21,31 @@ from ..worker import Worker
 from .link import Leave, commands
 
 
-async def main(url: str, namespace: str) -> None:
+async def main(url: str, namespace: str, folder: str) -> None:
     """Work on the server ``url`` until the demo says ``leave`` or is gone."""
     worker = Worker(url, Keys(namespace))
-    asked = False
 
     async def listen() -> None:
-        nonlocal asked
         async for command in commands():
             if isinstance(command, Leave):
-                asked = True
                 break
+        else:
+            await _clear_up(url, folder)
+            os._exit(1)
         worker.stop()
 
     async with anyio.create_task_group() as group:
         group.start_soon(listen)
         await worker.run()
         group.cancel_scope.cancel()
-    if not asked:
-        server = connect(url)
-        try:
-            await server.shutdown(nosave=True)
-        except (RedisError, OSError):
-            pass  # another worker was faster
-        finally:
-            await server.aclose()
+
+
+async def _clear_up(url: str, folder: str) -> None:
+    with suppress(RedisError, OSError):  # another worker was faster
+        await connect(url).shutdown(nosave=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
     logs.configure()
-    anyio.run(main, sys.argv[1], sys.argv[2])
+    anyio.run(main, sys.argv[1], sys.argv[2], sys.argv[3])
