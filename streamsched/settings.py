@@ -37,7 +37,7 @@ class SettingsError(ValueError):
 
 def mask(text: str) -> str:
     """Hide the password of every URL in ``text``, so that it may be shown or logged."""
-    text = re.sub(r"(\w+://[^\s:@/]*):[^\s@/]*@", r"\1:***@", text)
+    text = re.sub(r"(\w+://[^\s:@/]*):\S*@", r"\1:***@", text)
     return re.sub(r"([?&](?:password|username)=)[^&\s]*", r"\1***", text)
 
 
@@ -71,7 +71,8 @@ class Settings(BaseSettings):
             options: Any = ConnectionPool.from_url(url)
             options.make_connection()  # connects to nothing: it only reads the options
         except (ValueError, TypeError) as problem:
-            why = mask(str(problem))
+            # where the URL holds a password that was not quoted, the reason may quote a part of it
+            why = "quote special characters as %XX" if "@" in url else str(problem)
             raise ValueError(f"not usable ({why}): give redis://[USER:PASSWORD@]HOST:PORT[/DB]") from None
         if taken := OURS & set(options.connection_kwargs):
             raise ValueError(f"leave {', '.join(sorted(taken))} out of the URL: streamsched sets it")

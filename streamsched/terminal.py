@@ -116,14 +116,16 @@ def run(command: Callable[[], Awaitable[int | None]]) -> NoReturn:
         code = anyio.run(main)
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:
-        # the reader of our output has left, as `| head` does: nothing more to say, and nothing to flush at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = OK
     except BaseException as problem:
-        found = [verdict(inner) for inner in leaves(problem)]
-        if None in found or not found:
+        problems = list(leaves(problem))
+        found = [verdict(inner) for inner in problems]
+        if any(isinstance(inner, BrokenPipeError) for inner in problems):
+            # the reader of our output has left, as `| head` does: nothing more to say, and nothing to flush at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = OK
+        elif None in found:
             raise
-        code, text = max(row for row in found if row)
-        complain(text)
+        else:
+            code, text = max(row for row in found if row)
+            complain(text)
     sys.exit(code)

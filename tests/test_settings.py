@@ -1,0 +1,120 @@
+"""Where a command's settings come from, and what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streamsched.settings import SettingsError, load, mask
+
+
+@pytest.fixture(autouse=True)
+def nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings of the machine that runs the tests."""
+    for name in ("URL", "NAMESPACE", "PARTITION", "CONFIG"):
+        monkeypatch.delenv(f"STREAMSCHED_{name}", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_any_source_the_defaults_hold() -> None:
+    settings = load()
+    assert (settings.url, settings.namespace, settings.partition) == ("redis://localhost:6379", "scheduler", 0)
+
+
+def test_flags_win_over_the_environment_which_wins_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "streamsched.toml").write_text('url = "redis://file:1"\nnamespace = "file"\npartition = 1\n')
+    monkeypatch.setenv("STREAMSCHED_NAMESPACE", "environment")
+    monkeypatch.setenv("STREAMSCHED_PARTITION", "2")
+    settings = load({"partition": 3, "namespace": None})
+    assert (settings.url, settings.namespace, settings.partition) == ("redis://file:1", "environment", 3)
+
+
+def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMSCHED_URL", "")
+    monkeypatch.setenv("STREAMSCHED_CONFIG", "")
+    assert load().url == "redis://localhost:6379"
+
+
+def test_the_file_is_looked_for_in_four_places_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home = tmp_path / "config" / "streamsched"
+    home.mkdir(parents=True)
+    (home / "config.toml").write_text('namespace = "home"')
+    assert load().namespace == "home"
+    (tmp_path / "streamsched.toml").write_text('namespace = "here"')
+    assert load().namespace == "here"
+    (tmp_path / "named.toml").write_text('namespace = "named"')
+    monkeypatch.setenv("STREAMSCHED_CONFIG", str(tmp_path / "named.toml"))
+    assert load().namespace == "named"
+    (tmp_path / "given.toml").write_text('namespace = "given"')
+    assert load(config=tmp_path / "given.toml").namespace == "given"
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ('urll = "redis://localhost"', ["bad.toml", "'urll'", "url, namespace, partition"]),
+        ('namespace = "a{b}"', ["bad.toml: namespace", "without braces"]),
+        ("namespace = 3", ["bad.toml: namespace", "string"]),
+        ('partition = "one"', ["bad.toml: partition", "integer"]),
+        ("partition = -1", ["bad.toml: partition", "from 0"]),
+        ('url = "http://localhost"', ["bad.toml: url", "redis://HOST:PORT"]),
+        ('url = "redis://localhost:port"', ["bad.toml: url", "redis://[USER:PASSWORD@]HOST:PORT"]),
+        ('url = "redis://localhost?retry_forever=1"', ["bad.toml: url", "retry_forever"]),
+        ('url = "redis://localhost?protocol=3"', ["bad.toml: url", "leave protocol out"]),
+        ("url = redis://localhost", ["bad.toml", "TOML", "line 1"]),
+        ("[server]\nurl = 'redis://localhost'", ["bad.toml", "'server'"]),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_its_key_and_a_remedy(
+    content: str, parts: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.toml").write_text(content)
+    with pytest.raises(SettingsError) as refused:
+        load(config=tmp_path / "bad.toml")
+    assert [part for part in parts if part not in str(refused.value)] == [], str(refused.value)
+
+
+def test_a_bad_value_is_laid_to_the_source_it_came_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "streamsched.toml").write_text("partition = -1")
+    with pytest.raises(SettingsError, match=r"streamsched\.toml: partition"):
+        load()
+    monkeypatch.setenv("STREAMSCHED_PARTITION", "-2")
+    with pytest.raises(SettingsError, match="environment: STREAMSCHED_PARTITION"):
+        load()
+    with pytest.raises(SettingsError, match="--partition"):
+        load({"partition": -3})
+
+
+def test_a_file_that_was_asked_for_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"--config: no file nowhere\.toml"):
+        load(config=Path("nowhere.toml"))
+    monkeypatch.setenv("STREAMSCHED_CONFIG", "nowhere.toml")
+    with pytest.raises(SettingsError, match=r"STREAMSCHED_CONFIG: no file nowhere\.toml"):
+        load()
+
+
+def test_a_password_is_never_part_of_an_error() -> None:
+    for url in ("http://user:geheim@host", "redis://:geheim/x@host", "redis://host?password=geheim&x=1"):
+        with pytest.raises(SettingsError) as refused:
+            load({"url": url})
+        assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://:geheim@host:1/2", "redis://:***@host:1/2"),
+        ("at rediss://user:geheim@host", "at rediss://user:***@host"),
+        ("redis://:ge@heim@host", "redis://:***@host"),
+        ("redis://:ge/heim@host:1", "redis://:***@host:1"),
+        ("redis://host?password=geheim&db=1", "redis://host?password=***&db=1"),
+        ("redis://localhost:6379", "redis://localhost:6379"),
+        ("mail me@host", "mail me@host"),
+    ],
+)
+def test_passwords_are_masked_wherever_a_url_is_shown(text: str, shown: str) -> None:
+    assert mask(text) == shown
