@@ -41,6 +41,20 @@ PAIRS = [("en", "zh"), ("zh", "en"), ("de", "en"), ("en", "de"), ("de", "zh")]
 POOLS = ["en-zh", "de-en", "de-en-zh"]
 NODES = ["n1", "n2", "n3", "n4"]
 
+EXTRAS: list[dict[str, str]] = [
+    *[{} for _ in range(6)],
+    {"priority": "5"},
+    {"priority": "-1", "reply_to": "me"},
+    {"max_attempts": "1"},
+    {"max_attempts": "2", "reply_to": "me"},
+    {"affinity": "none"},
+    {"immediate": "true", "reply_to": "me"},
+    {"immediate": "true", "deliver": "false"},
+    {"deliver": "false"},
+]
+
+WORDS = ["progressed", "full", "declined", "failed", "finished unsigned"]
+
 nodes = st.sampled_from(NODES)
 hows = st.sampled_from(["append", "xadd"])
 few = st.integers(0, 7)
@@ -78,6 +92,8 @@ class Partition(RuleBasedStateMachine):
         self.do(self.redis.flushdb())
         self.do(self.ledger.freeze())
         self.tell("append", "scheduler.configured", accept_timeout_ms=accept, job_timeout_ms=job)
+        for node, pools in zip(NODES[1:], (["en-zh"], ["de-en"], ["de-en-zh", "en-zh"]), strict=True):
+            self.join(node, pools)
 
     @rule(node=nodes, pools=st.lists(st.sampled_from(POOLS), unique=True), how=hows)
     def register(self, node: str, pools: list[str], how: str) -> None:
@@ -104,17 +120,8 @@ class Partition(RuleBasedStateMachine):
         pair=st.sampled_from(PAIRS),
         session=st.sampled_from(["s1", "s2", "s3"]),
         how=hows,
-        more=st.fixed_dictionaries(
-            {},
-            optional={
-                "priority": st.sampled_from(["-1", "5"]),
-                "max_attempts": st.sampled_from(["1", "2"]),
-                "immediate": st.just("true"),
-                "deliver": st.just("false"),
-                "affinity": st.just("none"),
-                "reply_to": st.just("me"),
-            },
-        ),
+        more=st.sampled_from(EXTRAS),
+        count=st.integers(1, 4),
         deadline_in=st.sampled_from([0, 0, 2_000]),
         not_before_in=st.sampled_from([0, 0, 1_000]),
     )
@@ -124,16 +131,18 @@ class Partition(RuleBasedStateMachine):
         session: str,
         how: str,
         more: dict[str, str],
+        count: int,
         deadline_in: int,
         not_before_in: int,
     ) -> None:
         now = self.do(self.ledger.now())
-        fields = {"job_id": f"j{len(self.submitted)}", "session_id": session, "src_lang": pair[0], "tgt_lang": pair[1]}
-        fields |= {"payload_json": "{}", **more}
-        fields |= {"deadline_ts": str(now + deadline_in)} if deadline_in else {}
-        fields |= {"not_before_ts": str(now + not_before_in)} if not_before_in else {}
-        self.submitted.append(fields)
-        self.tell(how, "job.submitted", **fields)
+        times = {"deadline_ts": str(now + deadline_in)} if deadline_in else {}
+        times |= {"not_before_ts": str(now + not_before_in)} if not_before_in else {}
+        for _ in range(count):
+            fields = {"job_id": f"j{len(self.submitted)}", "session_id": session, "src_lang": pair[0]}
+            fields |= {"tgt_lang": pair[1], "payload_json": "{}", **more, **times}
+            self.submitted.append(fields)
+            self.tell(how, "job.submitted", **fields)
 
     @precondition(lambda self: self.submitted)
     @rule(which=few, how=hows, changed=st.booleans())
@@ -141,7 +150,6 @@ class Partition(RuleBasedStateMachine):
         fields = self.submitted[which % len(self.submitted)]
         self.tell(how, "job.submitted", **fields | ({"payload_json": "[]"} if changed else {}))
 
-    @rule(node=nodes)
     def read_inbox(self, node: str) -> None:
         entries = self.do(self.redis.xrange(self.keys.inbox(node), min=f"({self.read_to[node]}"))
         for entry_id, fields in entries:
@@ -152,12 +160,13 @@ class Partition(RuleBasedStateMachine):
     @rule(
         node=nodes,
         which=few,
-        what=st.sampled_from(["started", "progressed", "full", "declined", "finished", "failed", "finished unsigned"]),
+        what=st.sampled_from([*["started", "finished"] * 2, *WORDS]),
         how=hows,
         times=st.integers(1, 2),
     )
     def work(self, node: str, which: int, what: str, how: str, times: int) -> None:
         """A node says something of an assignment it read, however old, once or twice."""
+        self.read_inbox(node)
         if not self.in_hand[node]:
             return
         assignment = self.in_hand[node][-1 - which % len(self.in_hand[node])]
@@ -172,6 +181,17 @@ class Partition(RuleBasedStateMachine):
         for _ in range(times):
             self.tell(how, f"job.{kind.get(what, what)}", **fields)
 
+    @rule(node=nodes, outcome=st.sampled_from(["", "finished", "failed"]), how=hows)
+    def work_off(self, node: str, outcome: str, how: str) -> None:
+        """A node starts all that it has just been given, and perhaps ends it."""
+        known = len(self.in_hand[node])
+        self.read_inbox(node)
+        for assignment in self.in_hand[node][known:]:
+            fields = {"job_id": assignment["job_id"], "node_id": node, "attempt": assignment["attempt"]}
+            self.tell(how, "job.started", **fields)
+            if outcome:
+                self.tell(how, "job.completed", **fields, status=outcome)
+
     @rule(node=nodes)
     def node_forgets(self, node: str) -> None:
         self.in_hand[node].clear()
@@ -185,14 +205,15 @@ class Partition(RuleBasedStateMachine):
     def release(self, session: str) -> None:
         self.tell("xadd", "session.released", session_id=session)
 
-    @rule(which=st.sampled_from(sorted(facts())), node=nodes)
-    def forge(self, which: str, node: str) -> None:
-        fields = dict.fromkeys(facts()[which], "1") | {"node_id": node, "job_id": "j0"}
-        self.tell("append", which, **fields)
-
-    @rule(fields=st.sampled_from([{"type": "nonsense"}, {"type": "job.cancelled", "job_id": ""}]))
-    def blunder(self, fields: dict[str, str]) -> None:
-        self.do(self.ledger.add(fields))
+    @rule(what=st.sampled_from([*sorted(facts()), "nonsense", "flush"]), node=nodes)
+    def mischief(self, what: str, node: str) -> None:
+        """Somebody forges a decision, sends nonsense, or makes the server forget its scripts."""
+        if what == "flush":
+            self.do(self.redis.script_flush())
+        elif what == "nonsense":
+            self.do(self.ledger.add({"type": "job.cancelled", "job_id": ""}))
+        else:
+            self.tell("append", what, **dict.fromkeys(facts()[what], "1") | {"node_id": node, "job_id": "j0"})
 
     @rule(batch=st.sampled_from([1, 2, 3, 5, 256]))
     def call(self, batch: int) -> None:
@@ -216,10 +237,6 @@ class Partition(RuleBasedStateMachine):
         last = self.do(self.redis.xinfo_stream(self.keys("events")))["last-generated-id"]
         later = max(now, int(last.split("-")[0])) + ms
         self.do(self.redis.xadd(self.keys("events"), {"type": "session.released", "session_id": "-"}, id=f"{later}-0"))
-
-    @rule()
-    def scripts_are_forgotten(self) -> None:
-        self.do(self.redis.script_flush())
 
     @rule()
     def a_call_is_torn_and_a_worker_rebuilds(self) -> None:
@@ -345,8 +362,8 @@ def test_any_order_of_events_calls_and_crashes_keeps_the_invariants(server: Embe
     run_state_machine_as_test(
         OnThisServer,
         settings=settings(
-            max_examples=EXPLORE or 25,
-            stateful_step_count=40,
+            max_examples=EXPLORE or 30,
+            stateful_step_count=60,
             derandomize=not EXPLORE,
             database=None,
             deadline=None,
