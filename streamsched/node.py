@@ -14,7 +14,6 @@ import anyio
 import anyio.to_thread
 import msgspec
 import structlog
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from redis.exceptions import RedisError
 
 from .beside import beside
@@ -177,8 +176,6 @@ class Node:
         self._leaving = False
         self._shared_inbox = mailbox is not None
         self._threads = anyio.CapacityLimiter(concurrency)
-        self._started_send: MemoryObjectSendStream[Task]
-        self._started: MemoryObjectReceiveStream[Task]
         self._started_send, self._started = anyio.create_memory_object_stream[Task](math.inf)
         self._beating, self._background = AsyncExitStack(), AsyncExitStack()
 
