@@ -50,6 +50,8 @@ class Worker:
         self.name = name or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self.status = "starting"
         """``ok``, ``starting``, ``rebuilding``, or what is wrong."""
+        self.problem = ""
+        """What is wrong in full, with the remedy; empty if nothing is."""
         self.folded = 0
         self._advanced_at = time.monotonic()
         self._stopping = anyio.Event()
@@ -111,12 +113,12 @@ class Worker:
     def _advanced(self, reply: Reply) -> None:
         if self.status != "ok":
             log.info("advancing", folded=reply.folded, was=self.status)
-        self.status, self.folded, self._advanced_at = "ok", reply.folded, time.monotonic()
+        self.status, self.problem, self.folded, self._advanced_at = "ok", "", reply.folded, time.monotonic()
 
     def _report(self, what: str, problem: Exception) -> None:
         if self.status != what:
             log.error(what, problem=str(problem))
-        self.status = what
+        self.status, self.problem = what, str(problem)
 
     async def _wait(self, wake: Redis, reply: Reply) -> None:
         """Block until an event arrives or something falls due, at most ``LIMITS["sleep_ms"]``.
@@ -157,7 +159,7 @@ class Worker:
     async def _rebuild(self, partition: Partition, problem: SchedulerError) -> None:
         if self.status != "rebuilding":
             log.warning("rebuilding the state from the log", problem=str(problem))
-        self.status = "rebuilding"
+        self.status, self.problem = "rebuilding", str(problem)
         try:
             folded = await rebuild(partition.redis, self.keys)
             log.info("rebuilt", folded=folded)
@@ -177,7 +179,8 @@ def health_probe(worker: Worker, host: str, port: int) -> Iterator[int]:
 
     class Probe(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({"status": worker.status, "folded": worker.folded, "worker": worker.name}).encode()
+            names = ("status", "problem", "folded", "name")
+            body = json.dumps({name: getattr(worker, name) for name in names}).encode()
             self.send_response(200 if worker.healthy else 503)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
