@@ -2,12 +2,16 @@
 -- stopped accepting) is decided at the tail and recorded as a fact. On the log the beat is that fact itself.
 -- FIELDS: node_id:id online:flag load_json?:json accepting?:flag
 -- USES: context want known_node set_liveness report
-local was_online, was_accepting, full_at, since_ts = known_node(node_id)
+local info = key.node_info(node_id)
 if load_json then
-  want('HSET', key.node_info(node_id), 'last_heartbeat_ts', at_text, 'load_json', load_json)
+  want('HSET', info, 'last_heartbeat_ts', at_text, 'load_json', load_json)
 else
-  want('HSET', key.node_info(node_id), 'last_heartbeat_ts', at_text)
+  want('HSET', info, 'last_heartbeat_ts', at_text)
 end
+if not accepting and rcall('HGET', info, 'online') == online then
+  return -- nearly every beat ends here
+end
+local was_online, was_accepting, full_at, since_ts = known_node(node_id)
 local changed = online ~= was_online or (accepting and accepting ~= was_accepting) or (accepting == 'true' and full_at)
 if not changed then
   return
