@@ -46,7 +46,15 @@ async def test_a_node_that_beats_but_takes_nothing_is_closed_until_it_says_that_
     await ledger.node()
     await ledger.submit("j1")
     await ledger.submit("j2")
+    await ledger.submit("j3")
+    for job_id in ("j1", "j2", "j3"):
+        await ledger.tell("started", job_id)
+        await ledger.tell("completed", job_id, status="finished")
+    assert (await ledger.info())["window"] == "16"
+    await ledger.submit("j4")
+    await ledger.submit("j5")
     await ledger.pass_time(10_000)
+    assert (await ledger.info())["window"] == "8", "its credit is gone"
     assert await ledger.held() == set()
     assert await ledger.online() == set()
     await ledger.append(NodeHeartbeat(node_id="n1", online=True))
