@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shlex
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -46,44 +42,24 @@ def is_free(port: int) -> bool:
     return True
 
 
-@contextmanager
-def own(data: Path | None) -> Iterator[None]:
-    """Keep a data folder to ourselves: two servers on the same files would ruin them.
-
-    Raises:
-        UsageProblem: it is in use, or cannot be written.
-    """
-    if data is None:
-        yield
-        return
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        lock = os.open(data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as problem:
-        raise UsageProblem(f"--data {data}: {problem.strerror}; give a folder that can be written") from None
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageProblem(f"--data {data}: another `streamsched dev` uses it; end that, or give another") from None
-        yield
-    finally:
-        os.close(lock)
-
-
 async def develop(settings: Settings, port: int | None, data: Path | None, as_json: bool) -> None:
     """Run server and worker until SIGTERM or Ctrl-C.
 
     Raises:
-        UsageProblem: the port or the data folder is in use.
+        UsageProblem: the port is in use, or the data folder cannot be written.
+        DataInUse: a server runs on the data folder already.
         ServerDidNotStart: the server failed; the text holds the end of its log.
     """
     if port is not None and not is_free(port):
         raise UsageProblem(f"--port {port}: somebody listens there already; give another, or leave it out")
+    if data is not None:
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise UsageProblem(f"--data {data}: {problem.strerror}; give a folder that can be written") from None
     port = port or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
     with (
         anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
-        own(data),
         EmbeddedServer(data, port, append_only=data is not None) as server,
     ):
         worker = Worker(server.url, settings.keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -21,6 +23,10 @@ START_S = 15.0
 
 class ServerDidNotStart(RuntimeError):
     """The server process ended, or did not answer in time; the text holds the end of its log."""
+
+
+class DataInUse(ServerDidNotStart):
+    """Another server works on the same folder; a second one would ruin its files."""
 
 
 def valkey_binary() -> Path:
@@ -89,17 +95,20 @@ class EmbeddedServer:
 
         Raises:
             ServerDidNotStart: it ended or stayed silent for :data:`START_S`; the text holds the end of its log.
+            DataInUse: another server that was started here still runs on the same folder.
         """
+        lock = self._lock()
         directives: list[str] = []
         for name, value in self.options.items():
             directives += [f"--{name}", value]
         log = self.data / "server.log"
-        with log.open("ab") as output:
+        with log.open("ab") as output, lock:
             self._process = subprocess.Popen(
                 [self.binary or valkey_binary(), "--port", str(self.port), "--bind", "127.0.0.1", *directives],
                 cwd=self.data,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                pass_fds=[lock.fileno()],
                 start_new_session=True,  # a Ctrl-C in the terminal must reach the program, which then ends the server
             )
         deadline = time.monotonic() + START_S
@@ -113,6 +122,16 @@ class EmbeddedServer:
                 time.sleep(0.01)
         self.kill()
         raise ServerDidNotStart(f"no server on port {self.port}:\n{log.read_text(errors='replace')[-2000:]}")
+
+    def _lock(self) -> BinaryIO:
+        """Lock the folder. The server inherits the lock and holds it for as long as it lives, even without us."""
+        lock = (self.data / "lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise DataInUse(f"a server runs on {self.data} already: end that one, or choose another folder") from None
+        return lock
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
         """End the process at once, as a crash would; its data stays for a later :meth:`start`."""

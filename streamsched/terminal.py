@@ -81,12 +81,12 @@ def verdict(problem: BaseException) -> tuple[int, str] | None:
     """Return exit code and text for an error that a user can act on; ``None`` for a bug, which keeps its traceback."""
     from redis.exceptions import RedisError
 
-    from .embedded import ServerDidNotStart
+    from .embedded import DataInUse, ServerDidNotStart
     from .errors import SchedulerError, ServerUnreachable
     from .partition import is_away
     from .settings import SettingsError, mask
 
-    if isinstance(problem, SettingsError | UsageProblem):
+    if isinstance(problem, SettingsError | UsageProblem | DataInUse):
         return USAGE, str(problem)
     if isinstance(problem, ServerUnreachable):
         return UNREACHABLE, f"{mask(str(problem))}; {START_ONE}"

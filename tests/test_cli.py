@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -484,7 +485,7 @@ def test_dev_is_all_it_takes_and_leaves_no_process_behind(cli: Cli) -> None:
     assert "somebody listens there already" in second.err
     second = cli.run("dev", "--data", "kept")
     assert second.code == 2
-    assert "another `streamsched dev` uses it" in second.err
+    assert "a server runs on" in second.err
     assert cli.stop(node) == 0
     assert cli.stop(dev) == 0
     assert not alive(ready["server_pid"])
@@ -495,6 +496,21 @@ def test_dev_is_all_it_takes_and_leaves_no_process_behind(cli: Cli) -> None:
     assert json.loads(cli.run("status", "--json", *there).out)["counters"]["finished"] == 1
     assert cli.stop(dev, signal.SIGINT) == 0
     assert "Traceback" not in cli.output(dev)
+
+
+def test_data_stays_locked_while_a_server_works_on_it_even_if_dev_was_killed(cli: Cli) -> None:
+    dev = cli.start("dev", "--port", str(free_port()), "--json", "--data", "kept")
+    ready = json.loads(eventually(lambda: cli.output(dev)))
+    dev.kill()
+    dev.wait()
+    refused = cli.run("dev", "--data", "kept")
+    os.kill(ready["server_pid"], signal.SIGTERM)
+    assert refused.code == 2
+    assert "a server runs on" in refused.err
+    eventually(lambda: not alive(ready["server_pid"]))
+    dev = cli.start("dev", "--port", str(free_port()), "--json", "--data", "kept")
+    eventually(lambda: cli.output(dev))
+    assert cli.stop(dev) == 0
 
 
 def test_demo_refuses_what_it_cannot_play(cli: Cli) -> None:
