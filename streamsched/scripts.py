@@ -110,7 +110,8 @@ def _fold(source: Source) -> str:
     stated = dict(word.split(":") for word in source.header["FIELDS"])
     contract = field_kinds(EVENTS[source.name])
     if stated != contract:
-        raise ScriptError(f"{source.name}: its FIELDS and events.py differ in {set(stated.items()) ^ set(contract.items())}")
+        differing = set(stated.items()) ^ set(contract.items())
+        raise ScriptError(f"{source.name}: its FIELDS and events.py differ in {differing}")
     lines = []
     for field, kind in stated.items():
         name = field.rstrip("?")

@@ -56,7 +56,7 @@ def test_the_commands_of_the_readme_run_as_written(url: str, environment: dict[s
             for command in commands[1:]:
                 words = shlex.split(command)
                 if words[0] == "redis-cli":
-                    redis.execute_command(*words[1:])  # type: ignore[no-untyped-call]
+                    redis.execute_command(*words[1:])
                 elif words[1] == "node":
                     background.append(subprocess.Popen([*PROGRAM, *words[1:]], env=environment))
                 else:
