@@ -68,11 +68,8 @@ def test_the_version_is_told_and_an_unknown_command_is_a_usage_error(cli: Cli) -
     "command",
     [
         ("status",),
-        ("status", "--watch"),
         (*SUBMIT, "hello"),
-        ("append", "node.cordoned", "node_id=n1"),
         ("append", "-"),
-        ("cancel", "j1"),
         ("rebuild", "--yes"),
         ("worker",),
         ("node", "n1", "--pools", "en-zh", "--exec", "cat"),
@@ -138,12 +135,9 @@ def test_an_event_given_as_flags_is_appended_and_folded(cli: Cli) -> None:
     ("arguments", "code", "told"),
     [
         (("node.cordoned", "node_id=n9"), 1, "UNKNOWN_NODE: node_id n9 has never registered: append node.registered"),
-        (("node.cordoned", "node_id="), 1, "INVALID_FIELD: node_id is empty"),
         (("node.cordoned",), 1, "INVALID_FIELD: node_id is missing: add it"),
-        (("node.exploded", "node_id=n1"), 1, "UNKNOWN_TYPE"),
         (("job.dispatched", "job_id=j1"), 1, "FORGED_DECISION"),
         (("node.cordoned", "n1"), 2, "'n1' is no field=value: write, for example, node_id=n1"),
-        (("node.cordoned", "node_id=n1", "node_id=n2"), 2, "node_id is given twice"),
         (("-", "node_id=n1"), 2, "put them into the lines on stdin"),
     ],
 )
@@ -352,13 +346,9 @@ def test_a_second_signal_ends_the_program_and_hands_the_job_back(cli: Cli) -> No
     ("arguments", "code", "told"),
     [
         (("--exec", "no-such-program", "--pools", "en-zh"), 2, "--exec: no program 'no-such-program'"),
-        (("--exec", "", "--pools", "en-zh"), 2, "--exec: the command is empty"),
-        (("--exec", "sh -c 'x", "--pools", "en-zh"), 2, "--exec: No closing quotation"),
-        (("--exec", "cat"), 2, "give --pools en-zh,en-ja"),
         (("--exec", "cat", "--pools", "en-en"), 1, "INVALID_FIELD: pool_names_json"),
         (("--exec", "cat", "--pools", "zh-Hant-en"), 1, '"languages"'),
-        (("--exec", "cat", "--pools-json", "{"), 2, "--pools-json is no JSON"),
-        (("--exec", "cat", "--pools-json", "[1]"), 2, "--pools-json is no list of objects"),
+        (("--exec", "cat"), 2, "give --pools en-zh,en-ja"),
         (("--exec", "cat", "--pools", "en-zh", "--cap-json", "{"), 1, "INVALID_FIELD: cap_json is not JSON"),
         (("--exec", "cat", "--pools", "en-zh", "--concurrency", "0"), 2, "--concurrency"),
     ],
@@ -381,12 +371,17 @@ def test_codes_that_hold_hyphens_come_in_as_json(cli: Cli) -> None:
 
 
 def test_status_shows_nodes_pools_counters_and_what_waits(cli: Cli) -> None:
-    for n in range(3):
-        cli.run("append", "node.registered", f"node_id=n{n}", "cap_json={}", 'pool_names_json=[{"name":"en-zh"}]')
-    cli.run("append", "node.heartbeat", "node_id=n0", "online=true")
-    cli.run("append", "node.cordoned", "node_id=n0", "reason=hot")
-    cli.run("submit", "--session", "s1", "--src", "en", "--tgt", "ja", "--job-id", "j1", "x")
-    cli.run("append", "node.exploded")
+    pools = [{"name": "en-zh"}]
+    registered = {"type": "node.registered", "cap_json": {}, "pool_names_json": pools}
+    events: list[dict[str, object]] = [{**registered, "node_id": f"n{n}"} for n in range(3)]
+    events += [
+        {"type": "node.heartbeat", "node_id": "n0", "online": True},
+        {"type": "node.cordoned", "node_id": "n0", "reason": "hot"},
+        {"type": "job.submitted", "session_id": "s1", "src_lang": "en", "tgt_lang": "ja", "job_id": "j1"},
+        {"type": "node.exploded"},
+    ]
+    events[-2]["payload_json"] = {"text": "hm"}
+    assert cli.run("append", "-", stdin="\n".join(map(json.dumps, events))).out == "6 accepted, 1 refused\n"
     shown = json.loads(cli.run("status", "--json", "--limit", "2").out)
     partition = shown["partition"]
     assert {name: partition[name] for name in ("condition", "lag", "folded", "dead_letters", "workers")} == {
