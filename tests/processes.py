@@ -80,6 +80,10 @@ class Cli:
         process.send_signal(number)
         return process.wait(END_S)
 
+    def job(self, job_id: str) -> dict[str, str]:
+        """The hash of a job."""
+        return dict(self.redis.hgetall(self.keys.job(job_id)))
+
     def end(self) -> None:
         """End what still runs: in good order where possible, so that nothing outlives the test."""
         for process in self.started:
