@@ -84,6 +84,12 @@ async def drop(redis: Redis, keys: Keys) -> None:
             await redis.unlink(key)
 
 
+async def is_damaged(redis: Redis, keys: Keys) -> bool:
+    """Tell whether the state is torn, or a rebuild has begun and not ended."""
+    begin, done, rebuilding = await redis.hmget(keys("meta"), ("begin", "done", "rebuilding"))
+    return begin != done or rebuilding is not None
+
+
 async def rebuild(redis: Redis, keys: Keys, progress: Callable[[int], None] = lambda folded: None) -> int:
     """Drop the state of a partition and fold its log anew; returns the number of events folded.
 

@@ -22,7 +22,7 @@ from .errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
 from .events import LIMITS
 from .keys import Keys
 from .partition import PATIENCE_S, Partition, Reply, connect, is_away, open_partition, pause
-from .replay import rebuild
+from .replay import is_damaged, rebuild
 
 log = structlog.get_logger(__name__)
 
@@ -161,8 +161,9 @@ class Worker:
             log.warning("rebuilding the state from the log", problem=str(problem))
         self.status, self.problem = "rebuilding", str(problem)
         try:
-            folded = await rebuild(partition.redis, self.keys)
-            log.info("rebuilt", folded=folded)
+            if await is_damaged(partition.redis, self.keys):  # else another worker has just done it
+                folded = await rebuild(partition.redis, self.keys)
+                log.info("rebuilt", folded=folded)
         except (SchedulerError, RedisError, OSError) as trouble:
             log.error("rebuild failed", problem=str(trouble))
 

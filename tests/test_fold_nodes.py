@@ -25,11 +25,11 @@ TABLE = {
     # A node may receive a job in state O, and in no other.
     "-": ("O", "-", "OP", "O", "-", "C", "-", "C", "-"),
     "O": ("O", "-", "OP", "O", "-", "OC", "O", "OC", "O"),
-    "P": ("OP", "P", "OP", "O", "P", "PC", "P", "PC", "P"),
+    "P": ("O", "P", "OP", "O", "P", "PC", "P", "PC", "P"),
     "C": ("OC", "C", "OPC", "OC", "C", "C", "-", "C", "C"),
     "OP": ("OP", "P", "OP", "O", "P", "OPC", "OP", "OPC", "OP"),
     "OC": ("OC", "C", "OPC", "OC", "C", "OC", "O", "OC", "OC"),
-    "PC": ("OPC", "PC", "OPC", "OC", "PC", "PC", "P", "PC", "PC"),
+    "PC": ("OC", "PC", "OPC", "OC", "PC", "PC", "P", "PC", "PC"),
     "OPC": ("OPC", "PC", "OPC", "OC", "PC", "OPC", "OP", "OPC", "OPC"),
 }
 CELLS = [
@@ -43,11 +43,11 @@ REGISTRATION = NodeRegistered(node_id="n1", cap_json='{"gpu":1}', pool_names_jso
 
 async def bring_to(ledger: Ledger, state: str) -> None:
     await ledger.append(REGISTRATION)
-    if "P" in state:
-        await ledger.add({"type": "node.heartbeat", "node_id": "n1", **BEATS["paused beat"]})
+    if "P" in state or "O" in state:
+        beat = BEATS["paused beat" if "P" in state else "beat"]
+        await ledger.add({"type": "node.heartbeat", "node_id": "n1", **beat})
+    if "O" not in state:
         await ledger.add({"type": "node.offline", "node_id": "n1"})
-    if "O" in state:
-        await ledger.add({"type": "node.heartbeat", "node_id": "n1", "online": "true"})
     if "C" in state:
         await ledger.add({"type": "node.cordoned", "node_id": "n1"})
     await ledger.advance()

@@ -7,7 +7,7 @@ local function report_nodes()
     -- looked at again, because an earlier beat of the same call may already have said it
     if online ~= was_online then
       if online == 'true' then
-        decide('node.recovered', 'node_id', node_id, 'accepting', accepting or was_accepting)
+        decide('node.recovered', 'node_id', node_id, 'accepting', accepting or 'true')
       else
         decide('node.reported', 'node_id', node_id, 'online', 'false', 'accepting', accepting or was_accepting)
       end

@@ -6,6 +6,7 @@ local function set_liveness(node_id, online, accepting, was_online, full_at)
   if online ~= was_online then
     want('HSET', info, 'online', online, 'since_ts', at_text)
     if online == 'true' then
+      accepting = accepting or 'true' -- it is not bound by what it said before it went
       want('HDEL', info, 'full_at')
       want('SREM', key.lost, node_id) -- it is back with its jobs, before anybody took them away
       want('ZADD', key.expiry, whole(at + config('heartbeat_timeout_ms')), node_id)
