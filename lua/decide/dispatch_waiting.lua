@@ -1,9 +1,9 @@
--- USES: context dispatch job_to_dispatch settle
+-- USES: context dispatch job_to_dispatch settle written
 -- The waiting jobs of one pair, in their order, read a few dozen at a time. Returns the next one, or nil.
 local function next_job(queue)
   if not queue.jobs or queue.at > #queue.jobs then
     local src, tgt = match(queue.pair, '^([^:]+):(.+)$')
-    queue.jobs, queue.at = rcall('ZRANGE', key.waiting(src, tgt), 0, math.min(left, 32) - 1, 'WITHSCORES'), 1
+    queue.jobs, queue.at = rcall('ZRANGE', written(key.waiting(src, tgt)), 0, math.min(left, 32) - 1, 'WITHSCORES'), 1
   end
   queue.order = tonumber(queue.jobs[queue.at + 1])
   return queue.jobs[queue.at]

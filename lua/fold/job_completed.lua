@@ -11,7 +11,7 @@ if status == 'failed' and job.deliver and job.attempts < tonumber(job.max_attemp
   bump('waiting')
   want('HSET', key.job(job_id), 'status', 'created', 'attempt', '', 'timer', 'retry', 'cause', 'failed', 'error', error or '',
     'failed_attempt', job.attempt)
-  want('ZADD', key.timers, 0, job_id)
+  want_member('ZADD', key.timers, 0, job_id)
 else
   finish(job_id, job, status, result_json, error)
 end

@@ -12,19 +12,19 @@ end
 if timeout == 0 then
   timer = ''
   if job.timer ~= '' then
-    want('ZREM', key.timers, job_id)
+    want_member('ZREM', key.timers, job_id)
   end
 end
 if job.timer == '' then
-  want('ZREM', key.waiting(job.src_lang, job.tgt_lang), job_id)
+  want_member('ZREM', key.waiting(job.src_lang, job.tgt_lang), job_id)
   touch('pair', pair)
 end
 if timer ~= '' then
-  want('ZADD', key.timers, whole(at + timeout), job_id)
+  want_member('ZADD', key.timers, whole(at + timeout), job_id)
 end
 want('HSET', hash, 'status', 'dispatched', 'node_id', node_id, 'pool_id', pool_id, 'attempt', token,
   'attempts', job.attempts + 1, 'dispatched_ts', at_text, 'timer', timer)
-want('SADD', key.node_jobs(node_id), job_id)
+want_member('SADD', key.node_jobs(node_id), job_id)
 want('HSET', key.session(job.session_id), 'preferred_pool', pool_id, 'last_lang_pair', pair, 'node_id', node_id, 'last_job', job_id)
 if job.deliver then
   room.pending = room.pending + 1

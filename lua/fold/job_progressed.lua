@@ -8,5 +8,5 @@ if progress_json then
 end
 local timeout = tonumber(config('job_timeout_ms'))
 if job.timer == 'run' and timeout > 0 then
-  want('ZADD', key.timers, whole(at + timeout), job_id)
+  want_member('ZADD', key.timers, whole(at + timeout), job_id)
 end

@@ -1,13 +1,13 @@
 -- A job that a node could not or did not carry through waits again, away from that node if there is another one.
 -- FACT: job_id node_id cause retry_ts refund stalled
--- USES: context want touch bump read_job is_held release notify enqueue exclude
+-- USES: context want touch bump read_job is_held release notify enqueue exclude written
 local job = read_job(job_id)
 if is_held(job) then
   release(job_id, job)
   bump('waiting')
   notify(job_id, job, cause)
 else
-  want('ZREM', key.timers, job_id)
+  want_member('ZREM', key.timers, job_id)
 end
 local timer = enqueue(job_id, job.src_lang, job.tgt_lang, job.order, retry_ts and tonumber(retry_ts))
 want('HSET', key.job(job_id), 'status', 'created', 'node_id', '', 'attempt', '', 'timer', timer, 'cause', cause)
@@ -20,7 +20,7 @@ if cause ~= 'declined: full' then
 end
 if stalled then
   -- it beats but does not take what it is given: closed until it says that it accepts
-  local held = rcall('SCARD', key.node_jobs(node_id))
+  local held = rcall('SCARD', written(key.node_jobs(node_id)))
   want('HSET', key.node_info(node_id), 'full_at', held - 1, 'window', 8)
 end
 bump('requeued')

@@ -8,9 +8,9 @@ end
 local timeout, timer = tonumber(config('job_timeout_ms')), ''
 if timeout > 0 then
   timer = 'run'
-  want('ZADD', key.timers, whole(at + timeout), job_id)
+  want_member('ZADD', key.timers, whole(at + timeout), job_id)
 elseif job.timer ~= '' then
-  want('ZREM', key.timers, job_id)
+  want_member('ZREM', key.timers, job_id)
 end
 want('HSET', key.job(job_id), 'status', 'running', 'started_ts', at_text, 'timer', timer)
 if job.deliver then

@@ -1,6 +1,7 @@
 -- Count something in the partition's counters; the counts of one call are written together at its end.
-local bumps, planned_bumps = {}, {}
+local bumps = {}
+local bumped, bumped_by, planned_bumps = {}, {}, 0
 local function bump(counter, by)
-  planned_bumps[#planned_bumps + 1] = counter
-  planned_bumps[#planned_bumps + 1] = by or 1
+  planned_bumps = planned_bumps + 1
+  bumped[planned_bumps], bumped_by[planned_bumps] = counter, by or 1
 end

@@ -1,8 +1,9 @@
--- USES: context whole move_group settle write_counters
+-- USES: context whole move_group settle write_counters written
 -- Write down where the partition stands now; the last write lowers the fence. With `rouse` the group's cursor stays
 -- where it was, so that the entries behind it wake a worker: there is something to do before it would look by itself.
 local function close_call(rouse)
   settle()
+  write_gathered()
   write_counters()
   if moved and not rouse then
     move_group(events, meta.watermark, { 'ENTRIESREAD', whole(meta.folded) })

@@ -1,8 +1,9 @@
--- USES: context whole settle write_counters move_group
+-- USES: context whole settle write_counters move_group written
 -- Write down how far the replay came. Where it has rebuilt the live state in full, hand the partition back: from here on
 -- every node that was online has a full timeout to show itself.
 local function close_replay(rebuilt)
   settle()
+  write_gathered()
   write_counters()
   rcall('HSET', key.meta, 'watermark', meta.watermark, 'folded', whole(meta.folded), 'dead_cursor', meta.dead_cursor)
   rcall('HDEL', key.meta, 'begin', 'done')

@@ -1,13 +1,20 @@
--- USES: want bump context job_to_dispatch
+-- USES: want bump context job_to_dispatch written
 -- Carry out the plan of the event being folded.
 local function commit()
   for i = 1, planned do
     rcall(unpack(plan[i]))
   end
-  planned, known_id = 0, nil
-  for i = 1, #planned_bumps, 2 do
-    local counter = planned_bumps[i]
-    bumps[counter] = (bumps[counter] or 0) + planned_bumps[i + 1]
-    planned_bumps[i], planned_bumps[i + 1] = nil, nil
+  for i = 1, planned_members do
+    gather(member_plan[i])
   end
+  for i = 1, planned_bumps do
+    local counter = bumped[i]
+    bumps[counter] = (bumps[counter] or 0) + bumped_by[i]
+  end
+  planned, planned_members, planned_bumps, known_id = 0, 0, 0, nil
+end
+
+-- Forget the plan of an event that is refused.
+local function abandon()
+  planned, planned_members, planned_bumps = 0, 0, 0
 end

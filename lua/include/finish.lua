@@ -21,7 +21,7 @@ local function finish(job_id, job, status, result_json, problem)
     want('ZREM', key.deadlines, job_id)
   end
   expect_ended()
-  want('RPUSH', key.ended, at_text .. ' ' .. job_id)
+  want_member('RPUSH', key.ended, at_text .. ' ' .. job_id)
   bump(status)
   if job.reply_to then
     local reply = key.reply(job.reply_to)

@@ -43,7 +43,7 @@ local function fold_event(stream, id, e, decided)
     commit()
     return nil
   end
-  planned, planned_bumps = 0, {}
+  abandon()
   if type(problem) ~= 'table' or not problem.code then
     local text = type(problem) == 'table' and (problem.halt or problem.err) or tostring(problem)
     if FACTS[e.type] or find(text, 'WRONGTYPE', 1, true) then

@@ -1,9 +1,9 @@
 -- USES: want touch bump
 -- Take a held job off its node.
 local function release(job_id, job)
-  want('SREM', key.node_jobs(job.node_id), job_id)
+  want_member('SREM', key.node_jobs(job.node_id), job_id)
   if job.timer ~= '' then
-    want('ZREM', key.timers, job_id)
+    want_member('ZREM', key.timers, job_id)
   end
   if job.status == 'dispatched' and job.deliver then
     want('HINCRBY', key.node_info(job.node_id), 'pending', -1)

@@ -1,4 +1,4 @@
--- USES: context touch
+-- USES: context touch written
 -- Bring the indexes of one node in line with what its hash says: the pools in which it may receive a job now, and
 -- whether it is offline with jobs in its hands.
 local function settle_node(node_id)
@@ -9,13 +9,13 @@ local function settle_node(node_id)
   end
   local open, was_open = 'false', v[7]
   if v[1] == 'false' then
-    if rcall('EXISTS', jobs) == 1 then
+    if rcall('EXISTS', written(jobs)) == 1 then
       rcall('SADD', key.lost, node_id)
     else
       rcall('SREM', key.lost, node_id)
     end
   elseif v[2] == 'true' and v[3] == 'false' and tonumber(v[4]) < tonumber(v[5])
-    and (not v[6] or rcall('SCARD', jobs) < tonumber(v[6])) then
+    and (not v[6] or rcall('SCARD', written(jobs)) < tonumber(v[6])) then
     open = 'true'
   end
   if open ~= was_open then

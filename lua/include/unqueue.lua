@@ -2,9 +2,9 @@
 -- Take a job that no node holds out of its queue, or off the timer it waits for.
 local function unqueue(job_id, job)
   if job.timer ~= '' then
-    want('ZREM', key.timers, job_id)
+    want_member('ZREM', key.timers, job_id)
   else
-    want('ZREM', key.waiting(job.src_lang, job.tgt_lang), job_id)
+    want_member('ZREM', key.waiting(job.src_lang, job.tgt_lang), job_id)
     touch('pair', job.src_lang .. ':' .. job.tgt_lang)
   end
   bump('waiting', -1)

@@ -9,3 +9,10 @@ local function want(...)
   planned = planned + 1
   plan[planned] = { ... }
 end
+
+-- A member that enters or leaves one of the keys of written().
+local member_plan, planned_members = {}, 0
+local function want_member(...)
+  planned_members = planned_members + 1
+  member_plan[planned_members] = { ... }
+end

@@ -1,0 +1,32 @@
+-- USES: context
+-- Members that enter or leave the timers, the queues, the nodes' jobs and the ended jobs are gathered by key, and many are
+-- written by one command: half of what a small command costs is the call itself. A read of such a key goes through
+-- written(key), which writes first what is gathered for it. So nobody sees the difference, and neither does the state.
+local gathered, names = {}, {}
+local function written(name)
+  local command = gathered[name]
+  if command then
+    gathered[name] = nil
+    rcall(unpack(command))
+  end
+  return name
+end
+
+local function gather(command)
+  local name = command[2]
+  local before = gathered[name]
+  if before and before[1] == command[1] and #before < 200 then
+    local n = #before
+    before[n + 1], before[n + 2] = command[3], command[4]
+  else
+    written(name)
+    gathered[name], names[#names + 1] = command, name
+  end
+end
+
+local function write_gathered()
+  for i = 1, #names do
+    written(names[i])
+  end
+  names = {}
+end
