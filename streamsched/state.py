@@ -9,6 +9,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from .events import LIMITS
 from .keys import Keys
 
 LIMIT = 50
@@ -304,7 +305,7 @@ async def _workers(redis: Any, keys: Keys) -> int:
     if not await _groups(redis, keys("events")):
         return 0
     consumers = await redis.xinfo_consumers(keys("events"), "fold")
-    return sum(consumer["idle"] < 5000 for consumer in consumers)
+    return sum(consumer["idle"] < 5 * LIMITS["sleep_ms"] for consumer in consumers)
 
 
 async def _names(redis: Any, key: str, limit: int) -> tuple[list[str], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,3 +176,23 @@ def test_codes_that_hold_hyphens_come_in_as_json(cli: Cli) -> None:
     cli.start("node", "n1", "--exec", "cat", "--pools-json", pool)
     eventually(lambda: node_is_open(cli))
     assert cli.run("submit", "--session", "s1", "--src", "zh-Hant", "--tgt", "en", "--wait", "x").out == "x\n"
+
+
+def test_a_node_waits_out_a_server_that_is_away_for_longer_than_its_patience(keys: Keys, tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path / "server", append_only=True) as server:
+        cli = Cli(server.url, keys, tmp_path)
+        try:
+            start_node(
+                cli, "sh -c 'touch begun; while ! test -e go; do sleep 0.05; done; echo done'", "--patience", "0.1"
+            )
+            cli.run(*SUBMIT, "--job-id", "j1", "hello")
+            eventually(lambda: (tmp_path / "begun").exists() and cli.job("j1")["status"] == "running")
+            server.kill()
+            (tmp_path / "go").touch()  # the result is ready while there is nobody to tell it to
+            time.sleep(1)
+            server.start()
+            eventually(lambda: cli.job("j1").get("status") == "finished")
+            assert cli.run(*SUBMIT, "--timeout", "20", "hello").out == "done\n"
+            assert cli.stop(cli.started[0]) == 0
+        finally:
+            cli.end()
