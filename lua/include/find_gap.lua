@@ -3,8 +3,8 @@
 -- lost unseen, and nothing may be decided on such a state. Also learns the log's last id. Returns the trouble, or nil.
 local function find_gap()
   local added, last = 0, '0-0'
-  if rcall('EXISTS', events) == 1 then
-    local about = rcall('XINFO', 'STREAM', events)
+  local about = redis.pcall('XINFO', 'STREAM', events)
+  if not about.err then -- there is a log
     for i = 1, #about, 2 do
       if about[i] == 'entries-added' then
         added = about[i + 1]
