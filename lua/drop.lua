@@ -1,22 +1,32 @@
 -- Drop a slice of a partition's state, so that it can be folded anew; the log and what was delivered stay.
--- KEYS: events
+-- KEYS: events dead
 -- ARGV: prefix cursor
+-- USES: context fields_of not_behind folded_up_to
 -- Anybody may call it at any time, from several places at once: it works only while the partition is marked for it, and
 -- whoever has walked the whole keyspace with its own cursor ends the phase. Replies the next cursor, or '0'.
-local phase = redis.call('HGET', key.meta, 'rebuilding')
-if phase ~= 'drop' then
+if rcall('HGET', key.meta, 'rebuilding') ~= 'drop' then
   return '0'
 end
-local page = redis.call('SCAN', cursor, 'MATCH', prefix .. '*', 'COUNT', 500)
+local page = rcall('SCAN', cursor, 'MATCH', prefix .. '*', 'COUNT', 500)
 for _, name in ipairs(page[2]) do
-  local first = string.match(string.sub(name, #prefix + 1), '^[^:]+')
+  local first = match(name:sub(#prefix + 1), '^[^:]+')
   if not STREAMS[first] and name ~= key.meta then
-    redis.call('UNLINK', name)
+    rcall('UNLINK', name)
   end
 end
-if page[1] == '0' then
-  local beats = redis.call('HGET', key.meta, 'heartbeats_watermark') or '0-0'
-  redis.call('DEL', key.meta)
-  redis.call('HSET', key.meta, 'rebuilding', 'fold', 'heartbeats_watermark', beats)
+if page[1] ~= '0' then
+  return page[1]
 end
-return page[1]
+local until_id = folded_up_to()
+-- What a torn call had buried before it broke will be judged once more, as new: one letter each is enough.
+local letters = rcall('XREVRANGE', dead, '+', '-', 'COUNT', 1000)
+for i = 1, #letters do
+  local letter = fields_of(letters[i][2])
+  if letter.stream == 'events' and not not_behind(letter.id, until_id) then
+    rcall('XDEL', dead, letters[i][1])
+  end
+end
+local beats = rcall('HGET', key.meta, 'heartbeats_watermark') or '0-0'
+rcall('DEL', key.meta)
+rcall('HSET', key.meta, 'rebuilding', 'fold', 'rebuild_until', until_id, 'heartbeats_watermark', beats)
+return '0'

@@ -85,9 +85,9 @@ async def drop(redis: Redis, keys: Keys) -> None:
 
 
 async def is_damaged(redis: Redis, keys: Keys) -> bool:
-    """Tell whether the state is torn, or a rebuild has begun and not ended."""
+    """Tell whether the state is torn or gone, or a rebuild has begun and not ended."""
     begin, done, rebuilding = await redis.hmget(keys("meta"), ("begin", "done", "rebuilding"))
-    return begin != done or rebuilding is not None
+    return begin != done or rebuilding is not None or not await redis.exists(keys("meta"))
 
 
 async def rebuild(redis: Redis, keys: Keys, progress: Callable[[int], None] = lambda folded: None) -> int:
@@ -111,7 +111,7 @@ async def rebuild(redis: Redis, keys: Keys, progress: Callable[[int], None] = la
     cursor, more, folded = "start", 1, "0"
     while cursor != "0":
         cursor = await script("drop")(
-            redis, events=keys("events"), prefix=keys.prefix, cursor="0" if cursor == "start" else cursor
+            redis, events=keys("events"), dead=keys("dead"), prefix=keys.prefix, cursor="0" if cursor == "start" else cursor
         )
     while more:
         try:

@@ -97,6 +97,7 @@ TABLE: list[Case] = [
     ("scheduler.configured", {"job_timeout_ms": "31536000001"}, INVALID, ("job_timeout_ms is", "to 31536000000")),
     ("scheduler.configured", {"max_attempts": "0"}, INVALID, ('max_attempts is "0"', "from 1 to 1000")),
     # what cannot be meant
+    ("job.submitted", {"not_before_ts": "1", "immediate": "true"}, INVALID, ("not_before_ts does not go", "leave one")),
     ("job.submitted", {"deadline_ts": "1700000000000"}, INVALID, ("deadline_ts 1700000000000 is in the past", "later")),
     (
         "job.submitted",
@@ -403,14 +404,13 @@ async def test_a_key_of_another_type_halts_the_partition_and_the_event_is_not_lo
     assert await ledger.dead() == [], "and blames no event"
 
 
-@pytest.mark.parametrize("stream", ["events", "heartbeats", "meta"])
+@pytest.mark.parametrize("stream", ["events", "heartbeats", "dead", "meta"])
 async def test_another_program_s_key_in_the_place_of_a_stream_is_named_and_left_alone(
     redis: Redis, keys: Keys, stream: str
 ) -> None:
     ledger = Ledger(redis, keys)
     await redis.set(keys(stream), "somebody else's")
-    # an append that carries no beat does not read the beats
-    for call in (ledger.advance,) if stream == "heartbeats" else (ledger.advance, ledger.submit):
+    for call in (ledger.advance, ledger.submit):
         with pytest.raises(WrongKeyType, match="rename it, or choose another"):
             await call()
     assert await redis.get(keys(stream)) == "somebody else's"

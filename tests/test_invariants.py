@@ -15,7 +15,7 @@ from streamsched.embedded import EmbeddedServer
 from streamsched.errors import LogGap, PartitionHalted
 from streamsched.events import NodeHeartbeat, SchedulerConfigured, SessionReleased
 from streamsched.keys import Keys
-from streamsched.replay import rebuild
+from streamsched.replay import is_damaged, rebuild
 from streamsched.scripts import script, sources
 
 from .ledger import Ledger
@@ -246,6 +246,21 @@ async def test_invariant_04_calls_are_refused_while_the_state_is_being_rebuilt(l
     await ledger.advance()
 
 
+async def test_invariant_04_a_state_that_is_gone_is_folded_anew_and_not_taken_for_a_new_one(ledger: Ledger) -> None:
+    await ledger.node()
+    await ledger.submit("j1")
+    before = await ledger.state(ledger.keys)
+    for name in before:  # everything but the log, its neighbours and what was delivered: a partly wiped server
+        await ledger.redis.delete(ledger.keys.prefix + name)
+    for call in (ledger.advance, ledger.submit):
+        with pytest.raises(PartitionHalted, match="its state is gone"):
+            await call()
+    assert await is_damaged(ledger.redis, ledger.keys)
+    await rebuild(ledger.redis, ledger.keys)
+    assert await ledger.state(ledger.keys) == before
+    assert await ledger.dead() == []
+
+
 async def test_invariant_05_an_attempt_is_named_by_its_fact_and_a_nonce_that_the_fact_holds(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.add(submission(0))
@@ -295,6 +310,31 @@ async def test_invariant_06_every_accepted_job_is_in_exactly_one_count(ledger: L
     places = ("waiting", "held", "finished", "failed", "cancelled", "expired", "refused")
     assert {place: counters[place] for place in places} == dict.fromkeys(places, 1)
     assert counters["submitted"] == len(places)
+
+
+async def test_invariant_07_a_forgery_that_a_torn_call_never_judged_is_refused_after_the_rebuild(ledger: Ledger) -> None:
+    await ledger.node()
+    await ledger.submit("j1")
+    await ledger.redis.hset(ledger.keys("meta"), "begin", "1-1")
+    forged = await ledger.add({"type": "job.exhausted", "job_id": "j1", "cause": "made up"})
+    true = await ledger.add(submission(2))
+    await rebuild(ledger.redis, ledger.keys)
+    await ledger.advance()
+    assert [(letter["id"], letter["code"]) for letter in await ledger.dead()] == [(forged, "FORGED_DECISION")]
+    assert (await ledger.job("j1"))["status"] == "dispatched"
+    assert (await ledger.job("j2"))["submit_id"] == true
+
+
+async def test_invariant_02_what_a_torn_call_had_buried_has_one_letter_after_the_rebuild(ledger: Ledger) -> None:
+    await ledger.node()
+    watermark = (await ledger.hash("meta"))["watermark"]
+    await ledger.add({"type": "nonsense"})
+    await ledger.advance()
+    # the call that buried it was torn before it moved the watermark
+    await ledger.redis.hset(ledger.keys("meta"), mapping={"watermark": watermark, "begin": "1-1"})
+    await rebuild(ledger.redis, ledger.keys)
+    await ledger.advance()
+    assert [letter["code"] for letter in await ledger.dead()] == ["UNKNOWN_TYPE"]
 
 
 async def test_invariant_07_a_forged_decision_among_true_ones_is_refused_live_and_on_replay(ledger: Ledger) -> None:

@@ -17,6 +17,9 @@ end
 if deadline_ts and not_before_ts and tonumber(not_before_ts) >= tonumber(deadline_ts) then
   fail('INVALID_FIELD', 'not_before_ts is not before deadline_ts: the job could never run')
 end
+if immediate == 'true' and not_before_ts then
+  fail('INVALID_FIELD', 'not_before_ts does not go with immediate: leave one of them out')
+end
 local order = whole(sequence() - tonumber(priority or 0) * limit.order_step)
 local timer
 if immediate == 'true' then

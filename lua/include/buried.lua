@@ -1,13 +1,6 @@
--- USES: context fields_of
+-- USES: context fields_of not_behind
 -- The ids of the log's entries up to `last` that became dead letters when they were new: a replay skips them, so that it
 -- never folds what was refused. Dead letters of the log stand in its order, so both are read side by side.
-local function not_behind(a, b)
-  local a_ms, a_seq = match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = match(b, '^(%d+)-(%d+)$')
-  a_ms, b_ms = tonumber(a_ms), tonumber(b_ms)
-  return a_ms < b_ms or (a_ms == b_ms and tonumber(a_seq) <= tonumber(b_seq))
-end
-
 local function buried(last)
   local ids = {}
   while true do

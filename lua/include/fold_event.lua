@@ -54,7 +54,7 @@ local function fold_event(stream, id, e, decided)
   if stream == 'events' then
     bumps.dead = (bumps.dead or 0) + 1 -- refused beats are not counted: counters follow from the log alone
   end
-  if live or mending then
+  if live then
     bury(stream, id, e, problem)
   end
   return problem

@@ -1,12 +1,18 @@
--- USES: context
+-- USES: context folded_up_to
 -- Read where the partition stands, and refuse to go on where that would do harm. Returns the refusal, or nil.
 local function open_call()
+  -- a foreign key in the place of a stream is met here, before anything is written, and not half way through
+  rcall('XLEN', heartbeats)
+  rcall('XLEN', dead)
   local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'begin', 'done', 'rebuilding', 'heartbeats_watermark',
     'last_call_ts', 'resumed_since_ts', 'resumed_ts', 'rebuilt_ts', 'halted', 'look_ts')
   if v[5] then
     return 'REBUILDING the state is being rebuilt from its log (' .. v[5] .. '): call again in a moment'
   end
-  if v[3] ~= v[4] then
+  local reached = not v[1] and not v[7] and folded_up_to()
+  if reached and reached ~= '0-0' and reached ~= '+' then
+    return 'HALTED the log has been folded before, but its state is gone: a worker rebuilds it'
+  elseif v[3] ~= v[4] then
     return 'HALTED ' .. (v[11] or 'a call was torn at ' .. v[3]) .. ': a worker rebuilds the state from its log'
   end
   meta = {
