@@ -565,3 +565,15 @@ async def test_events_may_come_in_any_spelling_of_a_number_that_is_whole(ledger:
     await ledger.advance()
     assert (await ledger.job())["status"] == "created"
     assert await ledger.redis.zscore(ledger.keys("timers"), "j1") == later
+
+
+@pytest.mark.parametrize("job_timeout_ms", [0, 60_000])
+async def test_a_patient_job_that_its_caller_delivers_gets_no_inbox_entry_and_no_accept_timeout(
+    ledger: Ledger, job_timeout_ms: int
+) -> None:
+    await ledger.append(SchedulerConfigured(job_timeout_ms=job_timeout_ms))
+    await ledger.submit("j1", deliver=False)
+    await ledger.node()
+    job = await ledger.job()
+    assert (job["status"], job["timer"]) == ("dispatched", "run" if job_timeout_ms else "")
+    assert await ledger.inbox() == []

@@ -1,12 +1,12 @@
 -- The holder ends the job. A failure with attempts left is not the end: whether and when to try again is decided next.
 -- FIELDS: job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text
--- USES: context want bump held_job release finish completed_before config
+-- USES: context want bump held_job release finish completed_before may_try_again
 local job = read_held(job_id)
-if job and completed_before(job, node_id, attempt, status) then
+if job and completed_before(job_id, job, node_id, attempt, status) then
   return
 end
 check_holder(job_id, job, node_id, attempt)
-if status == 'failed' and job.deliver and job.attempts < tonumber(job.max_attempts or config('max_attempts')) then
+if status == 'failed' and may_try_again(job_id, job) then
   release(job_id, job)
   bump('waiting')
   want('HSET', key.job(job_id), 'status', 'created', 'attempt', '', 'timer', 'retry', 'cause', 'failed', 'error', error or '',

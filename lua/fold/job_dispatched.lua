@@ -28,7 +28,7 @@ want_member('SADD', key.node_jobs(node_id), job_id)
 want('HSET', key.session(job.session_id), 'preferred_pool', pool_id, 'last_lang_pair', pair, 'node_id', node_id, 'last_job', job_id)
 if job.deliver then
   room.pending = room.pending + 1
-  want('HSET', key.node_info(node_id), 'pending', room.pending)
+  want_member('HSET', key.node_info(node_id), 'pending', room.pending)
   if live then
     local letter = { 'XADD', key.inbox(room.mailbox), 'MAXLEN', '~', limit.inbox, '*',
       'type', 'job.assigned', 'job_id', job_id, 'node_id', node_id, 'attempt', token, 'session_id', job.session_id,

@@ -21,6 +21,7 @@ end
 if stalled then
   -- it beats but does not take what it is given: closed until it says that it accepts
   local held = rcall('SCARD', written(key.node_jobs(node_id)))
-  want('HSET', key.node_info(node_id), 'full_at', held - 1, 'window', 8)
+  want('HSET', key.node_info(node_id), 'full_at', held - 1)
+  want_member('HSET', key.node_info(node_id), 'window', 8)
 end
 bump('requeued')

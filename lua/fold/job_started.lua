@@ -21,8 +21,7 @@ if job.deliver then
   room.pending = room.pending - 1
   if room.pending == 0 and room.window < limit.window then
     room.window = room.window * 2
-    want('HSET', info, 'pending', 0, 'window', room.window)
-  else
-    want('HSET', info, 'pending', room.pending)
+    want_member('HSET', info, 'window', room.window)
   end
+  want_member('HSET', info, 'pending', room.pending)
 end

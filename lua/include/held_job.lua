@@ -1,11 +1,10 @@
 -- USES: context fail is_terminal is_held
 -- What its node may change of a job, in one read.
 local function read_held(job_id)
-  local v = rcall('HMGET', key.job(job_id), 'status', 'node_id', 'attempt', 'timer', 'deliver', 'deadline_ts', 'reply_to',
-    'attempts', 'max_attempts', 'failed_attempt')
+  local v = rcall('HMGET', key.job(job_id), 'status', 'node_id', 'attempt', 'timer', 'deliver', 'deadline_ts', 'reply_to')
   return v[1] and {
     status = v[1], node_id = v[2] or '', attempt = v[3] or '', timer = v[4] or '', deliver = v[5] ~= 'false', deadline_ts = v[6],
-    reply_to = v[7], attempts = tonumber(v[8] or 0), max_attempts = v[9], failed_attempt = v[10],
+    reply_to = v[7],
   }
 end
 

@@ -3,7 +3,7 @@
 -- whether it is offline with jobs in its hands.
 local function settle_node(node_id)
   local info, jobs = key.node_info(node_id), key.node_jobs(node_id)
-  local v = rcall('HMGET', info, 'online', 'accepting', 'cordoned', 'pending', 'window', 'full_at', 'open', 'pools')
+  local v = rcall('HMGET', written(info), 'online', 'accepting', 'cordoned', 'pending', 'window', 'full_at', 'open', 'pools')
   if not v[7] then
     return -- never registered: the event that touched it was refused
   end

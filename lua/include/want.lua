@@ -10,7 +10,7 @@ local function want(...)
   plan[planned] = { ... }
 end
 
--- A member that enters or leaves one of the keys of written().
+-- A member, or a field, of one of the keys of written().
 local member_plan, planned_members = {}, 0
 local function want_member(...)
   planned_members = planned_members + 1

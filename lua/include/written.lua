@@ -1,7 +1,7 @@
 -- USES: context
--- Members that enter or leave the timers, the queues, the nodes' jobs and the ended jobs are gathered by key, and many are
--- written by one command: half of what a small command costs is the call itself. A read of such a key goes through
--- written(key), which writes first what is gathered for it. So nobody sees the difference, and neither does the state.
+-- Members that enter or leave the timers, the queues, the nodes' jobs and the ended jobs, and a node's pending and window,
+-- are gathered by key, and many are written by one command: half of what a small command costs is the call itself. A
+-- read of such a key goes through written(key), which writes first what is gathered for it; so nobody sees a difference.
 local gathered, names = {}, {}
 local function written(name)
   local command = gathered[name]
