@@ -12,10 +12,15 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from . import dispatch, folding, memory
+from . import dispatch, draining, folding, memory
 from .bench import Bench, Figure, pinned_server
 
-FIGURES = {"folding": folding.measure, "dispatch": dispatch.measure, "memory": memory.measure}
+FIGURES = {
+    "folding": folding.measure,
+    "dispatch": dispatch.measure,
+    "memory": memory.measure,
+    "draining": draining.measure,
+}
 
 
 def table(figures: list[Figure]) -> Table:

@@ -105,6 +105,15 @@ class Bench:
         """A number of events or jobs, less of them in a quick run."""
         return max(500, int(full * self.scale))
 
+    async def command(self, *words: str | int) -> Any:
+        """Any command of the server."""
+        client: Any = self.redis
+        return await client.execute_command(*words)
+
+    async def wipe(self) -> None:
+        """Drop everything, and wait until it is gone: what is freed in the background would disturb the next figure."""
+        await self.command("FLUSHALL", "SYNC")
+
     def xadd_rate(self, event: Event) -> float:
         """Entries/s of ``redis-benchmark -P 64 -c 1 XADD`` with the fields of this event, into a stream of its own."""
         program = shutil.which("redis-benchmark")

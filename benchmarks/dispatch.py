@@ -4,48 +4,49 @@ from __future__ import annotations
 
 import statistics
 import time
+from contextlib import AsyncExitStack
 
-from streamsched.events import JobSubmitted
+from streamsched.client import DispatchRequest, Scheduler
 
 from .bench import PAYLOAD, Bench, Figure, Ground
 
 SMALL, LARGE = 10, 100_000
 
 
-async def one(ground: Ground, n: int) -> float:
-    """Microseconds of one submission that is dispatched at once and not delivered."""
-    event = JobSubmitted(
-        job_id=f"j{n}", session_id=f"session-{n // 5}", src_lang="zh", tgt_lang="en", payload_json=PAYLOAD,
-        immediate=True, deliver=False,
-    )  # fmt: skip
+async def one(scheduler: Scheduler, n: int) -> float:
+    """Microseconds of one job that is dispatched at once and delivered by its caller; five jobs to a session."""
+    request = DispatchRequest(session_id=f"session-{n // 5}", src_lang="zh", tgt_lang="en", payload_json=PAYLOAD)
     start = time.perf_counter()
-    answer = await ground.append(event)
-    took = time.perf_counter() - start
-    assert answer[3] == "dispatched", answer
-    return took * 1e6
+    await scheduler.dispatch_task(request)
+    return (time.perf_counter() - start) * 1e6
 
 
 async def measure(bench: Bench) -> list[Figure]:
-    small, large = Ground(bench.redis), Ground(bench.redis)
     large_size = bench.size(LARGE)
-    await small.fleet(SMALL, ("en-zh",))
-    await large.fleet(large_size, ("en-zh",))
-    per_ping = Figure("dispatch p50 / PING p50", "x", 2.5, at_most=True)
-    growth = Figure(f"dispatch p50 at {large_size:,} nodes / at {SMALL}", "x", 1.3, at_most=True)
-    n = 0
-    for _ in range(bench.rounds):
-        pings, few, many = [], [], []
-        for _ in range(bench.size(1500)):
-            start = time.perf_counter()
-            await bench.redis.ping()
-            pings.append((time.perf_counter() - start) * 1e6)
-            few.append(await one(small, n))
-            many.append(await one(large, n))
-            n += 1
-        ping, at_few, at_many = statistics.median(pings), statistics.median(few), statistics.median(many)
-        per_ping.values.append(at_few / ping)
-        growth.values.append(at_many / at_few)
-        per_ping.note = f"{at_few:.0f} µs against {ping:.0f} µs in the last round"
-        growth.note = f"{at_many:.0f} µs against {at_few:.0f} µs in the last round"
-    await bench.redis.flushall()
+    per_ping = Figure("dispatch_task p50 / PING p50", "x", 2.5, at_most=True)
+    growth = Figure(f"dispatch_task p50 at {large_size:,} nodes / at {SMALL}", "x", 1.3, at_most=True)
+    async with AsyncExitStack() as stack:
+        schedulers = []
+        for size in (SMALL, large_size):
+            ground = Ground(bench.redis)
+            await ground.fleet(size, ("en-zh",))
+            connect = Scheduler.connect(bench.server.url, ground.keys.namespace)
+            schedulers.append(await stack.enter_async_context(connect))
+        small, large = schedulers
+        redis, n = small.partition.redis, 0
+        for _ in range(bench.rounds):
+            pings, few, many = [], [], []
+            for _ in range(bench.size(1500)):
+                start = time.perf_counter()
+                await redis.ping()
+                pings.append((time.perf_counter() - start) * 1e6)
+                few.append(await one(small, n))
+                many.append(await one(large, n))
+                n += 1
+            ping, at_few, at_many = statistics.median(pings), statistics.median(few), statistics.median(many)
+            per_ping.values.append(at_few / ping)
+            growth.values.append(at_many / at_few)
+            per_ping.note = f"{at_few:.0f} µs against {ping:.0f} µs in the last round"
+            growth.note = f"{at_many:.0f} µs against {at_few:.0f} µs in the last round"
+    await bench.wipe()
     return [per_ping, growth]

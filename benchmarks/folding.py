@@ -54,5 +54,5 @@ async def measure(bench: Bench) -> list[Figure]:
                 note(f"submit + dispatch, {how}", 0.22 if usual else None, dispatching, base_job)
                 note(f"completions, {how}", 0.3 if usual else None, completing, base_end)
                 note(f"starts, {how}", None, starting, base_end)
-            await bench.redis.flushall()
+            await bench.wipe()
     return list(rows.values())

@@ -1,0 +1,48 @@
+"""How fast one Node process with a handler that does nothing works off a backlog: all that a job costs, but the job.
+
+The jobs wait in the log before the node comes. No worker runs: what the node appends brings about the next dispatch.
+"""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+
+from streamsched.client import Scheduler
+from streamsched.node import Assignment, Node
+
+from .bench import Bench, Figure, Ground, submission
+
+PAIRS_OF_ONE = 8  # every eighth job of the generator is of the first pair
+CONCURRENCY = 256
+
+
+async def drain(bench: Bench) -> float:
+    """Jobs/s from the node's first word to the last completion."""
+    ground, count, done = Ground(bench.redis), bench.size(10_000), 0
+    await ground.fill("events", [submission(n * PAIRS_OF_ONE, None) for n in range(count)])
+
+    async def handler(task: Assignment) -> None:
+        nonlocal done
+        done += 1
+        if done == count:
+            node.stop()
+
+    async with Scheduler.connect(bench.server.url, ground.keys.namespace) as scheduler:
+        start = time.perf_counter()
+        async with Node(scheduler, "node-1", pools=["en-zh"], concurrency=CONCURRENCY) as node:
+            with anyio.fail_after(120):
+                await node.run(handler)
+            took = time.perf_counter() - start
+    finished = await bench.command("HGET", ground.keys("counters"), "finished")
+    assert int(finished) == count, f"{finished} of {count} jobs finished"
+    return count / took
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    figure = Figure("one Node process drains a backlog", "jobs/s", note=f"no-op handler, concurrency {CONCURRENCY}")
+    for _ in range(min(bench.rounds, 3)):
+        figure.values.append(await drain(bench))
+        await bench.wipe()
+    return [figure]
