@@ -261,6 +261,22 @@ async def test_invariant_04_a_state_that_is_gone_is_folded_anew_and_not_taken_fo
     assert await ledger.dead() == []
 
 
+async def test_invariant_01_a_log_restored_onto_an_empty_server_gives_back_its_state(ledger: Ledger) -> None:
+    await ledger.node()
+    await ledger.submit("j1")
+    await ledger.submit("j2", immediate=True)
+    await ledger.add({"type": "node.expired", "node_id": "n1"})
+    await ledger.advance()
+    restored = Ledger(ledger.redis, Keys(f"{ledger.keys.namespace}-restored"))
+    for stream in ("events", "dead"):
+        for entry_id, fields in await ledger.redis.xrange(ledger.keys(stream)):
+            await ledger.redis.xadd(restored.keys(stream), fields, id=entry_id)
+    await rebuild(restored.redis, restored.keys)
+    assert await restored.state(restored.keys) == await ledger.state(ledger.keys)
+    await restored.advance()
+    assert len(await restored.dead()) == len(await ledger.dead())
+
+
 async def test_invariant_05_an_attempt_is_named_by_its_fact_and_a_nonce_that_the_fact_holds(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.add(submission(0))
@@ -312,7 +328,7 @@ async def test_invariant_06_every_accepted_job_is_in_exactly_one_count(ledger: L
     assert counters["submitted"] == len(places)
 
 
-async def test_invariant_07_a_forgery_that_a_torn_call_never_judged_is_refused_after_the_rebuild(ledger: Ledger) -> None:
+async def test_invariant_07_a_forgery_that_a_torn_call_never_judged_is_refused_after_a_rebuild(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.submit("j1")
     await ledger.redis.hset(ledger.keys("meta"), "begin", "1-1")
