@@ -108,16 +108,15 @@ async def rebuild(redis: Redis, keys: Keys, progress: Callable[[int], None] = la
         )
     if not await redis.hget(keys("meta"), "rebuilding"):
         await redis.hset(keys("meta"), "rebuilding", "drop")
-    cursor, more, folded = "start", 1, "0"
-    while cursor != "0":
-        cursor = await script("drop")(
-            redis, events=keys("events"), dead=keys("dead"), prefix=keys.prefix, cursor="0" if cursor == "start" else cursor
-        )
+    streams = {"events": keys("events"), "dead": keys("dead")}
+    cursor, more, folded = "0", 1, "0"
+    while True:
+        cursor = await script("drop")(redis, **streams, prefix=keys.prefix, cursor=cursor)
+        if cursor == "0":
+            break
     while more:
         try:
-            more, _, folded = await script("replay")(
-                redis, events=keys("events"), dead=keys("dead"), prefix=keys.prefix, batch=BATCH, in_place=1
-            )
+            more, _, folded = await script("replay")(redis, **streams, prefix=keys.prefix, batch=BATCH, in_place=1)
         except PartitionHalted:
             # torn again: the next to call begins anew instead of folding on top of it
             await redis.hset(keys("meta"), "rebuilding", "drop")
