@@ -22,8 +22,12 @@ end
 if timer ~= '' then
   want_member('ZADD', key.timers, whole(at + timeout), job_id)
 end
-want('HSET', hash, 'status', 'dispatched', 'node_id', node_id, 'pool_id', pool_id, 'attempt', token,
-  'attempts', job.attempts + 1, 'dispatched_ts', at_text, 'timer', timer)
+local change = { 'HSET', hash, 'status', 'dispatched', 'node_id', node_id, 'pool_id', pool_id, 'attempt', token,
+  'attempts', job.attempts + 1, 'dispatched_ts', at_text }
+if timer ~= job.timer then
+  change[15], change[16] = 'timer', timer
+end
+want_list(change)
 want_member('SADD', key.node_jobs(node_id), job_id)
 want('HSET', key.session(job.session_id), 'preferred_pool', pool_id, 'last_lang_pair', pair, 'node_id', node_id, 'last_job', job_id)
 if job.deliver then
