@@ -1,6 +1,6 @@
 -- A session asks for work. The job is accepted and waits, for a node or for its time.
 -- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag
--- USES: context fail want bump submitted_before enqueue whole sequence
+-- USES: context fail want bump submitted_before enqueue whole sequence job_to_dispatch
 job_id = job_id or (session_id .. ':' .. id)
 if #job_id > limit.id then
   fail('INVALID_FIELD', 'session_id leaves no room for a job_id made from it: shorten it, or give a job_id')
@@ -40,5 +40,9 @@ want_list(hash)
 if deadline_ts then
   want('ZADD', key.deadlines, deadline_ts, job_id)
 end
+new_id, new_job = job_id, {
+  src_lang = src_lang, tgt_lang = tgt_lang, session_id = session_id, attempts = 0, deliver = deliver ~= 'false', timer = timer,
+  deadline_ts = deadline_ts, excluded = '', affinity = affinity or 'prefer', payload_json = payload_json, traceparent = traceparent,
+}
 bump('submitted')
 bump('waiting')

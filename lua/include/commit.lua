@@ -11,10 +11,11 @@ local function commit()
     local counter = bumped[i]
     bumps[counter] = (bumps[counter] or 0) + bumped_by[i]
   end
-  planned, planned_members, planned_bumps, known_id = 0, 0, 0, nil
+  planned, planned_members, planned_bumps = 0, 0, 0
+  known_id, known_job, new_id = new_id, new_job, nil
 end
 
 -- Forget the plan of an event that is refused.
 local function abandon()
-  planned, planned_members, planned_bumps = 0, 0, 0
+  planned, planned_members, planned_bumps, new_id = 0, 0, 0, nil
 end
