@@ -18,6 +18,7 @@ SHAPES: dict[str, str] = {
     "reply": "reply:%s",
     # nodes and pools
     "nodes": "nodes",
+    "online": "online",
     "node_info": "node:info:%s",
     "node_jobs": "node:jobs:%s",
     "lost": "lost",  # offline nodes that still hold jobs

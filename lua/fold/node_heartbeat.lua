@@ -8,7 +8,7 @@ if load_json then
 else
   want('HSET', info, 'last_heartbeat_ts', at_text)
 end
-if not accepting and rcall('HGET', info, 'online') == online then
+if known_online and online == 'true' and not accepting then
   return -- nearly every beat ends here
 end
 local was_online, was_accepting, full_at, since_ts = known_node(node_id)

@@ -7,10 +7,12 @@ local function set_liveness(node_id, online, accepting, was_online, full_at)
     want('HSET', info, 'online', online, 'since_ts', at_text)
     if online == 'true' then
       accepting = accepting or 'true' -- it is not bound by what it said before it went
+      want('SADD', key.online, node_id)
       want('HDEL', info, 'full_at')
       want('SREM', key.lost, node_id) -- it is back with its jobs, before anybody took them away
       want('ZADD', key.expiry, whole(at + config('heartbeat_timeout_ms')), node_id)
     else
+      want('SREM', key.online, node_id)
       want('ZREM', key.expiry, node_id)
     end
   elseif accepting == 'true' and full_at then
