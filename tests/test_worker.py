@@ -285,3 +285,42 @@ async def test_an_append_into_a_log_with_a_gap_is_refused_at_once(server: Embedd
 async def submit(scheduler: Scheduler, job_id: str) -> None:
     request = SubmitRequest(job_id=job_id, session_id="s1", src_lang="en", tgt_lang="zh", payload_json="x")
     await scheduler.submit(request, reply=False)
+
+
+@pytest.mark.anyio
+async def test_a_worker_on_a_replica_waits_and_takes_over_when_it_is_promoted(keys: Keys) -> None:
+    with EmbeddedServer() as primary, EmbeddedServer(options={"replicaof": f"127.0.0.1 {primary.port}"}) as replica:
+        async with Scheduler.connect(primary.url, keys.namespace) as scheduler:
+            await scheduler.register_node(
+                RegisterNodeRequest(node_id="n1", cap_json="{}", pool_names_json='[{"name":"en-zh"}]')
+            )
+            request = SubmitRequest(session_id="s1", src_lang="en", tgt_lang="zh", payload_json="{}", job_id="j1")
+            await scheduler.submit(request)
+            before = await read_state(scheduler.partition.redis, keys)
+        worker = Worker(replica.url, keys)
+        async with Redis.from_url(replica.url, decode_responses=True) as redis, anyio.create_task_group() as group:
+            group.start_soon(worker.run)
+
+            async def refused() -> bool:
+                return "READONLY" in worker.problem
+
+            async def replicated() -> bool:
+                return await read_state(redis, keys) == before
+
+            await until(replicated)
+            await until(refused)
+            primary.kill()
+            await redis.replicaof("NO", "ONE")
+
+            async def healthy() -> bool:
+                return worker.healthy
+
+            await until(healthy)
+            await redis.xadd(keys("heartbeats"), {"type": "node.heartbeat", "node_id": "n1", "online": "true"})
+
+            async def dispatched() -> bool:
+                return bool(await redis.hget(keys.job("j1"), "status") == "dispatched")
+
+            await until(dispatched)
+            assert await differs_from_its_log(redis, keys) == {}
+            worker.stop()
