@@ -1,7 +1,7 @@
 -- Fold a stretch of a log into a state that takes no part in live work: nothing is decided, appended or delivered.
 -- KEYS: events dead
 -- ARGV: prefix batch in_place
--- USES: context fields_of fold_event settle buried close_replay guarded
+-- USES: context fields_of fold_event buried close_replay guarded
 -- `prefix` is where the state goes: the log's own partition, which a rebuild has emptied (`in_place` is 1), or a scratch
 -- one. Replies {more, watermark, folded}.
 return guarded(function()

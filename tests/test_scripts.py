@@ -255,3 +255,19 @@ def test_no_function_outgrows_a_reader(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 70, f"{node.name} in {path.name}"
+
+
+def test_a_source_uses_everything_that_its_header_says_it_uses() -> None:
+    for source in sources().values():
+        for name in set(source.header.get("USES", ())) - {"context"}:  # which everything shares
+            defined = re.findall(r"^local (?:function )?([\w, ]+)", sources()[name].body, re.MULTILINE)
+            names = {word.strip() for words in defined for word in words.split(",")}
+            assert any(re.search(rf"\b{word}\b", source.body) for word in names), f"{source.name} does not use {name}"
+
+
+def test_every_include_and_decision_is_used() -> None:
+    used = {name for source in sources().values() for name in source.header.get("USES", ())}
+    kinds = {f"check_{word.split(':')[1]}" for source in sources().values() for word in source.header.get("FIELDS", ())}
+    entries = {"advance", "append", "replay", "drop"}
+    folds = {source.name for source in sources().values() if {"FIELDS", "FACT"} & set(source.header)}
+    assert set(sources()) - used - kinds - entries - folds == set()

@@ -1,7 +1,7 @@
 -- The holder hands the job back. "full" speaks of the node: it gets no more until something ends; any other reason
 -- speaks of the job. Where the job goes next is decided at the tail.
 -- FIELDS: job_id:id node_id:id attempt:id reason?:text
--- USES: context want bump held_job release whole written
+-- USES: context want bump held_job release written
 local job = held_job(job_id, node_id, attempt)
 release(job_id, job)
 bump('waiting')

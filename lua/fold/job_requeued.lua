@@ -1,6 +1,6 @@
 -- A job that a node could not or did not carry through waits again, away from that node if there is another one.
 -- FACT: job_id node_id cause retry_ts refund stalled
--- USES: context want touch bump read_job is_held release notify enqueue exclude written
+-- USES: context want bump read_job is_held release notify enqueue exclude written
 local job = read_job(job_id)
 if is_held(job) then
   release(job_id, job)

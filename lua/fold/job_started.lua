@@ -1,6 +1,6 @@
 -- The holder has begun. A node that has begun all it was given is trusted with twice as many unread assignments.
 -- FIELDS: job_id:id node_id:id attempt:id
--- USES: context want touch bump held_job config whole room_of
+-- USES: context want touch held_job config whole room_of
 local job = held_job(job_id, node_id, attempt)
 if job.status == 'running' then
   return

@@ -1,4 +1,4 @@
--- USES: context fail halt raise_fence want bump commit bury retire
+-- USES: context fail halt raise_fence bump commit bury retire
 local function plan_event(stream, id, e, decided)
   local kind = e.type
   if e.v and e.v ~= '1' then
