@@ -16,6 +16,7 @@ from streamsched.keys import Keys
 pytest.register_assert_rewrite("tests.ledger")
 
 from .ledger import Ledger  # noqa: E402
+from .processes import Cli  # noqa: E402
 
 SERVERS = ["valkey", "redis"]
 REDIS = shutil.which("redis-server")
@@ -67,3 +68,11 @@ async def ledger(redis: Redis, keys: Keys) -> AsyncIterator[Ledger]:
     ledger = Ledger(redis, keys)
     yield ledger
     await ledger.check()
+
+
+@pytest.fixture
+def cli(servers: dict[str, EmbeddedServer], keys: Keys, tmp_path: Path) -> Iterator[Cli]:
+    """The command line, on Valkey, in a folder and a namespace of its own."""
+    cli = Cli(servers["valkey"].url, keys, tmp_path)
+    yield cli
+    cli.end()

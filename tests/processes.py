@@ -16,6 +16,7 @@ from redis import Redis
 from streamsched.keys import Keys
 
 END_S = 20.0
+SUBMIT = ("submit", "--session", "s1", "--src", "en", "--tgt", "zh")
 
 
 class Outcome(NamedTuple):

@@ -5,26 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from streamsched.embedded import EmbeddedServer, free_port
-from streamsched.keys import Keys
 
-from .processes import Cli, alive, eventually
+from .processes import SUBMIT, Cli, alive, eventually
 
 COMMANDS = ("dev", "worker", "node", "append", "submit", "cancel", "status", "rebuild", "demo")
-SUBMIT = ("submit", "--session", "s1", "--src", "en", "--tgt", "zh")
-
-
-@pytest.fixture
-def cli(servers: dict[str, EmbeddedServer], keys: Keys, tmp_path: Path) -> Iterator[Cli]:
-    cli = Cli(servers["valkey"].url, keys, tmp_path)
-    yield cli
-    cli.end()
 
 
 # --- help and usage

@@ -5,22 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from streamsched.embedded import EmbeddedServer
-from streamsched.keys import Keys
-
 from .processes import Cli
-
-
-@pytest.fixture
-def cli(servers: dict[str, EmbeddedServer], keys: Keys, tmp_path: Path) -> Iterator[Cli]:
-    cli = Cli(servers["valkey"].url, keys, tmp_path)
-    yield cli
-    cli.end()
 
 
 def test_an_event_given_as_flags_is_appended_and_folded(cli: Cli) -> None:

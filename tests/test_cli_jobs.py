@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,7 @@ import pytest
 from streamsched.embedded import EmbeddedServer
 from streamsched.keys import Keys
 
-from .processes import Cli, alive, eventually
-
-SUBMIT = ("submit", "--session", "s1", "--src", "en", "--tgt", "zh")
-
-
-@pytest.fixture
-def cli(servers: dict[str, EmbeddedServer], keys: Keys, tmp_path: Path) -> Iterator[Cli]:
-    cli = Cli(servers["valkey"].url, keys, tmp_path)
-    yield cli
-    cli.end()
+from .processes import SUBMIT, Cli, alive, eventually
 
 
 def node_is_open(cli: Cli, node_id: str = "n1") -> bool:
