@@ -161,6 +161,42 @@ class ResultTimeout(SchedulerError):
     code = "RESULT_TIMEOUT"
 
 
+class ArchiveDamaged(SchedulerError):
+    """An archive is missing a part, was altered, or belongs to another partition; the text names the file."""
+
+    code = "ARCHIVE"
+
+
+class ArchiveLocked(SchedulerError):
+    """Another archiver writes to the same folder."""
+
+    code = "ARCHIVE_LOCKED"
+
+
+class LogFork(SchedulerError):
+    """The log and its archive hold different entries under the same ids, as after a failover that lost the log's end."""
+
+    code = "FORK"
+
+
+class NewerLog(SchedulerError):
+    """A newer version of streamsched has folded the log: this program must not touch its state. Upgrade it."""
+
+    code = "NEWER_LOG"
+
+
+class OutsideLog(SchedulerError):
+    """No event of the log stands at that id or time, or nothing is known of that name; the text says the range it has."""
+
+    code = "OUTSIDE_LOG"
+
+
+class ScratchIsLive(SchedulerError):
+    """The scratch server is the one that holds the live partition, or is not empty."""
+
+    code = "SCRATCH_IS_LIVE"
+
+
 class JobFailed(Exception):
     """Raised by a node's handler: the attempt failed, and this text is all there is to say, without a traceback."""
 
@@ -192,6 +228,12 @@ ERRORS: dict[str, type[SchedulerError]] = {
         ServerTooOld,
         ServerUnreachable,
         ResultTimeout,
+        ArchiveDamaged,
+        ArchiveLocked,
+        LogFork,
+        NewerLog,
+        OutsideLog,
+        ScratchIsLive,
     )
 }
 
