@@ -53,15 +53,17 @@ AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError)
 """What a server that is gone, restarting or failing over looks like from here."""
 
 
-def connect(url: str) -> Redis:
+def connect(url: str, decode: bool = True) -> Redis:
     """Return a client for short calls. It never retries by itself: a repeated ``XADD`` would be a second entry.
+
+    With ``decode=False`` its replies are bytes, for whoever must hand on a log exactly as it is.
 
     ``protocol=2`` because replies of the two protocols differ in shape.
     """
     return Redis.from_url(
         url,
         protocol=2,
-        decode_responses=True,
+        decode_responses=decode,
         encoding_errors="backslashreplace",
         retry=Retry(NoBackoff(), 0),
         socket_timeout=SOCKET_TIMEOUT_S,

@@ -249,7 +249,7 @@ def scheduler_error(problem: RedisError) -> Exception:
 
 @cache
 def script(name: str) -> Script:
-    """Return the entry script ``name``: ``advance``, ``append``, ``replay`` or ``drop``.
+    """Return the entry script ``name``, one of those at the top of ``lua/``.
 
     Raises:
         ScriptError: the Lua sources break their contract.

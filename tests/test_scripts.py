@@ -21,7 +21,7 @@ from .ledger import Ledger
 PACKAGE = Path(streamsched.__file__).parent
 LUA = sorted(Path(str(lua_root())).rglob("*.lua"))
 PYTHON = sorted(PACKAGE.rglob("*.py"))
-ENTRIES = ["advance", "append", "drop", "replay"]
+ENTRIES = ["advance", "append", "drop", "refold", "replay"]
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -172,13 +172,14 @@ async def test_a_server_that_forgot_the_scripts_is_sent_them_again(ledger: Ledge
         await ledger.advance()
 
 
-LEAVES = {"errors", "keys", "beside", "embedded", "logs", "traces"}
+LEAVES = {"errors", "keys", "entries", "digest", "beside", "embedded", "logs", "traces"}
 LAYERS: list[set[str]] = [
-    LEAVES | {"events", "settings", "fleet", "workload"},
-    {"scripts"},
+    LEAVES | {"events", "settings", "fleet", "workload", "segment"},
+    {"scripts", "archive"},
     {"partition"},
-    {"state", "client"},
-    {"node", "worker", "replay", "archive"},
+    {"state", "client", "history"},
+    {"scratch", "tail"},
+    {"node", "worker", "replay", "archiver", "snapshot", "verify", "trace", "explain", "query", "restore", "compare"},
     {"program"},
     {"cli", "command", "terminal", "demo", "__main__"},
 ]
@@ -268,6 +269,6 @@ def test_a_source_uses_everything_that_its_header_says_it_uses() -> None:
 def test_every_include_and_decision_is_used() -> None:
     used = {name for source in sources().values() for name in source.header.get("USES", ())}
     kinds = {f"check_{word.split(':')[1]}" for source in sources().values() for word in source.header.get("FIELDS", ())}
-    entries = {"advance", "append", "replay", "drop"}
+    entries = set(ENTRIES)
     folds = {source.name for source in sources().values() if {"FIELDS", "FACT"} & set(source.header)}
     assert set(sources()) - used - kinds - entries - folds == set()

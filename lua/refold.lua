@@ -1,0 +1,22 @@
+-- Fold entries that are handed in, instead of read from a stream: what an archive holds, or the log of another server.
+-- KEYS: events
+-- ARGV: prefix in_place entries
+-- USES: context open_replay replay_entry close_replay guarded not_behind
+-- `entries` is MessagePack: a list of [id, refused, [field, value, …]]; those that were folded before are passed over, so
+-- a repeated call does no harm. Replies {1 or 0 where another has finished or begun anew, watermark, folded}.
+return guarded(function()
+  local refusal = open_replay(in_place == '1' and 'archive' or nil)
+  if refusal then
+    return redis.error_reply(refusal)
+  elseif not meta then
+    return { 0, '0-0', '0' }
+  end
+  local given = cmsgpack.unpack(entries)
+  for i = 1, #given do
+    if not not_behind(given[i][1], meta.watermark) then
+      replay_entry(given[i][1], given[i][3], given[i][2])
+    end
+  end
+  close_replay(false)
+  return { 1, meta.watermark, format('%.0f', meta.folded) }
+end)

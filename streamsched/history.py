@@ -1,0 +1,218 @@
+"""The history of a partition as one sequence of entries: from its live log, from an archive, or from both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+from redis.asyncio import Redis
+
+from .archive import Archive
+from .entries import Chunk, Entry, position
+from .errors import LogGap, OutsideLog
+from .keys import Keys
+from .partition import connect, open_partition
+
+CHUNK = 1000
+"""Entries that travel at once: enough to hide the way, little enough to keep memory flat."""
+
+
+class Span(NamedTuple):
+    """What a history holds."""
+
+    first: str
+    """Id of its first entry; ``0-0`` if it is empty."""
+    last: str
+    """Id of its last one."""
+    before: int
+    """Entries of the log that came earlier, and are not held."""
+    count: int
+    """Entries held."""
+
+    @property
+    def words(self) -> str:
+        """The range, for a message."""
+        return f"{self.count} events from {self.first} to {self.last}" if self.count else "no event"
+
+
+class LiveLog:
+    """The log of a running partition, as far as it has been folded; read over a connection that leaves bytes alone."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self.redis: Any = redis
+        self.keys = keys
+        self._letters: set[str] = set()
+        self._letters_read = "0-0"
+
+    async def watermark(self) -> tuple[str, int]:
+        """Return the id of the last folded event, and how many were folded."""
+        watermark, folded = await self.redis.hmget(self.keys("meta"), ("watermark", "folded"))
+        return (watermark or b"0-0").decode(), int(folded or 0)
+
+    async def span(self) -> Span:
+        """Return what the log holds up to the watermark."""
+        watermark, folded = await self.watermark()
+        if not await self.redis.exists(self.keys("events")):
+            return Span("0-0", "0-0", 0, 0)
+        async with self.redis.pipeline(transaction=True) as pipe:
+            pipe.xrange(self.keys("events"), count=1)
+            pipe.xinfo_stream(self.keys("events"))
+            entries, about = await pipe.execute()
+        before = about["entries-added"] - about["length"]
+        if not entries or position(entries[0][0].decode()) > position(watermark):
+            return Span("0-0", watermark, before, 0)
+        return Span(entries[0][0].decode(), watermark, before, folded - before)
+
+    async def chunks(self, after: str, until: str, count: int) -> AsyncIterator[Chunk]:
+        """Yield what stands behind ``after`` up to ``until``, which must be folded already."""
+        while position(after) < position(until):
+            # NB the raw command: the parsed reply is a dict, which loses a field that was sent twice
+            found = await self.redis.execute_command("XRANGE", self.keys("events"), f"({after}", until, "COUNT", count)
+            if not found:
+                return
+            entries = [Entry(entry_id.decode(), flat) for entry_id, flat in found]
+            # read behind the entries: a letter is written in the same step in which its event is folded
+            await self._read_letters()
+            after = entries[-1].id
+            yield Chunk(entries, frozenset(entry.id for entry in entries if entry.id in self._letters))
+            self._letters.difference_update(entry.id for entry in entries)
+
+    async def _read_letters(self) -> None:
+        while letters := await self.redis.xrange(self.keys("dead"), min=f"({self._letters_read}", count=CHUNK):
+            for _, fields in letters:
+                if fields[b"stream"] == b"events":
+                    self._letters.add(fields[b"id"].decode())
+            self._letters_read = letters[-1][0].decode()
+
+
+class History:
+    """One partition's entries in order, each with whether it was refused when it was new.
+
+    Args:
+        live: the log of the running partition, or ``None``.
+        archive: its segments, or ``None``. Where both hold an entry, the archive's is read.
+    """
+
+    def __init__(self, keys: Keys, live: LiveLog | None, archive: Archive | None) -> None:
+        self.keys, self.live, self.archive = keys, live, archive
+
+    async def span(self) -> Span:
+        """Return what is held at this moment, live log and archive taken together.
+
+        Raises:
+            LogGap: the log begins behind the end of the archive.
+        """
+        live = await self.live.span() if self.live else Span("0-0", "0-0", 0, 0)
+        kept = self.archive
+        if kept is None or not kept.count:
+            return live
+        end = kept.before + kept.count
+        if live.count and live.before > end:
+            raise LogGap(
+                f"the archive ends at {kept.last}, the log begins at {live.first}: {live.before - end} events between "
+                "them are missing; give the archive that holds them"
+            )
+        if live.before + live.count <= end:
+            return Span(kept.first, kept.last, kept.before, kept.count)
+        return Span(kept.first, live.last, kept.before, live.before + live.count - kept.before)
+
+    async def whole(self, after: str = "0-0") -> Span:
+        """Return :meth:`span`, and make sure that nothing is missing behind ``after``.
+
+        Raises:
+            LogGap: the first entries are neither in the log nor in the archive; the text says what would mend it.
+        """
+        span = await self.span()
+        if span.before and position(after) < position(span.first) and after == "0-0":
+            raise LogGap(
+                f"the log's first {span.before} events were trimmed; what is held begins at {span.first}: "
+                f"{await self.remedy()}"
+            )
+        return span
+
+    async def remedy(self) -> str:
+        """Say which archive holds what the log does not."""
+        known = await self.live.redis.hget(self.keys("meta"), "archive") if self.live else None
+        if known:
+            return f"they were archived to {known.decode(errors='backslashreplace')}: give that with --archive"
+        return "give the archive that holds them with --archive"
+
+    async def chunks(self, after: str = "0-0", until: str = "+", count: int = CHUNK) -> AsyncIterator[Chunk]:
+        """Yield every folded entry behind ``after`` up to ``until`` (``+``: to the end), at most ``count`` at a time.
+
+        Raises:
+            ArchiveDamaged: a segment is not what its manifest says.
+            LogGap: entries between archive and log are missing.
+        """
+        span = await self.span()
+        until = span.last if until == "+" or position(until) > position(span.last) else until
+        if self.archive is not None and position(after) < position(self.archive.last):
+            pieces = self.archive.read(after, until, count)
+            # in a thread: to decompress a segment takes long enough to starve whoever shares the loop
+            while (chunk := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
+                yield chunk
+            after = self.archive.last
+        if self.live is not None:
+            async for chunk in self.live.chunks(after, until, count):
+                yield chunk
+
+    async def id_at(self, moment: str) -> str:
+        """Return the id of the last entry at or before a moment: an id, or a time as ISO 8601 or ms since the epoch.
+
+        Raises:
+            OutsideLog: it lies outside the history, or is neither an id nor a time.
+        """
+        span = await self.span()
+        wanted = _bound(moment)
+        if not span.count or wanted < position(span.first) or position(span.last)[0] < wanted[0]:
+            raise OutsideLog(f"{moment!r} lies outside the history, which holds {span.words}")
+        exact = f"{wanted[0]}-{wanted[1]}"
+        return exact if wanted < position(span.last) else span.last
+
+
+def _bound(moment: str) -> tuple[int, int]:
+    """Return the highest position that still belongs to a moment."""
+    from datetime import datetime
+
+    head, dash, tail = moment.partition("-")
+    if head.isdecimal() and (not dash or tail.isdecimal()):
+        return int(head), int(tail) if dash else 2**64 - 1
+    try:
+        when = datetime.fromisoformat(moment)
+    except ValueError:
+        raise OutsideLog(
+            f"{moment!r} is neither an id nor a time: give 1700000000000-0, 1700000000000 (ms) or 2026-01-31T09:30:00Z"
+        ) from None
+    return int(when.astimezone().timestamp() * 1000), 2**64 - 1
+
+
+@asynccontextmanager
+async def open_history(
+    url: str | None, keys: Keys, archive: Path | None = None, patience_s: float = 5.0
+) -> AsyncIterator[History]:
+    """Open the history of a partition.
+
+    Args:
+        url: the server of the live log; ``None`` leaves it out.
+        keys: the partition.
+        archive: folder of an archive; ``None`` (default) leaves it out.
+        patience_s: how long to try to reach the server; 5 by default.
+
+    Raises:
+        ArchiveDamaged: the archive is not readable, or of another partition.
+        ServerUnreachable, ServerTooOld: see :func:`open_partition`.
+    """
+    kept = Archive.open(archive, keys) if archive is not None else None
+    if url is None:
+        yield History(keys, None, kept)
+        return
+    async with open_partition(url, keys, patience_s):
+        raw = connect(url, decode=False)
+    try:
+        yield History(keys, LiveLog(raw, keys), kept)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await raw.aclose()

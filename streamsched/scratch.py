@@ -1,0 +1,118 @@
+"""A scratch place: a server of its own in which a history is folded, as far as somebody wants to look."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+from redis.asyncio import Redis
+
+from .embedded import EmbeddedServer
+from .entries import Chunk, position
+from .errors import ScratchIsLive
+from .history import History
+from .keys import Keys
+from .partition import connect
+from .scripts import script
+
+Progress = Callable[[int], None]
+
+
+def packed(chunk: Chunk) -> bytes:
+    """Pack a chunk as ``refold`` takes it."""
+    return msgspec.msgpack.encode([(entry.id, entry.id in chunk.buried, entry.flat) for entry in chunk.entries])
+
+
+class Scratch:
+    """State folded from a history, under the same keys as the live one, so that the same tools can look at it.
+
+    Args:
+        redis: a client of a server on which nothing lives under the prefix of ``keys``.
+        keys: the partition whose history is folded.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self.redis: Any = redis
+        self.keys = keys
+        self.watermark = "0-0"
+        """Id of the last event folded here."""
+        self.folded = 0
+
+    async def feed(self, chunk: Chunk) -> None:
+        """Fold a chunk that follows on what was folded before.
+
+        Raises:
+            NewerLog: the chunk was folded by a newer version of this program.
+            PartitionHalted: an event cannot be folded; the text says which.
+        """
+        _, watermark, folded = await script("refold")(
+            self.redis, events=self.keys("events"), prefix=self.keys.prefix, in_place=0, entries=packed(chunk)
+        )
+        self.watermark, self.folded = _text(watermark), int(folded)
+
+    async def follow(self, history: History, until: str = "+", progress: Progress = lambda folded: None) -> None:
+        """Fold on to ``until`` (default: all that the live partition has folded so far); never back."""
+        if until != "+" and position(until) <= position(self.watermark):
+            return
+        async for chunk in history.chunks(self.watermark, until):
+            await self.feed(chunk)
+            progress(self.folded)
+
+    async def clear(self) -> None:
+        """Start over from nothing."""
+        await self.redis.flushdb()
+        self.watermark, self.folded = "0-0", 0
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()
+
+
+@asynccontextmanager
+async def open_scratch(keys: Keys, url: str | None = None, live: Redis | None = None) -> AsyncIterator[Scratch]:
+    """Give a scratch place, which is emptied at the end.
+
+    Args:
+        keys: the partition that will be folded.
+        url: a server for it; ``None`` (default) starts one on a free port of 127.0.0.1, which ends with the block.
+        live: a client of the live server, to make sure that it is another one.
+
+    Raises:
+        ScratchIsLive: the server at ``url`` is the live one, or its database holds keys already.
+        ServerDidNotStart: the embedded server failed.
+    """
+    if url is None:
+        server = EmbeddedServer()
+        await anyio.to_thread.run_sync(server.start)
+        try:
+            async with _connected(server.url) as redis:
+                yield Scratch(redis, keys)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(server.stop)
+        return
+    async with _connected(url) as redis:
+        if live is not None and (await redis.info("server"))["run_id"] == (await live.info("server"))["run_id"]:
+            raise ScratchIsLive("--scratch is the server of the live partition: give another one, or leave it out")
+        if await redis.dbsize():
+            raise ScratchIsLive("--scratch holds keys already: give an empty server or database, or leave it out")
+        scratch = Scratch(redis, keys)
+        try:
+            yield scratch
+        finally:
+            with anyio.CancelScope(shield=True):
+                await scratch.clear()
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Any]:
+    redis = connect(url)
+    try:
+        yield redis
+    finally:
+        with anyio.CancelScope(shield=True):
+            await redis.aclose()
