@@ -174,7 +174,7 @@ class ArchiveLocked(SchedulerError):
 
 
 class LogFork(SchedulerError):
-    """The log and its archive hold different entries under the same ids, as after a failover that lost the log's end."""
+    """The log and its archive hold different entries, as after a failover that lost the log's end."""
 
     code = "FORK"
 
@@ -186,7 +186,7 @@ class NewerLog(SchedulerError):
 
 
 class OutsideLog(SchedulerError):
-    """No event of the log stands at that id or time, or nothing is known of that name; the text says the range it has."""
+    """No event of the log stands at that id or time, or nothing bears that name; the text says what range it has."""
 
     code = "OUTSIDE_LOG"
 

@@ -1,0 +1,33 @@
+"""Entries of a log as they stand on the stream, wherever they are kept."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One event of the log."""
+
+    id: str
+    flat: list[bytes]
+    """Field, value, field, value …: to the byte as its producer sent it."""
+
+
+class Chunk(NamedTuple):
+    """Consecutive entries of a log."""
+
+    entries: list[Entry]
+    buried: frozenset[str]
+    """Ids of those that were refused when they were new, and became dead letters: a replay must not fold them."""
+
+
+def position(entry_id: str) -> tuple[int, int]:
+    """Return an id in a form that can be compared."""
+    ms, _, sequence = entry_id.partition("-")
+    return int(ms), int(sequence or 0)
+
+
+def fields_of(entry: Entry) -> dict[str, str]:
+    """Return an entry's fields as text; bytes that are no UTF-8 are escaped. Of a field sent twice the last counts."""
+    texts = [part.decode(errors="backslashreplace") for part in entry.flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
