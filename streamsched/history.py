@@ -43,6 +43,8 @@ class LiveLog:
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis: Any = redis
+        # redis-py makes a dict of each entry, which loses a field that was sent twice
+        self.redis.set_response_callback("XRANGE", lambda reply: reply)
         self.keys = keys
         self._letters: set[str] = set()
         self._letters_read = "0-0"
@@ -69,8 +71,7 @@ class LiveLog:
     async def chunks(self, after: str, until: str, count: int) -> AsyncIterator[Chunk]:
         """Yield what stands behind ``after`` up to ``until``, which must be folded already."""
         while position(after) < position(until):
-            # NB the raw command: the parsed reply is a dict, which loses a field that was sent twice
-            found = await self.redis.execute_command("XRANGE", self.keys("events"), f"({after}", until, "COUNT", count)
+            found = await self.redis.xrange(self.keys("events"), min=f"({after}", max=until, count=count)
             if not found:
                 return
             entries = [Entry(entry_id.decode(), flat) for entry_id, flat in found]
@@ -82,9 +83,10 @@ class LiveLog:
 
     async def _read_letters(self) -> None:
         while letters := await self.redis.xrange(self.keys("dead"), min=f"({self._letters_read}", count=CHUNK):
-            for _, fields in letters:
-                if fields[b"stream"] == b"events":
-                    self._letters.add(fields[b"id"].decode())
+            for _, flat in letters:
+                letter = dict(zip(flat[::2], flat[1::2], strict=True))
+                if letter[b"stream"] == b"events":
+                    self._letters.add(letter[b"id"].decode())
             self._letters_read = letters[-1][0].decode()
 
 
