@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
-import msgspec
+import msgpack
 from redis.asyncio import Redis
 
 from .embedded import EmbeddedServer
@@ -23,8 +23,9 @@ Progress = Callable[[int], None]
 
 
 def packed(chunk: Chunk) -> bytes:
-    """Pack a chunk as ``refold`` takes it."""
-    return msgspec.msgpack.encode([(entry.id, entry.id in chunk.buried, entry.flat) for entry in chunk.entries])
+    """Pack a chunk as ``refold`` takes it: in the older form of MessagePack, the one that ``cmsgpack`` reads."""
+    rows = [(entry.id, entry.id in chunk.buried, entry.flat) for entry in chunk.entries]
+    return cast(bytes, msgpack.packb(rows, use_bin_type=False))
 
 
 class Scratch:
