@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -59,9 +60,18 @@ class Scratch:
         """Fold on to ``until`` (default: all that the live partition has folded so far); never back."""
         if until != "+" and position(until) <= position(self.watermark):
             return
-        async for chunk in history.chunks(self.watermark, until):
-            await self.feed(chunk)
-            progress(self.folded)
+        feeding: asyncio.Task[None] | None = None
+        try:
+            async for chunk in history.chunks(self.watermark, until):
+                if feeding is not None:
+                    await feeding
+                    progress(self.folded)
+                feeding = asyncio.create_task(self.feed(chunk))  # the next chunk is read while this one is folded
+        finally:
+            if feeding is not None:
+                with anyio.CancelScope(shield=True):
+                    await feeding
+                progress(self.folded)
 
     async def clear(self) -> None:
         """Start over from nothing."""
