@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
+import msgspec
 from redis.asyncio import Redis
 
 from .archive import Archive
@@ -20,7 +21,7 @@ CHUNK = 1000
 """Entries that travel at once: enough to hide the way, little enough to keep memory flat."""
 
 
-class Span(NamedTuple):
+class Span(msgspec.Struct, frozen=True):
     """What a history holds."""
 
     first: str
@@ -38,13 +39,17 @@ class Span(NamedTuple):
         return f"{self.count} events from {self.first} to {self.last}" if self.count else "no event"
 
 
+def _as_it_is(reply: Any, **options: Any) -> Any:
+    return reply
+
+
 class LiveLog:
     """The log of a running partition, as far as it has been folded; read over a connection that leaves bytes alone."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis: Any = redis
         # redis-py makes a dict of each entry, which loses a field that was sent twice
-        self.redis.set_response_callback("XRANGE", lambda reply: reply)
+        self.redis.set_response_callback("XRANGE", _as_it_is)
         self.keys = keys
         self._letters: set[str] = set()
         self._letters_read = "0-0"

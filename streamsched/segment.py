@@ -1,8 +1,8 @@
 """The form of a segment: entries of the log as rows of a Parquet file, to be given back to the byte.
 
-What events have in common is a typed column, so that DuckDB, Polars or Spark read the file as it lies; the rest is a map.
-``fields`` keeps the names in the order of the wire. An entry that columns cannot hold exactly (a field sent twice, bytes
-that are no UTF-8) is kept in ``raw`` as well, and ``raw`` is what counts.
+What events have in common is a typed column, so that DuckDB, Polars or Spark read the file as it lies; the rest is a
+map. ``fields`` keeps the names in the order of the wire. An entry that columns cannot hold exactly (a field sent twice,
+bytes that are no UTF-8) is kept in ``raw`` instead.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ ROW_GROUP = 50_000
 
 LEVEL = 9
 """Of zstd. Level 3 is hardly faster here: most of the time goes into the rows, not into their compression."""
+
+
+REPEATED = ["stream", "type", "src_lang", "tgt_lang", "pool_id", "node_id", "session_id", "status", "fields"]
 
 
 def table_of(stream: str, entries: list[Entry]) -> pa.Table:
@@ -140,7 +143,8 @@ def _names(raw: tuple[bytes, ...]) -> tuple[str, ...] | None:
 
 def entries_of(batch: pa.RecordBatch | pa.Table) -> Iterator[Entry]:
     """Give the entries back as they stood on their stream."""
-    columns = {name: batch.column(name).to_pylist() for name in SCHEMA.names if batch.column(name).null_count < len(batch)}
+    held = [name for name in SCHEMA.names if batch.column(name).null_count < len(batch)]
+    columns = {name: batch.column(name).to_pylist() for name in held}
     rests, raws = columns.get("rest"), columns.get("raw")
     for row, (ms, seq, layout) in enumerate(zip(columns["ms"], columns["seq"], columns["fields"], strict=True)):
         if raws is not None and raws[row] is not None:
@@ -159,7 +163,7 @@ def write(path: Path, tables: Iterable[pa.Table], metadata: dict[str, str]) -> N
     """Write a segment; each table becomes row groups of its own.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written; what was written so far stays for the caller to drop.
+        OSError: the disk is full, or the folder cannot be written; what was written stays for the caller to drop.
     """
     schema = SCHEMA.with_metadata(metadata)
     with (
@@ -169,7 +173,7 @@ def write(path: Path, tables: Iterable[pa.Table], metadata: dict[str, str]) -> N
             schema,
             compression="zstd",
             compression_level=LEVEL,
-            use_dictionary=["stream", "type", "src_lang", "tgt_lang", "pool_id", "node_id", "session_id", "status", "fields"],
+            use_dictionary=REPEATED,
             column_encoding={"ms": "DELTA_BINARY_PACKED", "seq": "DELTA_BINARY_PACKED", "job_id": "DELTA_BYTE_ARRAY"},
             write_statistics=["stream", "ms", "type"],
         ) as writer,

@@ -1,0 +1,271 @@
+"""The archive of a log as it lies on disk: a manifest, and the segments it lists, each chained to the one before.
+
+Whatever is read is checked first: a segment whose SHA-256 is not the one of the manifest gives no entry at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+
+from . import segment
+from .entries import Chunk, Entry, position
+from .errors import ArchiveDamaged
+from .keys import Keys
+
+MANIFEST = "manifest.json"
+MEND = "restore it from a copy of the archive"
+
+
+class Segment(msgspec.Struct, kw_only=True, frozen=True):
+    """One file of an archive, as the manifest lists it."""
+
+    name: str
+    first: str
+    """Id of its first event."""
+    last: str
+    """Id of its last event."""
+    before: int
+    """Events of the log that came before its first."""
+    events: int
+    letters: int
+    """Dead letters it holds."""
+    letters_last: str
+    """Id, in the stream of dead letters, of the last one archived so far."""
+    bytes: int
+    sha256: str
+    previous: str
+    """SHA-256 of the segment before; empty for the first."""
+    fold_version: int
+    """Version of the folds that had folded these events when they were archived."""
+    created_ts: int
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """What an archive says of itself."""
+
+    namespace: str
+    partition: int
+    replication_id: str
+    """Of the server the log was last read from: another one may hold another log."""
+    segments: list[Segment] = []
+    version: int = 1
+
+
+class Archive:
+    """An archive, for reading.
+
+    Args:
+        folder: where it lies.
+        manifest: what it lists.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+
+    @classmethod
+    def open(cls, folder: Path, keys: Keys | None = None) -> Archive:
+        """Read the manifest and see whether all that it lists is there; the segments themselves are read later.
+
+        Args:
+            folder: where the archive lies.
+            keys: the partition it must be of; ``None`` (default) takes any.
+
+        Raises:
+            ArchiveDamaged: there is no archive, a part is missing or cut, or it is of another partition.
+        """
+        path = folder / MANIFEST
+        try:
+            manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        except FileNotFoundError:
+            raise ArchiveDamaged(f"{path} is missing: give the folder of `streamsched archive --to DIR`") from None
+        except (msgspec.DecodeError, OSError) as problem:
+            raise ArchiveDamaged(f"{path} cannot be read ({problem}): {MEND}") from None
+        if manifest.version != 1:
+            raise ArchiveDamaged(f"{path} is of version {manifest.version}, this program reads version 1: upgrade it")
+        if keys is not None and (manifest.namespace, manifest.partition) != (keys.namespace, keys.partition):
+            raise ArchiveDamaged(
+                f"{folder} is the archive of {manifest.namespace}:{{{manifest.partition}}}, not of "
+                f"{keys.prefix.rstrip(':')}: give the right folder, --namespace or --partition"
+            )
+        archive = cls(folder, manifest)
+        for gap in archive.gaps():
+            raise ArchiveDamaged(gap)
+        return archive
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The segments in the order of the log."""
+        return self.manifest.segments
+
+    @property
+    def first(self) -> str:
+        """Id of the first event held; ``0-0`` if there is none."""
+        return self.segments[0].first if self.segments else "0-0"
+
+    @property
+    def last(self) -> str:
+        """Id of the last event held; ``0-0`` if there is none."""
+        return self.segments[-1].last if self.segments else "0-0"
+
+    @property
+    def letters_last(self) -> str:
+        """Id of the last dead letter held; ``0-0`` if there is none."""
+        return self.segments[-1].letters_last if self.segments else "0-0"
+
+    @property
+    def before(self) -> int:
+        """Events of the log that came before the first one held."""
+        return self.segments[0].before if self.segments else 0
+
+    @property
+    def count(self) -> int:
+        """Events held."""
+        return sum(segment.events for segment in self.segments)
+
+    def path(self, piece: Segment) -> Path:
+        """Return where a segment lies."""
+        return self.folder / piece.name
+
+    def gaps(self) -> Iterator[str]:
+        """Say what does not fit together, as far as the manifest and the folder show it."""
+        previous: Segment | None = None
+        for piece in self.segments:
+            if previous is not None and (
+                piece.previous != previous.sha256
+                or piece.before != previous.before + previous.events
+                or position(piece.first) <= position(previous.last)
+            ):
+                yield f"{self.folder / MANIFEST}: {piece.name} does not follow on {previous.name}: {MEND}"
+            try:
+                size = self.path(piece).stat().st_size
+            except OSError:
+                yield f"segment {self.path(piece)} ({piece.first} to {piece.last}) is missing: {MEND}"
+            else:
+                if size != piece.bytes:
+                    yield f"segment {self.path(piece)} has {size} bytes, its manifest says {piece.bytes}: {MEND}"
+            previous = piece
+
+    def read(self, after: str = "0-0", until: str = "+", count: int = 1000) -> Iterator[Chunk]:
+        """Yield the events behind ``after`` up to ``until``, at most ``count`` at a time; a segment is checked as a
+        whole before its first event is given.
+
+        Raises:
+            ArchiveDamaged: a segment is not what the manifest says; the text names it.
+        """
+        end = position(self.last if until == "+" else until)
+        buried: set[str] = set()
+        for n, piece in enumerate(self.segments):
+            if position(piece.first) > end:
+                return
+            # the letter of an event stands in its own segment or, read a moment early, in the one before
+            following = self.segments[n + 1] if n + 1 < len(self.segments) else None
+            needed = position(piece.last) > position(after)
+            if not needed and (following is None or position(following.last) <= position(after)):
+                continue
+            file = self.checked(piece)
+            buried.update(_buried(file, position(after)))
+            if needed:
+                for chunk in _events(file, position(after), end, count, buried):
+                    buried -= chunk.buried
+                    yield chunk
+
+    def letters(self) -> Iterator[Entry]:
+        """Yield the dead letters, each under its id in the stream of dead letters.
+
+        Raises:
+            ArchiveDamaged: a segment is not what the manifest says.
+        """
+        for piece in self.segments:
+            if piece.letters:
+                yield from _letters(self.checked(piece))
+
+    def checked(self, piece: Segment) -> pq.ParquetFile:
+        """Open a segment, after its bytes and what it says of itself have been compared with the manifest.
+
+        Raises:
+            ArchiveDamaged: they differ; the text names the file.
+        """
+        path = self.path(piece)
+        try:
+            if digest_of(path) != piece.sha256:
+                raise ArchiveDamaged(f"segment {path} was altered: its SHA-256 is not the manifest's; {MEND}")
+            file = pq.ParquetFile(path)
+            said = segment.metadata_of(file)
+        except (OSError, ValueError) as problem:
+            raise ArchiveDamaged(f"segment {path} cannot be read ({problem}): {MEND}") from None
+        expected = metadata(self.manifest, piece.first, piece.last, piece.before, piece.previous, piece.fold_version)
+        if wrong := [name for name, value in expected.items() if said.get(name) != value]:
+            raise ArchiveDamaged(
+                f"segment {path} says {wrong[0]}={said.get(wrong[0])}, its manifest {expected[wrong[0]]}: {MEND}"
+            )
+        return file
+
+
+def metadata(
+    manifest: Manifest, first: str, last: str, before: int, previous: str, fold_version: int
+) -> dict[str, str]:
+    """Return what a segment says of itself, so that it can be told from any other without a manifest."""
+    return {
+        "namespace": manifest.namespace,
+        "partition": str(manifest.partition),
+        "first": first,
+        "last": last,
+        "before": str(before),
+        "previous": previous,
+        "fold_version": str(fold_version),
+    }
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _groups(file: pq.ParquetFile, stream: str) -> Iterator[int]:
+    """Yield the row groups of a stream; no group holds rows of both."""
+    for group in range(file.num_row_groups):
+        if file.metadata.row_group(group).column(0).statistics.min == stream:
+            yield group
+
+
+def _letters(file: pq.ParquetFile) -> Iterator[Entry]:
+    for group in _groups(file, segment.LETTERS):
+        yield from segment.entries_of(file.read_row_group(group))
+
+
+def _buried(file: pq.ParquetFile, after: tuple[int, int]) -> Iterator[str]:
+    """Yield the ids of the log's events that became dead letters."""
+    for _, flat in _letters(file):
+        letter: dict[Any, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
+        event_id = letter[b"id"].decode()
+        if letter[b"stream"] == b"events" and position(event_id) > after:
+            yield event_id
+
+
+def _events(
+    file: pq.ParquetFile, after: tuple[int, int], end: tuple[int, int], count: int, buried: set[str]
+) -> Iterator[Chunk]:
+    """Yield the events of a segment that lie behind ``after`` and not behind ``end``."""
+    for group in _groups(file, segment.EVENTS):
+        times = file.metadata.row_group(group).column(1).statistics
+        if times.max < after[0] or times.min > end[0]:
+            continue
+        for batch in file.iter_batches(count, row_groups=[group]):
+            if batch.column("ms")[-1].as_py() < after[0]:
+                continue
+            entries = [entry for entry in segment.entries_of(batch) if after < position(entry.id) <= end]
+            if entries:
+                yield Chunk(entries, frozenset(entry.id for entry in entries if entry.id in buried))
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return a manifest as it is written: one a person can read."""
+    return json.dumps(msgspec.to_builtins(manifest), indent=1).encode() + b"\n"
