@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 import msgspec
-from redis.asyncio import Redis
 
 from .archive import Archive
 from .entries import Chunk, Entry, position
@@ -46,8 +45,8 @@ def _as_it_is(reply: Any, **options: Any) -> Any:
 class LiveLog:
     """The log of a running partition, as far as it has been folded; read over a connection that leaves bytes alone."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self.redis: Any = redis
+    def __init__(self, redis: Any, keys: Keys) -> None:
+        self.redis = redis
         # redis-py makes a dict of each entry, which loses a field that was sent twice
         self.redis.set_response_callback("XRANGE", _as_it_is)
         self.keys = keys
