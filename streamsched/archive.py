@@ -70,12 +70,13 @@ class Archive:
         self.folder, self.manifest = folder, manifest
 
     @classmethod
-    def open(cls, folder: Path, keys: Keys | None = None) -> Archive:
+    def open(cls, folder: Path, keys: Keys | None = None, complete: bool = True) -> Archive:
         """Read the manifest and see whether all that it lists is there; the segments themselves are read later.
 
         Args:
             folder: where the archive lies.
             keys: the partition it must be of; ``None`` (default) takes any.
+            complete: refuse an archive of which a part is missing (default); a check wants to name all of them.
 
         Raises:
             ArchiveDamaged: there is no archive, a part is missing or cut, or it is of another partition.
@@ -95,7 +96,7 @@ class Archive:
                 f"{keys.prefix.rstrip(':')}: give the right folder, --namespace or --partition"
             )
         archive = cls(folder, manifest)
-        for gap in archive.gaps():
+        for gap in archive.gaps() if complete else ():
             raise ArchiveDamaged(gap)
         return archive
 
@@ -185,6 +186,26 @@ class Archive:
         for piece in self.segments:
             if piece.letters:
                 yield from _letters(self.checked(piece))
+
+    def check(self, piece: Segment) -> None:
+        """Read a segment to its last row, and see whether it holds what the manifest says.
+
+        Raises:
+            ArchiveDamaged: it does not; the text names the file.
+        """
+        file = self.checked(piece)
+        last, events = position("0-0"), 0
+        for chunk in _events(file, last, position(piece.last), 1000, set()):
+            ids = [position(entry.id) for entry in chunk.entries]
+            if ids != sorted(set(ids)) or ids[0] <= last:
+                raise ArchiveDamaged(f"segment {self.path(piece)}: ids around {chunk.entries[0].id} are out of order")
+            last, events = ids[-1], events + len(ids)
+        letters = sum(1 for _ in _letters(file))
+        if (events, letters) != (piece.events, piece.letters):
+            raise ArchiveDamaged(
+                f"segment {self.path(piece)} holds {events} events and {letters} letters, its manifest says "
+                f"{piece.events} and {piece.letters}: {MEND}"
+            )
 
     def checked(self, piece: Segment) -> pq.ParquetFile:
         """Open a segment, after its bytes and what it says of itself have been compared with the manifest.

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from . import cli_replay
 from .command import SERVICE_PATIENCE_S, Json, Target, command
 from .terminal import OK, UsageProblem, as_json, say
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(cli_replay.app)
 
 LogFormat = Annotated[Literal["console", "json"] | None, typer.Option(help="[default: console at a terminal]")]
 

@@ -33,6 +33,9 @@ LIMITS: dict[str, int] = {
 }
 """Bounds that Lua reads as ``limit.<name>``. Sizes are bytes, ``_ms`` are milliseconds."""
 
+FOLD_VERSION = 1
+"""How this program folds. It grows with every change that would fold an older log to another state."""
+
 ORDER_STEP = 2**40
 """A step of priority in a waiting job's order: more submissions than a partition will see, and
 ``100 * 2**40 + 2**40`` is still exact in the double that a sorted set keeps."""

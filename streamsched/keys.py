@@ -58,6 +58,10 @@ SOFT_META_FIELDS = (
     "look_ts",
     "heartbeats_watermark",
     "rebuilt_ts",
+    "rebuild_from",
+    "rebuild_until",
+    "archived",
+    "archive",
 )
 """What ``state == fold(log)`` leaves aside: facts about the calls and the beats, not about the log."""
 

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -66,6 +67,50 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+async def agreed(what: str, question: str, yes: bool) -> bool:
+    """Ask before something is destroyed; ``yes`` answers for scripts.
+
+    Raises:
+        UsageProblem: there is nobody to ask.
+    """
+    import anyio.to_thread
+
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageProblem(f"{what} Give --yes to go on without being asked")
+    say(what)
+    answer = await anyio.to_thread.run_sync(input, f"{question} [y/N] ", abandon_on_cancel=True)
+    if answer.strip().lower() in ("y", "yes"):
+        return True
+    complain("nothing was changed")
+    return False
+
+
+@contextmanager
+def bar(what: str, shown: bool = True) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """Show how far a long work has come, with its rate and the time left, on stderr.
+
+    Yields two functions: one takes what is done so far, the other what there is to do in all.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed or 0:,.0f}/s")
+
+    number, left = TextColumn("{task.completed:,}"), TimeRemainingColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), number, Rate(), left)
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as progress:
+        task = progress.add_task(what, total=None)
+        yield (
+            lambda done: progress.update(task, completed=done),
+            lambda total: progress.update(task, total=total),
+        )
 
 
 def leaves(problem: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,35 @@
+-- Trim the head of the log: never beyond what is folded or archived, and never past the submission of a job still alive.
+-- KEYS: events
+-- ARGV: prefix batch archived archive
+-- USES: context fields_of not_behind is_terminal
+-- `archived` is the id up to which the log is safely on disk, `archive` says where, for whoever misses what is gone.
+-- Replies {trimmed, more, stopped}: `stopped` is the alive job that must stay, or ''.
+local v = rcall('HMGET', key.meta, 'watermark', 'rebuilding', 'begin', 'done')
+if v[2] or v[3] ~= v[4] or not v[1] then
+  return redis.error_reply('REBUILDING the state is not whole: the log is not trimmed until it is')
+end
+local bound = not_behind(archived, v[1]) and archived or v[1]
+local entries = rcall('XRANGE', events, '-', bound, 'COUNT', batch)
+local keep, stopped
+for i = 1, #entries do
+  local id, e = entries[i][1], fields_of(entries[i][2])
+  if e.type == 'job.submitted' then
+    local job_id = e.job_id or ((e.session_id or '') .. ':' .. id)
+    local job = rcall('HMGET', key.job(job_id), 'status', 'submit_id')
+    if job[2] == id and not is_terminal(job[1]) then
+      keep, stopped = id, job_id
+      break
+    end
+  end
+end
+if not keep and #entries > 0 then
+  local ms, seq = match(entries[#entries][1], '^(%d+)-(%d+)$')
+  -- the sequence is counted up as text where it is too long for a double
+  keep = ms .. '-' .. (#seq < 16 and format('%.0f', tonumber(seq) + 1) or seq)
+end
+local trimmed = 0
+if keep then
+  rcall('HSET', key.meta, 'archived', archived, 'archive', archive)
+  trimmed = rcall('XTRIM', events, 'MINID', '=', keep)
+end
+return { trimmed, (not stopped and #entries == tonumber(batch)) and 1 or 0, stopped or '' }

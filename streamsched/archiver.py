@@ -1,0 +1,376 @@
+"""The archiver: a process with a watermark of its own, which carries the log to disk and may trim what is there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import structlog
+from redis.exceptions import RedisError
+
+from . import segment
+from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata
+from .entries import Entry, position
+from .errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap
+from .events import FOLD_VERSION
+from .history import LiveLog
+from .keys import Keys
+from .partition import is_away, pause
+from .scripts import script
+
+log = structlog.get_logger(__name__)
+
+READ = 5000
+"""Entries read at once."""
+
+TAIL = 1000
+"""Entries at the archive's end that are compared with the log before it is continued."""
+
+MAX_EVENTS = 100_000
+"""Events of one segment, unless told otherwise: they are held in memory until they are written, a kilobyte each."""
+
+MAX_AGE_S = 60.0
+"""How long an event may wait to be written, unless told otherwise."""
+
+TRIM_BATCH = 1000
+"""Entries that one call may trim."""
+
+
+class ArchiveWriter:
+    """The one process that may write to an archive.
+
+    Args:
+        folder: where it lies, or is to lie.
+        keys: the partition.
+
+    Raises:
+        ArchiveLocked: another archiver writes there.
+        ArchiveDamaged: what lies there is damaged, or of another partition.
+    """
+
+    def __init__(self, folder: Path, keys: Keys) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (folder / "lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "another process"
+            self._lock.close()
+            raise ArchiveLocked(f"{folder} is written by {holder}: end that one, or give another folder") from None
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        self._lock.flush()
+        try:
+            self.archive = self._open(keys)
+        except BaseException:
+            self._lock.close()
+            raise
+        self._sweep()
+
+    def _open(self, keys: Keys) -> Archive:
+        if (self.folder / MANIFEST).exists():
+            return Archive.open(self.folder, keys)
+        if found := sorted(self.folder.glob("*.parquet")):
+            raise ArchiveDamaged(
+                f"{self.folder / MANIFEST} is missing, but segments such as {found[0].name} are there: restore it "
+                "from a copy, or give an empty folder"
+            )
+        return Archive(self.folder, Manifest(namespace=keys.namespace, partition=keys.partition, replication_id=""))
+
+    def _sweep(self) -> None:
+        """Drop what a killed archiver left half done: a segment counts only once the manifest lists it."""
+        listed = {piece.name for piece in self.archive.segments}
+        for path in [*self.folder.glob("*.part"), *self.folder.glob("*.parquet")]:
+            if path.name not in listed:
+                log.info("an unfinished segment is written anew", file=path.name)
+                path.unlink()
+
+    def add(self, before: int, entries: list[Entry], letters: list[Entry], letters_last: str) -> Segment:
+        """Write a segment, to the platter, and then list it.
+
+        Args:
+            before: events of the log that came before.
+            entries: the events, at least one.
+            letters: dead letters read since the last segment.
+            letters_last: id of the last dead letter read.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written; nothing half done stays.
+        """
+        known = self.archive.segments
+        first, last, previous = entries[0].id, entries[-1].id, known[-1].sha256 if known else ""
+        name = f"{first}.parquet"
+        said = metadata(self.archive.manifest, first, last, before, previous, FOLD_VERSION)
+        part = self.folder / f"{name}.part"
+        try:
+            streams = ((segment.EVENTS, entries), (segment.LETTERS, letters))
+            tables = (
+                segment.table_of(stream, rows[n : n + segment.ROW_GROUP])
+                for stream, rows in streams
+                for n in range(0, len(rows), segment.ROW_GROUP)
+            )
+            segment.write(part, tables, said)
+            _sync(part)
+            piece = Segment(
+                name=name,
+                first=first,
+                last=last,
+                before=before,
+                events=len(entries),
+                letters=len(letters),
+                letters_last=letters_last,
+                bytes=part.stat().st_size,
+                sha256=digest_of(part),
+                previous=previous,
+                fold_version=FOLD_VERSION,
+                created_ts=int(time.time() * 1000),
+            )
+            part.rename(self.folder / name)
+            _sync(self.folder)
+            self._list([*known, piece])
+        except BaseException:
+            part.unlink(missing_ok=True)
+            if self.archive.last != last:
+                (self.folder / name).unlink(missing_ok=True)
+            raise
+        return piece
+
+    def belongs_to(self, replication_id: str) -> None:
+        """Remember the server that the log was compared with."""
+        if self.archive.manifest.replication_id != replication_id:
+            self.archive.manifest.replication_id = replication_id
+            self._list(self.archive.segments)
+
+    def _list(self, segments: list[Segment]) -> None:
+        manifest = self.archive.manifest
+        renewed = Manifest(
+            namespace=manifest.namespace,
+            partition=manifest.partition,
+            replication_id=manifest.replication_id,
+            segments=segments,
+        )
+        part = self.folder / f"{MANIFEST}.part"
+        try:
+            part.write_bytes(encode_manifest(renewed))
+            _sync(part)
+            part.rename(self.folder / MANIFEST)
+            _sync(self.folder)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        self.archive.manifest = renewed
+
+    def __enter__(self) -> ArchiveWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.close()
+
+
+def _sync(path: Path) -> None:
+    """Force a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Archiver:
+    """Carries what is folded from a live log into an archive.
+
+    Args:
+        live: the log.
+        writer: the archive.
+        max_events: events of a segment, 100 000 by default.
+        max_age_s: seconds after which a smaller one is written, 60 by default.
+        trim: trim the log below what is archived, folded, and of no alive job; off by default.
+        progress: told the events archived in this run, after each segment.
+    """
+
+    def __init__(
+        self,
+        live: LiveLog,
+        writer: ArchiveWriter,
+        max_events: int = MAX_EVENTS,
+        max_age_s: float = MAX_AGE_S,
+        trim: bool = False,
+        progress: Callable[[int], None] = lambda archived: None,
+    ) -> None:
+        self.live, self.writer, self.trim, self.progress = live, writer, trim, progress
+        self.max_events, self.max_age_s = max_events, max_age_s
+        self.archived = 0
+        """Events archived in this run."""
+        self.trimmed = 0
+        """Events trimmed off the log in this run."""
+        self.stopping = anyio.Event()
+        self._entries: list[Entry] = []
+        self._oldest = 0.0
+
+    async def run(self) -> None:
+        """Archive until :attr:`stopping` is set, and then what is left; wait out a server that is away and a full disk.
+
+        Raises:
+            LogFork: the log holds other entries than the archive.
+            LogGap: entries were trimmed before they were archived.
+        """
+        attempt = 0
+        while True:
+            try:
+                stopping = self.stopping.is_set()
+                await self.once(flush=stopping)
+                attempt = 0
+                if stopping:
+                    return
+                with anyio.move_on_after(1):
+                    await self.stopping.wait()
+            except (RedisError, OSError) as problem:
+                if self.stopping.is_set() or not (is_away(problem) or isinstance(problem, OSError)):
+                    raise
+                log.error("not archived", problem=str(problem))
+                await pause(attempt, 10)
+                attempt += 1
+
+    async def once(self, flush: bool = True) -> None:
+        """Archive what is folded by now; with ``flush`` (default) down to the last event.
+
+        Raises:
+            LogFork, LogGap: see :meth:`run`.
+            OSError: the disk is full; nothing half done stays.
+        """
+        await self.check_fork()
+        while True:
+            watermark, folded = await self.live.watermark()
+            behind = self._entries[-1].id if self._entries else self.writer.archive.last
+            await self._check_gap(behind)
+            async for chunk in self.live.chunks(behind, watermark, min(READ, self.max_events)):
+                self._oldest = self._oldest if self._entries else time.monotonic()
+                self._entries += chunk.entries
+                if len(self._entries) >= self.max_events:
+                    break
+            else:
+                if flush or (self._entries and time.monotonic() - self._oldest >= self.max_age_s):
+                    await self._write(watermark, folded)
+                if self.trim:
+                    await self._trim()
+                return
+            await self._write(watermark, folded)
+
+    async def _check_gap(self, behind: str) -> None:
+        archive = self.writer.archive
+        span, held = await self.live.span(), archive.before + archive.count + len(self._entries)
+        if archive.segments and span.count and span.before > held:
+            raise LogGap(
+                f"the archive ends at {behind}, the log begins at {span.first}: {span.before - held} events between "
+                "them were trimmed unarchived; begin a new archive in an empty folder"
+            )
+
+    async def _write(self, watermark: str, folded: int) -> None:
+        """Write what was read as one segment."""
+        if not self._entries:
+            return
+        archive = self.writer.archive
+        held = archive.before + archive.count
+        if self._entries[-1].id == watermark and archive.segments and held + len(self._entries) != folded:
+            raise LogGap(
+                f"{folded} events were folded up to {watermark}, {held + len(self._entries)} were found: entries "
+                f"behind {archive.last} were deleted before they were archived"
+            )
+        before = held if archive.segments else (await self.live.span()).before
+        letters, letters_last = await self._letters(archive.letters_last)
+        entries = self._entries
+        await anyio.to_thread.run_sync(self.writer.add, before, entries, letters, letters_last)
+        self._entries = []
+        self.archived += len(entries)
+        self.progress(self.archived)
+
+    async def _letters(self, after: str) -> tuple[list[Entry], str]:
+        """Read the dead letters behind ``after``: all that the segment's events can have, for they are older."""
+        letters: list[Entry] = []
+        while found := await self.live.redis.xrange(self.live.keys("dead"), min=f"({after}", count=READ):
+            letters += (Entry(letter_id.decode(), flat) for letter_id, flat in found)
+            after = letters[-1].id
+        return letters, after
+
+    async def check_fork(self) -> None:
+        """Compare the archive's end with the log where the server is another one than last time.
+
+        Raises:
+            LogFork: they differ; the text names the first id at which they do.
+        """
+        about = await self.live.redis.info("replication")
+        replication_id = str(about["master_replid"])
+        archive = self.writer.archive
+        if archive.manifest.replication_id == replication_id:
+            return
+        if archive.segments:
+            piece = archive.segments[-1]
+            tail = await anyio.to_thread.run_sync(_tail_of, archive, piece)
+            await self._compare(tail)
+        await anyio.to_thread.run_sync(self.writer.belongs_to, replication_id)
+
+    async def _compare(self, tail: list[Entry]) -> None:
+        remedy = "the log is another one since then: archive it to a new folder, and keep this one"
+        key = self.live.keys("events")
+        if not await self.live.redis.exists(key):
+            raise LogFork(f"the archive ends at {tail[-1].id}, but there is no log: rebuild it with --from, then go on")
+        about = await self.live.redis.xinfo_stream(key)
+        trimmed = about["entries-added"] - about["length"]
+        found = await self.live.redis.xrange(key, min=tail[0].id, max=tail[-1].id)
+        log_entries = {entry_id.decode(): flat for entry_id, flat in found}
+        first_held = position(found[0][0].decode()) if found else None
+        for entry in tail:
+            flat: Any = log_entries.pop(entry.id, None)
+            if flat is None:
+                gone = trimmed and (first_held is None or position(entry.id) < first_held)
+                if gone and position(about["last-generated-id"].decode()) >= position(tail[-1].id):
+                    continue
+                raise LogFork(f"the archive holds {entry.id}, which the log has lost; {remedy}")
+            if flat != entry.flat:
+                raise LogFork(f"the archive and the log hold different events under {entry.id}; {remedy}")
+        if log_entries:
+            raise LogFork(f"the log holds {min(log_entries, key=position)}, which the archive lacks; {remedy}")
+
+    async def _trim(self) -> None:
+        """Trim the log up to the last segment whose bytes on disk are what the manifest says."""
+        archive = self.writer.archive
+        if not archive.segments:
+            return
+        await anyio.to_thread.run_sync(archive.checked, archive.segments[-1])
+        where = f"{archive.folder.resolve()} on {socket.gethostname()}"
+        more = 1
+        while more:
+            trimmed, more, _ = await script("trim")(
+                self.live.redis,
+                events=self.live.keys("events"),
+                prefix=self.live.keys.prefix,
+                batch=TRIM_BATCH,
+                archived=archive.last,
+                archive=where,
+            )
+            self.trimmed += trimmed
+
+
+def _tail_of(archive: Archive, piece: Segment) -> list[Entry]:
+    tail: list[Entry] = []
+    for chunk in archive.read(_before(piece.first)):
+        tail = (tail + chunk.entries)[-TAIL:]
+    return tail
+
+
+def _before(entry_id: str) -> str:
+    """Return the id right before one, from which on it can be read."""
+    ms, sequence = position(entry_id)
+    return f"{ms}-{sequence - 1}" if sequence else f"{ms - 1}-{2**64 - 1}"

@@ -1,0 +1,54 @@
+"""The commands that read a whole history: what each takes. What it does stands in other modules, imported late."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .command import Json, Target, command
+from .terminal import UsageProblem
+
+app = typer.Typer()
+
+
+@command(app, "streamsched archive --to ./archive --trim --yes")
+async def archive(
+    target: Target,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the archive; made if it is not there.")],
+    once: Annotated[bool, typer.Option("--once", help="Archive what is folded by now, and end.")] = False,
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Trim the log below what is archived, folded and of no alive job.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check the archive, without any server, and end.")] = False,
+    max_events: Annotated[int, typer.Option(min=1, help="Events of one segment.")] = 100_000,
+    max_age: Annotated[float, typer.Option(min=0, help="Seconds after which a smaller one is written.")] = 60.0,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before trimming.")] = False,
+    json: Json = False,
+) -> int:
+    """Carry the log to disk, as a chain of Parquet files. Runs until SIGTERM or Ctrl-C; one process a partition.
+    Exit code 1 if --check finds something wrong."""
+    needs_archive()
+    from .cli_archive import ArchiveOptions, archive_log, check_archive
+
+    if check:
+        if trim or once:
+            raise UsageProblem("--check goes alone: it changes nothing")
+        return await check_archive(to, json)
+    options = ArchiveOptions(
+        folder=to, once=once, trim=trim, yes=yes, max_events=max_events, max_age_s=max_age, json=json
+    )
+    return await archive_log(target, options)
+
+
+def needs_archive() -> None:
+    """Make sure that what reads and writes Parquet is installed.
+
+    Raises:
+        UsageProblem: it is not; the text says how to install it.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise UsageProblem("this needs pyarrow: pip install 'streamsched[archive]'") from None
