@@ -26,7 +26,16 @@ for i = 1, #letters do
     rcall('XDEL', dead, letters[i][1])
   end
 end
-local beats = rcall('HGET', key.meta, 'heartbeats_watermark') or '0-0'
+local kept = { 'HSET', key.meta, 'rebuilding', 'fold', 'rebuild_until', until_id }
+for _, field in ipairs({ 'heartbeats_watermark', 'archive', 'archived', 'rebuild_from' }) do
+  local value = rcall('HGET', key.meta, field)
+  if value then
+    kept[#kept + 1], kept[#kept + 2] = field, value
+    if field == 'rebuild_from' then
+      kept[4] = value
+    end
+  end
+end
 rcall('DEL', key.meta)
-rcall('HSET', key.meta, 'rebuilding', 'fold', 'rebuild_until', until_id, 'heartbeats_watermark', beats)
+rcall(unpack(kept))
 return '0'

@@ -1,9 +1,9 @@
 -- Fold entries that are handed in, instead of read from a stream: what an archive holds, or the log of another server.
 -- KEYS: events
--- ARGV: prefix in_place entries
+-- ARGV: prefix in_place entries ends
 -- USES: context open_replay replay_entry close_replay guarded not_behind
 -- `entries` is MessagePack: a list of [id, refused, [field, value, …]]; those that were folded before are passed over, so
--- a repeated call does no harm. Replies {1 or 0 where another has finished or begun anew, watermark, folded}.
+-- a repeated call does no harm. In place, `ends` says that the rest comes from the log itself. Replies {1 or 0 where another has finished or begun anew, watermark, folded}.
 return guarded(function()
   local refusal = open_replay(in_place == '1' and 'archive' or nil)
   if refusal then
@@ -18,5 +18,8 @@ return guarded(function()
     end
   end
   close_replay(false)
+  if ends == '1' then
+    rcall('HSET', key.meta, 'rebuilding', 'fold')
+  end
   return { 1, meta.watermark, format('%.0f', meta.folded) }
 end)

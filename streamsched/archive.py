@@ -177,6 +177,20 @@ class Archive:
                     buried -= chunk.buried
                     yield chunk
 
+    def number_up_to(self, entry_id: str) -> int:
+        """Return how many events of the log stand at or before an id, as far as the archive reaches.
+
+        Raises:
+            ArchiveDamaged: see :meth:`read`.
+        """
+        number = self.before
+        for piece in self.segments:
+            if position(piece.last) <= position(entry_id):
+                number += piece.events
+            elif position(piece.first) <= position(entry_id):
+                number += sum(len(chunk.entries) for chunk in self.read(previous(piece.first), entry_id))
+        return number
+
     def letters(self) -> Iterator[Entry]:
         """Yield the dead letters, each under its id in the stream of dead letters.
 
@@ -227,6 +241,12 @@ class Archive:
                 f"segment {path} says {wrong[0]}={said.get(wrong[0])}, its manifest {expected[wrong[0]]}: {MEND}"
             )
         return file
+
+
+def previous(entry_id: str) -> str:
+    """Return the id right before one."""
+    ms, sequence = position(entry_id)
+    return f"{ms}-{sequence - 1}" if sequence else f"{ms - 1}-{2**64 - 1}"
 
 
 def metadata(

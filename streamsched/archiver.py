@@ -17,7 +17,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from . import segment
-from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata
+from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata, previous
 from .entries import Entry, position
 from .errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap
 from .events import FOLD_VERSION
@@ -365,12 +365,7 @@ class Archiver:
 
 def _tail_of(archive: Archive, piece: Segment) -> list[Entry]:
     tail: list[Entry] = []
-    for chunk in archive.read(_before(piece.first)):
+    for chunk in archive.read(previous(piece.first)):
         tail = (tail + chunk.entries)[-TAIL:]
     return tail
 
-
-def _before(entry_id: str) -> str:
-    """Return the id right before one, from which on it can be read."""
-    ms, sequence = position(entry_id)
-    return f"{ms}-{sequence - 1}" if sequence else f"{ms - 1}-{2**64 - 1}"

@@ -199,18 +199,6 @@ async def status(
     return await show(target, watch, interval, limit, json)
 
 
-@command(app, "streamsched rebuild --yes")
-async def rebuild(
-    target: Target,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    json: Json = False,
-) -> int:
-    """Drop the folded state and fold the log anew. Calls wait until it is done."""
-    from .cli_rebuild import rebuild_state
-
-    return await rebuild_state(target, yes, json)
-
-
 @command(app, "streamsched demo --speed 20", without=("url", "namespace", "partition", "config", "patience"))
 async def demo(
     target: Target,

@@ -13,6 +13,24 @@ from .terminal import UsageProblem
 app = typer.Typer()
 
 
+@command(app, "streamsched rebuild --from ./archive --yes")
+async def rebuild(
+    target: Target,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Fold this archive first, then what the log holds.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
+) -> int:
+    """Drop the folded state and fold the log anew, from an archive where the log is gone or was trimmed. Calls wait
+    until it is done; ended half way, the same command goes on."""
+    if source is not None:
+        needs_archive()
+    from .cli_rebuild import rebuild_state
+
+    return await rebuild_state(target, source, yes, json)
+
+
 @command(app, "streamsched archive --to ./archive --trim --yes")
 async def archive(
     target: Target,

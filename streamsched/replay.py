@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from .errors import LogGap, PartitionHalted
+from .errors import LogGap, PartitionHalted, PartitionRebuilding
 from .keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
 from .scripts import script
 
@@ -90,30 +90,64 @@ async def is_damaged(redis: Redis, keys: Keys) -> bool:
     return begin != done or rebuilding is not None or not await redis.exists(keys("meta"))
 
 
-async def rebuild(redis: Redis, keys: Keys, progress: Callable[[int], None] = lambda folded: None) -> int:
+async def rebuild(redis: Any, keys: Keys, progress: Callable[[int], None] = lambda folded: None) -> int:
     """Drop the state of a partition and fold its log anew; returns the number of events folded.
 
     Live calls are refused with ``REBUILDING`` until the state is whole. Every step is atomic and may be repeated, so
     any number of workers may call this at once, and whoever dies in it is replaced by the next to call.
 
     Raises:
-        LogGap: the log does not hold all its entries any more; the state cannot be rebuilt from it alone.
+        LogGap: the log does not hold all its entries any more; the text says which archive would mend it.
+        PartitionRebuilding: it is being rebuilt from an archive, which only that command can go on with.
         PartitionHalted: the log cannot be folded; the text says at which event.
     """
-    about = await redis.xinfo_stream(keys("events")) if await redis.exists(keys("events")) else {}
-    if about.get("length", 0) != about.get("entries-added", 0):
-        raise LogGap(
-            f"the log took in {about['entries-added']} entries and holds {about['length']}: "
-            "its state cannot be rebuilt without those that were trimmed or deleted"
+    phase, source, archive = await redis.hmget(keys("meta"), ("rebuilding", "rebuild_from", "archive"))
+    if source is None:
+        await _whole(redis, keys, archive)
+        if phase is None:
+            await redis.hset(keys("meta"), "rebuilding", "drop")
+        await empty(redis, keys)
+    elif phase != "fold":
+        raise PartitionRebuilding(
+            "the state is being rebuilt by `streamsched rebuild --from`: if that was ended, run it again"
         )
-    if not await redis.hget(keys("meta"), "rebuilding"):
-        await redis.hset(keys("meta"), "rebuilding", "drop")
-    streams = {"events": keys("events"), "dead": keys("dead")}
-    cursor, more, folded = "0", 1, "0"
+    return await fold_log(redis, keys, progress)
+
+
+async def _whole(redis: Any, keys: Keys, archive: str | None) -> None:
+    """Make sure that the log holds all its entries, before anything is dropped."""
+    if not await redis.exists(keys("events")):
+        return
+    about = await redis.xinfo_stream(keys("events"))
+    missing = about["entries-added"] - about["length"]
+    if missing:
+        first = about["first-entry"][0] if about["first-entry"] else "its end"
+        known = f" They were archived to {archive}." if archive else ""
+        raise LogGap(
+            f"of the {about['entries-added']} events of the log {missing} are not in it now (it begins at {first}); "
+            f"rebuild from the archive that holds them, with `streamsched rebuild --from DIR`.{known}"
+        )
+
+
+async def empty(redis: Any, keys: Keys) -> None:
+    """Drop the state of a partition that is marked for it; several may do so at once."""
+    cursor = "0"
     while True:
-        cursor = await script("drop")(redis, **streams, prefix=keys.prefix, cursor=cursor)
+        cursor = await script("drop")(
+            redis, events=keys("events"), dead=keys("dead"), prefix=keys.prefix, cursor=cursor
+        )
         if cursor == "0":
-            break
+            return
+
+
+async def fold_log(redis: Any, keys: Keys, progress: Callable[[int], None]) -> int:
+    """Fold what the log holds behind the watermark in place, and hand the partition back.
+
+    Raises:
+        PartitionHalted: an event cannot be folded, or a call was torn; the rebuild begins anew with the next call.
+    """
+    more, folded = 1, "0"
+    streams = {"events": keys("events"), "dead": keys("dead")}
     while more:
         try:
             more, _, folded = await script("replay")(redis, **streams, prefix=keys.prefix, batch=BATCH, in_place=1)

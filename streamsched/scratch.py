@@ -52,7 +52,7 @@ class Scratch:
             PartitionHalted: an event cannot be folded; the text says which.
         """
         _, watermark, folded = await script("refold")(
-            self.redis, events=self.keys("events"), prefix=self.keys.prefix, in_place=0, entries=packed(chunk)
+            self.redis, events=self.keys("events"), prefix=self.keys.prefix, in_place=0, entries=packed(chunk), ends=0
         )
         self.watermark, self.folded = _text(watermark), int(folded)
 

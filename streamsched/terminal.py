@@ -105,7 +105,7 @@ def bar(what: str, shown: bool = True) -> Iterator[tuple[Callable[[int], None], 
 
     number, left = TextColumn("{task.completed:,}"), TimeRemainingColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), number, Rate(), left)
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not (shown and sys.stderr.isatty())) as progress:
         task = progress.add_task(what, total=None)
         yield (
             lambda done: progress.update(task, completed=done),

@@ -10,7 +10,7 @@ local function close_replay(rebuilt)
   if rebuilt then
     local time = rcall('TIME')
     local back_ts = tonumber(time[1]) * 1000
-    rcall('HDEL', key.meta, 'rebuilding', 'rebuild_until', 'dead_cursor')
+    rcall('HDEL', key.meta, 'rebuilding', 'rebuild_until', 'rebuild_from', 'dead_cursor')
     rcall('HSET', key.meta, 'rebuilt_ts', whole(math.max(back_ts, tonumber(match(meta.watermark, '^%d+')))))
     move_group(events, meta.watermark, { 'ENTRIESREAD', whole(meta.folded) })
   end

@@ -1,0 +1,130 @@
+"""A state folded anew from an archive, on a server that has lost its log, or whose log was trimmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio.to_thread
+
+from .archive import Archive, previous
+from .entries import Chunk, Entry, position
+from .errors import ArchiveDamaged, LogGap, PartitionRebuilding
+from .keys import Keys
+from .replay import empty, fold_log
+from .scratch import packed
+from .scripts import script
+
+CHUNK = 1000
+
+
+async def restore(
+    redis: Any, keys: Keys, archive: Archive, progress: Callable[[int], None] = lambda folded: None
+) -> int:
+    """Drop the state of a partition and fold its archive, then what the log holds behind it; returns the events folded.
+
+    The archived events do not go back into the log: it goes on where the archive ends, as if it had been trimmed there.
+    Live calls are refused with ``REBUILDING`` until the state is whole; whoever is killed in it leaves a partition that
+    says so, and the next call goes on from there.
+
+    Args:
+        redis: a client of the server, which may be empty.
+        keys: the partition.
+        archive: its archive, from the first event on.
+        progress: told the number of events folded so far.
+
+    Raises:
+        ArchiveDamaged: a segment is not what its manifest says.
+        LogGap: events between archive and log, or before the archive, are missing; nothing was dropped.
+        LogFork: the log has gone on without the archive's events; nothing was dropped.
+        PartitionRebuilding: another one rebuilds it at the same time.
+        PartitionHalted: an event cannot be folded; the text says which.
+    """
+    if not archive.segments:
+        raise ArchiveDamaged(f"{archive.folder} holds no event: give the archive that does")
+    if archive.before:
+        raise LogGap(
+            f"the archive begins at {archive.first}, {archive.before} events of the log come before: give the archive "
+            "that holds them"
+        )
+    phase, source = await redis.hmget(keys("meta"), ("rebuilding", "rebuild_from"))
+    if phase is None or source is None:
+        await anyio.to_thread.run_sync(_check_all, archive)
+        await _prepare(redis, keys, archive)
+        phase = "drop"
+    if phase == "drop":
+        await empty(redis, keys)
+    if phase != "fold":
+        await _fold_archive(redis, keys, archive, progress)
+    return await fold_log(redis, keys, progress)
+
+
+def _check_all(archive: Archive) -> None:
+    for piece in archive.segments:
+        archive.checked(piece)
+
+
+async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
+    """Let the log go on where the archive ends, and mark the state to be dropped."""
+    answer = "AGAIN"
+    while answer == "AGAIN":
+        entries = await redis.xrange(keys("events"), count=1)
+        first = entries[0][0] if entries else ""
+        tip = "0-0"
+        if await redis.exists(keys("events")):
+            tip = (await redis.xinfo_stream(keys("events")))["last-generated-id"]
+        head = await anyio.to_thread.run_sync(archive.number_up_to, previous(first) if first else archive.last)
+        reached = await anyio.to_thread.run_sync(archive.number_up_to, tip)
+        answer = await script("restore")(
+            redis,
+            events=keys("events"),
+            dead=keys("dead"),
+            prefix=keys.prefix,
+            last=archive.last,
+            count=archive.count,
+            first=first,
+            head=head if first or tip != "0-0" else 0,
+            reached=reached,
+        )
+
+
+async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Callable[[int], None]) -> None:
+    await _put_back_letters(redis, keys, archive)
+    watermark = await redis.hget(keys("meta"), "watermark") or "0-0"
+    first = await redis.xrange(keys("events"), count=1)
+    # what the log itself still holds is folded from there, together with its dead letters
+    until = min(previous(first[0][0]), archive.last, key=position) if first else archive.last
+    pieces = archive.read(watermark, until, CHUNK)
+    chunk: Chunk | None = Chunk([], frozenset())
+    while chunk is not None:
+        following: Chunk | None = await anyio.to_thread.run_sync(next, pieces, None)
+        going_on, _, folded = await script("refold")(
+            redis,
+            events=keys("events"),
+            prefix=keys.prefix,
+            in_place=1,
+            entries=packed(chunk),
+            ends=int(following is None),
+        )
+        if not going_on:
+            raise PartitionRebuilding("somebody else has begun to rebuild the state: wait for that one to end")
+        progress(int(folded))
+        chunk = following
+
+
+async def _put_back_letters(redis: Any, keys: Keys, archive: Archive) -> None:
+    """Write the archive's dead letters back, those that the server has lost."""
+    last = "0-0"
+    if await redis.exists(keys("dead")):
+        last = (await redis.xinfo_stream(keys("dead")))["last-generated-id"]
+
+    def lost() -> list[Entry]:
+        return [letter for letter in archive.letters() if position(letter.id) > position(last)]
+
+    letters = await anyio.to_thread.run_sync(lost)
+    for start in range(0, len(letters), CHUNK):
+        async with redis.pipeline(transaction=False) as pipe:
+            for letter in letters[start : start + CHUNK]:
+                pipe.execute_command("XADD", keys("dead"), letter.id, *letter.flat)
+            await pipe.execute()
+

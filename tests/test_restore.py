@@ -1,0 +1,222 @@
+"""A state rebuilt from an archive: on an empty server, over a trimmed log, beside what producers appended meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from streamsched.archive import Archive
+from streamsched.archiver import Archiver, ArchiveWriter
+from streamsched.embedded import EmbeddedServer
+from streamsched.errors import LogFork, LogGap, PartitionRebuilding
+from streamsched.history import LiveLog
+from streamsched.keys import Keys
+from streamsched.partition import connect
+from streamsched.replay import read_state, rebuild
+from streamsched.restore import restore
+
+from .ledger import Ledger
+from .processes import Cli, eventually
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def log(redis: Redis, keys: Keys) -> Ledger:
+    """A partition whose log is archived and lost, so that no refold of it ends the test."""
+    return Ledger(redis, keys)
+
+
+@pytest.fixture
+async def live(server: EmbeddedServer, keys: Keys) -> AsyncIterator[LiveLog]:
+    raw = connect(server.url, decode=False)
+    yield LiveLog(raw, keys)
+    await raw.aclose()
+
+
+async def story(log: Ledger, name: str) -> None:
+    """Jobs that end, one that runs, one that waits, and a dead letter."""
+    await log.node("n1")
+    for n in range(4):
+        await log.submit(f"{name}{n}")
+        await log.tell("completed", f"{name}{n}", status="finished")
+    await log.submit(f"{name}-runs")
+    await log.tell("started", f"{name}-runs")
+    await log.submit(f"{name}-waits", src="xx", tgt="yy")
+    await log.add({"type": "job.cancelled", "job_id": "nobody"})
+    await log.advance()
+
+
+async def archived(live: LiveLog, folder: Path, trim: bool = False) -> Archive:
+    with ArchiveWriter(folder, live.keys) as writer:
+        await Archiver(live, writer, max_events=5, trim=trim).once()
+    return Archive.open(folder, live.keys)
+
+
+async def wipe(log: Ledger) -> None:
+    await log.redis.flushdb()
+
+
+async def state_of(log: Ledger) -> dict[str, Any]:
+    return await read_state(log.redis, log.keys)
+
+
+async def test_a_wiped_server_is_as_it_was_and_goes_on(log: Ledger, live: LiveLog, tmp_path: Path) -> None:
+    await story(log, "a")
+    kept = await archived(live, tmp_path)
+    before, letters = await state_of(log), await log.redis.xrange(log.keys("dead"))
+    await wipe(log)
+    assert await restore(log.redis, log.keys, kept) == kept.count
+    assert await state_of(log) == before
+    assert await log.redis.xrange(log.keys("dead")) == letters
+    await log.advance()
+    assert (await log.submit("new"))["status"] == "dispatched"
+    assert (await archived(live, tmp_path)).count == int((await log.hash("meta"))["folded"])
+
+
+async def test_what_producers_append_to_a_wiped_server_is_folded_behind_the_archive(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await story(log, "a")
+    kept = await archived(live, tmp_path)
+    await wipe(log)
+    await log.add({"type": "job.cancelled", "job_id": "a-waits"})
+    await log.add({"type": "node.expired", "node_id": "n1", "last_heartbeat_ts": "0"})
+    await restore(log.redis, log.keys, kept)
+    await log.advance()
+    assert (await log.job("a-waits"))["status"] == "cancelled"
+    assert (await log.dead())[-1]["code"] == "FORGED_DECISION", "facts behind the archive are nobody's"
+
+
+async def test_a_trimmed_log_is_rebuilt_from_archive_and_log_with_the_overlap_found_by_id(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await story(log, "a")
+    await archived(live, tmp_path)
+    for job_id in ("a-runs", "a-waits"):
+        await log.append(["type", "job.cancelled", "job_id", job_id])
+    await archived(live, tmp_path, trim=True)
+    await story(log, "b")
+    kept = await archived(live, tmp_path)
+    await story(log, "c")
+    before = await state_of(log)
+    with pytest.raises(LogGap, match=rf"--from DIR`. They were archived to {tmp_path}"):
+        await rebuild(log.redis, log.keys)
+    assert await state_of(log) == before, "nothing was dropped"
+    await restore(log.redis, log.keys, kept)
+    assert await state_of(log) == before
+    await log.advance()
+
+
+async def test_a_log_that_lost_its_end_is_mended_from_the_archive(log: Ledger, live: LiveLog, tmp_path: Path) -> None:
+    await story(log, "a")
+    early = await log.redis.dump(log.keys("events"))
+    assert early
+    entries = await live.redis.xrange(log.keys("events"))
+    await story(log, "b")
+    kept, before = await archived(live, tmp_path), await state_of(log)
+    await wipe(log)
+    for entry_id, flat in entries:
+        await log.redis.execute_command("XADD", log.keys("events"), entry_id, *flat)
+    await restore(log.redis, log.keys, kept)
+    assert await state_of(log) == before
+
+
+async def test_a_wiped_partition_that_went_on_without_its_past_is_a_fork(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await story(log, "a")
+    kept = await archived(live, tmp_path)
+    await wipe(log)
+    await story(log, "b")
+    before = await state_of(log)
+    with pytest.raises(LogFork, match="events of its own"):
+        await restore(log.redis, log.keys, kept)
+    assert await state_of(log) == before
+
+
+async def test_events_missing_between_archive_and_log_are_reported_and_nothing_is_dropped(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await story(log, "a")
+    kept = await archived(live, tmp_path)
+    await story(log, "b")
+    await log.redis.xtrim(log.keys("events"), maxlen=3, approximate=False)
+    before = await state_of(log)
+    with pytest.raises(LogGap, match=rf"{kept.last}\b.*give an archive that reaches further"):
+        await restore(log.redis, log.keys, kept)
+    assert await state_of(log) == before
+
+
+async def test_an_archive_without_the_first_events_rebuilds_nothing(log: Ledger, live: LiveLog, tmp_path: Path) -> None:
+    await story(log, "a")
+    await log.redis.xtrim(log.keys("events"), maxlen=3, approximate=False)
+    with pytest.raises(LogGap, match="events of the log come before"):
+        await restore(log.redis, log.keys, await archived(live, tmp_path))
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", range(1, 12))
+async def test_a_restore_that_is_killed_is_never_read_as_whole_and_the_next_one_goes_on(
+    after: int, log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await story(log, "a")
+    kept, before = await archived(live, tmp_path), await state_of(log)
+    await wipe(log)
+    monkeypatch.setattr("streamsched.restore.CHUNK", 4)
+    calls = 0
+    execute = type(log.redis).execute_command
+
+    async def dies(self: Any, *arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += str(arguments[0]).startswith("EVAL")
+        if calls > after:
+            raise Killed
+        return await execute(self, *arguments, **options)
+
+    monkeypatch.setattr(type(log.redis), "execute_command", dies)
+    ended = False
+    try:
+        await restore(log.redis, log.keys, kept)
+        ended = True
+    except Killed:
+        pass
+    monkeypatch.undo()
+    phase = await log.redis.hget(log.keys("meta"), "rebuilding")
+    assert ended or phase or not await state_of(log)
+    if phase in ("drop", "archive"):
+        with pytest.raises(PartitionRebuilding, match="run it again"):
+            await rebuild(log.redis, log.keys)  # as a worker would
+    await restore(log.redis, log.keys, kept)
+    assert await state_of(log) == before
+
+
+async def test_the_command_rebuilds_a_wiped_server_beside_a_running_worker(cli: Cli, tmp_path: Path) -> None:
+    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
+    log = Ledger(redis, cli.keys)
+    await story(log, "a")
+    assert cli.run("archive", "--to", "kept", "--once").code == 0
+    worker = cli.start("worker")
+    eventually(lambda: "advancing" in cli.output(worker))
+    cli.stop(worker)
+    await redis.delete(*[key async for key in redis.scan_iter(match=cli.keys.prefix + "*")])
+    rebuilt = cli.run("rebuild", "--from", "kept", "--yes")
+    assert (rebuilt.code, rebuilt.err) == (0, "")
+    assert "rebuilt from" in rebuilt.out
+    worker = cli.start("worker")
+    eventually(lambda: "advancing" in cli.output(worker))
+    assert (await log.job("a-waits"))["status"] == "created"
+    await redis.aclose()
+
+
+async def test_an_empty_folder_is_no_archive(cli: Cli, tmp_path: Path) -> None:
+    refused = cli.run("rebuild", "--from", str(tmp_path), "--yes")
+    assert refused.code == 1
+    assert "manifest.json is missing" in refused.err
