@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .command import Json, Target, command
+from .command import ArchiveDir, Json, Target, command
 from .terminal import UsageProblem
 
 app = typer.Typer()
@@ -58,6 +58,30 @@ async def archive(
         folder=to, once=once, trim=trim, yes=yes, max_events=max_events, max_age_s=max_age, json=json
     )
     return await archive_log(target, options)
+
+
+@command(app, "streamsched verify")
+async def verify(
+    target: Target,
+    archive: ArchiveDir = None,
+    scratch: Annotated[
+        str | None, typer.Option(metavar="URL", help="An empty server to fold on. [default: one is started]")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C or a difference.")] = False,
+    interval: Annotated[float, typer.Option(min=0, help="Seconds between two rounds.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=1, help="Keys read from the live server each second, at most.")] = 20_000,
+    json: Json = False,
+) -> int:
+    """Prove that the state is the fold of the log, key by key, while everything goes on. Exit code 1 on a difference:
+    prints the key, both values, and the first event after which they part."""
+    if archive is not None:
+        needs_archive()
+    from .cli_verify import VerifyOptions, verify_state
+
+    options = VerifyOptions(
+        archive=archive, scratch=scratch, watch=watch, interval_s=interval, keys_s=rate, json=json
+    )
+    return await verify_state(target, options)
 
 
 def needs_archive() -> None:

@@ -15,6 +15,7 @@ from . import terminal
 
 if TYPE_CHECKING:
     from .client import Scheduler
+    from .history import History
     from .partition import Partition
     from .settings import Settings
 
@@ -49,6 +50,10 @@ COMMON: dict[str, Any] = {
 }
 """Options of every command; what is left out comes from the environment, the TOML file, the defaults."""
 
+ArchiveDir = Annotated[
+    Path | None, typer.Option("--archive", metavar="DIR", help="Read this archive too, for what the log holds no more.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Read the archive alone, without any server.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -82,6 +87,22 @@ class Target(NamedTuple):
 
         async with open_partition(self.settings.url, self.settings.keys, self.patience(PATIENCE_S)) as partition:
             yield partition
+
+    @asynccontextmanager
+    async def history(self, archive: Path | None, offline: bool) -> AsyncIterator[History]:
+        """Open the log, an archive, or both as one history.
+
+        Raises:
+            UsageProblem: ``offline`` without an archive, or what reads archives is not installed.
+            ArchiveDamaged, ServerUnreachable, ServerTooOld: see :func:`open_history`.
+        """
+        if offline and archive is None:
+            raise terminal.UsageProblem("--offline needs --archive DIR: without either there is nothing to read")
+        from .history import open_history
+
+        url = None if offline else self.settings.url
+        async with open_history(url, self.settings.keys, archive, self.patience(PATIENCE_S)) as history:
+            yield history
 
     def patience(self, default_s: float) -> float:
         """Seconds to go on trying while no server answers."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
 
-from .archive import Archive
 from .entries import Chunk, Entry, position
 from .errors import LogGap, OutsideLog
 from .keys import Keys
 from .partition import connect, open_partition
+
+if TYPE_CHECKING:
+    from .archive import Archive
 
 CHUNK = 1000
 """Entries that travel at once: enough to hide the way, little enough to keep memory flat."""
@@ -211,7 +213,11 @@ async def open_history(
         ArchiveDamaged: the archive is not readable, or of another partition.
         ServerUnreachable, ServerTooOld: see :func:`open_partition`.
     """
-    kept = Archive.open(archive, keys) if archive is not None else None
+    kept = None
+    if archive is not None:
+        from .archive import Archive  # here, because the extra that reads Parquet may be missing
+
+        kept = Archive.open(archive, keys)
     if url is None:
         yield History(keys, None, kept)
         return

@@ -73,6 +73,24 @@ class Scratch:
                     await feeding
                 progress(self.folded)
 
+    async def step(self, chunk: Chunk, ask: Callable[[Any], None]) -> list[Any]:
+        """Fold a chunk event by event; returns the reply to what ``ask`` puts into a pipeline, after each of them.
+
+        Raises:
+            ResponseError: an event cannot be folded.
+        """
+        refold = script("refold")
+        await self.redis.script_load(refold.text)
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for entry in chunk.entries:
+                one = packed(Chunk([entry], chunk.buried))
+                given = {"events": self.keys("events"), "prefix": self.keys.prefix, "in_place": 0, "ends": 0}
+                pipe.execute_command("EVALSHA", refold.sha, *refold.arguments(**given, entries=one))
+                ask(pipe)
+            replies = await pipe.execute()
+        self.watermark, self.folded = chunk.entries[-1].id, self.folded + len(chunk.entries)
+        return replies[1::2]  # type: ignore[no-any-return]
+
     async def clear(self) -> None:
         """Start over from nothing."""
         await self.redis.flushdb()

@@ -105,7 +105,8 @@ def bar(what: str, shown: bool = True) -> Iterator[tuple[Callable[[int], None], 
 
     number, left = TextColumn("{task.completed:,}"), TimeRemainingColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), number, Rate(), left)
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not (shown and sys.stderr.isatty())) as progress:
+    unseen = not (shown and sys.stderr.isatty())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=unseen) as progress:
         task = progress.add_task(what, total=None)
         yield (
             lambda done: progress.update(task, completed=done),
