@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .command import ArchiveDir, Json, Target, command
+from .command import ArchiveDir, Json, Offline, Target, command
 from .terminal import UsageProblem
 
 app = typer.Typer()
@@ -82,6 +82,49 @@ async def verify(
         archive=archive, scratch=scratch, watch=watch, interval_s=interval, keys_s=rate, json=json
     )
     return await verify_state(target, options)
+
+
+@command(app, "streamsched at 2026-01-31T09:30:00Z --archive ./archive")
+async def at(
+    target: Target,
+    moment: Annotated[str, typer.Argument(metavar="ID|TIME", help="An event's id, or a time: ISO 8601, or ms.")],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Open it to redis-cli, read-only, until Ctrl-C.")] = False,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="For --serve. [default: a free one]")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Rows of each kind.")] = 50,
+    json: Json = False,
+) -> int:
+    """Show the state as it was at a moment: after that event, or after the last one at or before that time."""
+    if archive is not None:
+        needs_archive()
+    if port is not None and not serve:
+        raise UsageProblem("--port goes with --serve")
+    from .cli_at import AtOptions, show_at
+
+    options = AtOptions(
+        moment=moment, archive=archive, offline=offline, serve=serve, port=port, limit=limit, json=json
+    )
+    return await show_at(target, options)
+
+
+@command(app, "streamsched diff 1700000000000 1700000060000")
+async def diff(
+    target: Target,
+    first: Annotated[str, typer.Argument(metavar="ID|TIME")],
+    second: Annotated[str, typer.Argument(metavar="ID|TIME")],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    limit: Annotated[int, typer.Option(min=0, help="Keys to show.")] = 100,
+    json: Json = False,
+) -> int:
+    """Show what changed in the state between two moments."""
+    if archive is not None:
+        needs_archive()
+    from .cli_diff import DiffOptions, show_diff
+
+    options = DiffOptions(first=first, second=second, archive=archive, offline=offline, limit=limit, json=json)
+    return await show_diff(target, options)
 
 
 def needs_archive() -> None:

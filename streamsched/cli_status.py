@@ -25,7 +25,12 @@ ENDED = ("finished", "failed", "cancelled", "expired", "refused")
 
 def render(overview: Overview) -> RenderableType:
     """Lay out an overview for the terminal."""
-    parts: list[RenderableType] = [_partition(overview), _counters(overview)]
+    return Group(_partition(overview), render_state(overview))
+
+
+def render_state(overview: Overview) -> RenderableType:
+    """Lay out what was folded, without what is only true of the present."""
+    parts: list[RenderableType] = [_counters(overview)]
     if overview.waiting or overview.delayed:
         parts.append(_pairs(overview))
     parts += [_nodes(overview), _pools(overview)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import anyio
 import msgspec
 
 from .command import Target
+from .compare import apart
 from .scratch import open_scratch
 from .terminal import OK, REFUSED, as_json, bar, say
 from .verify import Difference, Item, Verifier
@@ -69,22 +69,11 @@ async def _report(verifier: Verifier, found: Difference, item: Item, json: bool)
         as_json({"equal": False, **msgspec.to_builtins(found)})
         return REFUSED
     say(f"{found.key} differs at {found.watermark}:")
-    live, folded = _apart(found.live, found.folded)
-    say(f"  live:   {live}")
-    say(f"  folded: {folded}")
+    say(f"  live:   {apart(found.live, found.folded)}")
+    say(f"  folded: {apart(found.folded, found.live)}")
     story = " ".join(f"{field}={text}" for field, text in found.event.items())
     if found.never_agreed:
         say(f"  no event gave the live value; the last one to write the key: {found.event_id} {story}")
     else:
         say(f"  they part after {found.event_id} {story}")
     return REFUSED
-
-
-def _apart(live: Any, folded: Any) -> tuple[Any, Any]:
-    """Return of two values only what differs."""
-    if isinstance(live, dict) and isinstance(folded, dict):
-        fields = [field for field in sorted(live | folded) if live.get(field) != folded.get(field)]
-        return {f: live.get(f) for f in fields}, {f: folded.get(f) for f in fields}
-    if isinstance(live, list) and isinstance(folded, list):
-        return [m for m in live if m not in folded], [m for m in folded if m not in live]
-    return live, folded

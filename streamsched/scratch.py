@@ -101,6 +101,18 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode()
 
 
+async def folded_at(url: str, history: History, until: str, progress: Progress = lambda folded: None) -> Scratch:
+    """Fold a history up to an event on the empty server at ``url``; its client is the caller's to close.
+
+    Raises:
+        LogGap: the history does not reach back to the first event.
+    """
+    await history.whole()
+    scratch = Scratch(connect(url), history.keys)
+    await scratch.follow(history, until, progress)
+    return scratch
+
+
 @asynccontextmanager
 async def open_scratch(keys: Keys, url: str | None = None, live: Redis | None = None) -> AsyncIterator[Scratch]:
     """Give a scratch place, which is emptied at the end.

@@ -39,6 +39,8 @@ class Item(NamedTuple):
     kind: str
     start: int = 0
     """The first member of the stretch; for sets -1 stands for their size."""
+    whole: bool = False
+    """All members at once: on a scratch server, where nobody waits."""
 
 
 class Difference(msgspec.Struct, kw_only=True):
@@ -190,7 +192,7 @@ async def read(redis: Any, keys: Keys, items: list[Item]) -> list[Any]:
 
 
 def _ask(pipe: Any, keys: Keys, item: Item) -> None:
-    key, end = keys.prefix + item.name, item.start + MEMBERS - 1
+    key, end = keys.prefix + item.name, -1 if item.whole else item.start + MEMBERS - 1
     if item.kind == "hash":
         pipe.hgetall(key)
     elif item.kind == "set":

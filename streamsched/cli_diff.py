@@ -1,0 +1,80 @@
+"""``streamsched diff``: what changed in the state between two moments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.table import Table
+
+from .cli_at import moment_words
+from .command import Target
+from .compare import Change, changes
+from .embedded import EmbeddedServer
+from .scratch import folded_at
+from .terminal import OK, as_json, bar, console, one_line, say
+
+
+class DiffOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """What ``streamsched diff`` was asked for."""
+
+    first: str
+    second: str
+    archive: Path | None
+    offline: bool
+    limit: int
+    json: bool
+
+
+async def show_diff(target: Target, options: DiffOptions) -> int:
+    """Fold up to both moments and print what differs; returns the exit code.
+
+    Raises:
+        OutsideLog: a moment lies outside the history; the text says what range it has.
+        LogGap: the log was trimmed, and no archive was given that holds the rest.
+    """
+    async with target.history(options.archive, options.offline) as history:
+        moments = [await history.id_at(options.first), await history.id_at(options.second)]
+        with EmbeddedServer() as one, EmbeddedServer() as other:
+            with bar("folding") as (progress, _):
+                before = await folded_at(one.url, history, moments[0], progress)
+                after = await folded_at(other.url, history, moments[1], progress)
+            try:
+                totals: Counter[str] = Counter()
+                shown: list[Change] = []
+                async for change in changes(before.redis, after.redis, history.keys):
+                    totals[f"{change.key.split(':')[0]} {change.kind}"] += 1
+                    if len(shown) < options.limit:
+                        shown.append(change)
+            finally:
+                await before.redis.aclose()
+                await after.redis.aclose()
+            shown.sort(key=lambda change: change.key)
+            if options.json:
+                as_json({"from": before.watermark, "to": after.watermark, "totals": totals, "changes": shown})
+            else:
+                say(f"from {moment_words(before.watermark, before.folded)}")
+                say(f"to   {moment_words(after.watermark, after.folded)}")
+                console().print(_table(shown, sum(totals.values())))
+    return OK
+
+
+def _table(shown: list[Change], total: int) -> Table:
+    table = Table(title=f"{total} keys differ", title_justify="left")
+    for column in ("key", "", "before", "after"):
+        table.add_column(column, overflow="fold")
+    for change in shown:
+        table.add_row(one_line(change.key), change.kind, _words(change.before), _words(change.after))
+    if total > len(shown):
+        table.caption = f"… and {total - len(shown)} more (--limit shows more)"
+    return table
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        value = " ".join(f"{field}={text}" for field, text in value.items())
+    elif isinstance(value, list):
+        value = " ".join(str(member) for member in value)
+    return one_line(str(value if value is not None else "")).replace("[", r"\[")
