@@ -9,13 +9,12 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow.parquet as pq
 
 from . import segment
-from .entries import Chunk, Entry, position
+from .entries import Chunk, Entry, position, refusal
 from .errors import ArchiveDamaged
 from .keys import Keys
 
@@ -161,7 +160,7 @@ class Archive:
             ArchiveDamaged: a segment is not what the manifest says; the text names it.
         """
         end = position(self.last if until == "+" else until)
-        buried: set[str] = set()
+        buried: dict[str, str] = {}
         for n, piece in enumerate(self.segments):
             if position(piece.first) > end:
                 return
@@ -171,11 +170,10 @@ class Archive:
             if not needed and (following is None or position(following.last) <= position(after)):
                 continue
             file = self.checked(piece)
-            buried.update(_buried(file, position(after)))
+            refused = (refusal(letter) for letter in _letters(file))
+            buried.update(about for about in refused if about and position(about[0]) > position(after))
             if needed:
-                for chunk in _events(file, position(after), end, count, buried):
-                    buried -= chunk.buried
-                    yield chunk
+                yield from _events(file, position(after), end, count, buried)
 
     def number_up_to(self, entry_id: str) -> int:
         """Return how many events of the log stand at or before an id, as far as the archive reaches.
@@ -209,7 +207,7 @@ class Archive:
         """
         file = self.checked(piece)
         last, events = position("0-0"), 0
-        for chunk in _events(file, last, position(piece.last), 1000, set()):
+        for chunk in _events(file, last, position(piece.last), 1000, {}):
             ids = [position(entry.id) for entry in chunk.entries]
             if ids != sorted(set(ids)) or ids[0] <= last:
                 raise ArchiveDamaged(f"segment {self.path(piece)}: ids around {chunk.entries[0].id} are out of order")
@@ -282,17 +280,8 @@ def _letters(file: pq.ParquetFile) -> Iterator[Entry]:
         yield from segment.entries_of(file.read_row_group(group))
 
 
-def _buried(file: pq.ParquetFile, after: tuple[int, int]) -> Iterator[str]:
-    """Yield the ids of the log's events that became dead letters."""
-    for _, flat in _letters(file):
-        letter: dict[Any, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
-        event_id = letter[b"id"].decode()
-        if letter[b"stream"] == b"events" and position(event_id) > after:
-            yield event_id
-
-
 def _events(
-    file: pq.ParquetFile, after: tuple[int, int], end: tuple[int, int], count: int, buried: set[str]
+    file: pq.ParquetFile, after: tuple[int, int], end: tuple[int, int], count: int, buried: dict[str, str]
 ) -> Iterator[Chunk]:
     """Yield the events of a segment that lie behind ``after`` and not behind ``end``."""
     for group in _groups(file, segment.EVENTS):
@@ -304,7 +293,7 @@ def _events(
                 continue
             entries = [entry for entry in segment.entries_of(batch) if after < position(entry.id) <= end]
             if entries:
-                yield Chunk(entries, frozenset(entry.id for entry in entries if entry.id in buried))
+                yield Chunk(entries, {entry.id: buried.pop(entry.id) for entry in entries if entry.id in buried})
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

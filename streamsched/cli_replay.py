@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -125,6 +125,23 @@ async def diff(
 
     options = DiffOptions(first=first, second=second, archive=archive, offline=offline, limit=limit, json=json)
     return await show_diff(target, options)
+
+
+@command(app, "streamsched trace job s1:4711")
+async def trace(
+    target: Target,
+    kind: Annotated[Literal["job", "node", "session"], typer.Argument()],
+    name: Annotated[str, typer.Argument(metavar="ID")],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    json: Json = False,
+) -> int:
+    """Tell the story of a job, a node or a session: one line an event, with the time since the one before."""
+    if archive is not None:
+        needs_archive()
+    from .cli_trace import show_trace
+
+    return await show_trace(target, kind, name, archive, offline, json)
 
 
 def needs_archive() -> None:

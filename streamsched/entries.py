@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -17,14 +18,22 @@ class Chunk(NamedTuple):
     """Consecutive entries of a log."""
 
     entries: list[Entry]
-    buried: frozenset[str]
-    """Ids of those that were refused when they were new, and became dead letters: a replay must not fold them."""
+    buried: Mapping[str, str]
+    """Ids of those that were refused when they were new, with code and reason: a replay must not fold them."""
 
 
 def position(entry_id: str) -> tuple[int, int]:
     """Return an id in a form that can be compared."""
     ms, _, sequence = entry_id.partition("-")
     return int(ms), int(sequence or 0)
+
+
+def refusal(letter: Entry) -> tuple[str, str] | None:
+    """Return which event of the log a dead letter is about, and why; ``None`` for a letter of another stream."""
+    fields = fields_of(letter)
+    if fields["stream"] != "events":
+        return None
+    return fields["id"], f"{fields['code']} {fields['reason']}"
 
 
 def fields_of(entry: Entry) -> dict[str, str]:

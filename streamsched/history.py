@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
-from .entries import Chunk, Entry, position
+from .entries import Chunk, Entry, position, refusal
 from .errors import LogGap, OutsideLog
 from .keys import Keys
 from .partition import connect, open_partition
@@ -52,7 +52,7 @@ class LiveLog:
         # redis-py makes a dict of each entry, which loses a field that was sent twice
         self.redis.set_response_callback("XRANGE", _as_it_is)
         self.keys = keys
-        self._letters: set[str] = set()
+        self._letters: dict[str, str] = {}
         self._letters_read = "0-0"
 
     async def watermark(self) -> tuple[str, int]:
@@ -84,15 +84,13 @@ class LiveLog:
             # read behind the entries: a letter is written in the same step in which its event is folded
             await self._read_letters()
             after = entries[-1].id
-            yield Chunk(entries, frozenset(entry.id for entry in entries if entry.id in self._letters))
-            self._letters.difference_update(entry.id for entry in entries)
+            refused = [entry.id for entry in entries if entry.id in self._letters]
+            yield Chunk(entries, {event_id: self._letters.pop(event_id) for event_id in refused})
 
     async def _read_letters(self) -> None:
         while letters := await self.redis.xrange(self.keys("dead"), min=f"({self._letters_read}", count=CHUNK):
-            for _, flat in letters:
-                letter = dict(zip(flat[::2], flat[1::2], strict=True))
-                if letter[b"stream"] == b"events":
-                    self._letters.add(letter[b"id"].decode())
+            found = (refusal(Entry(letter_id.decode(), flat)) for letter_id, flat in letters)
+            self._letters.update(about for about in found if about)
             self._letters_read = letters[-1][0].decode()
 
 

@@ -95,7 +95,7 @@ async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Call
     # what the log itself still holds is folded from there, together with its dead letters
     until = min(previous(first[0][0]), archive.last, key=position) if first else archive.last
     pieces = archive.read(watermark, until, CHUNK)
-    chunk: Chunk | None = Chunk([], frozenset())
+    chunk: Chunk | None = Chunk([], {})
     while chunk is not None:
         following: Chunk | None = await anyio.to_thread.run_sync(next, pieces, None)
         going_on, _, folded = await script("refold")(
