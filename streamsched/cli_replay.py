@@ -144,6 +144,23 @@ async def trace(
     return await show_trace(target, kind, name, archive, offline, json)
 
 
+@command(app, "streamsched explain job s1:4711")
+async def explain(
+    target: Target,
+    kind: Annotated[Literal["job"], typer.Argument()],
+    name: Annotated[str, typer.Argument(metavar="ID")],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    json: Json = False,
+) -> int:
+    """Say why a job went where it went; or, if it waits, what speaks against each node of its pair."""
+    if archive is not None:
+        needs_archive()
+    from .cli_explain import show_explanation
+
+    return await show_explanation(target, name, archive, offline, json)
+
+
 def needs_archive() -> None:
     """Make sure that what reads and writes Parquet is installed.
 

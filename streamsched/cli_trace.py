@@ -35,8 +35,13 @@ async def show_trace(target: Target, kind: str, name: str, archive: Path | None,
     return OK
 
 
+def moment(ts: int) -> str:
+    """Return a time in ms since the epoch as it is printed: UTC, to the millisecond."""
+    return datetime.fromtimestamp(ts / 1000, UTC).isoformat(sep=" ", timespec="milliseconds")[:-6]
+
+
 def _line(step: Step) -> Text:
-    when = datetime.fromtimestamp(step.ts / 1000, UTC).isoformat(sep=" ", timespec="milliseconds")[:-6]
+    when = moment(step.ts)
     after = "" if step.after_ms is None else f"+{span_words(step.after_ms)}"
     line = Text.assemble((when, "dim"), f" {after:>10}  ", (f"{one_line(step.type):<18}", "bold"), one_line(step.words))
     if step.refused:

@@ -1,0 +1,66 @@
+"""``streamsched explain``: why a job is where it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from .cli_trace import moment
+from .command import Target
+from .embedded import EmbeddedServer
+from .errors import OutsideLog
+from .explain import Explanation, explain
+from .history import History
+from .scratch import folded_at
+from .terminal import OK, as_json, bar, one_line, say
+
+
+async def show_explanation(target: Target, job_id: str, archive: Path | None, offline: bool, json: bool) -> int:
+    """Print why a job is where it is; returns the exit code.
+
+    Raises:
+        OutsideLog: nothing is known of the job; the text says what range the history has.
+    """
+    async with target.history(archive, offline) as history, _state(target, history, offline) as redis:
+        found = await explain(redis, history, job_id)
+        if found is None:
+            span = await history.span()
+            raise OutsideLog(f"no event speaks of job {job_id!r}; the history holds {span.words}")
+    if json:
+        as_json(found)
+    else:
+        _print(found)
+    return OK
+
+
+@asynccontextmanager
+async def _state(target: Target, history: History, offline: bool) -> AsyncIterator[Any]:
+    """Yield a client of the live state, or of one folded from the archive."""
+    if not offline:
+        async with target.open() as partition:
+            yield partition.redis
+        return
+    with EmbeddedServer() as server:
+        with bar("folding") as (progress, _):
+            scratch = await folded_at(server.url, history, "+", progress)
+        try:
+            yield scratch.redis
+        finally:
+            await scratch.redis.aclose()
+
+
+def _print(found: Explanation) -> None:
+    say(f"{one_line(found.job_id)} is {found.status}: {one_line(found.summary)}")
+    for n, attempt in enumerate(found.attempts, 1):
+        say(f"  attempt {n}, {moment(attempt.ts)}: node {attempt.node_id} of pool {attempt.pool_id}, {attempt.why}")
+        if attempt.end:
+            say(f"    {one_line(attempt.end)}")
+    for pool in found.pools:
+        say(f"  pool {one_line(pool.pool_id)}, {pool.members_total} members:")
+        for member in pool.members:
+            say(f"    {one_line(member.node_id)}: {one_line('; '.join(member.against) or 'may receive it')}")
+        if pool.members_total > len(pool.members):
+            say(f"    … and {pool.members_total - len(pool.members)} more")
+
