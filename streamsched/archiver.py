@@ -299,10 +299,9 @@ class Archiver:
     async def _letters(self, after: str) -> tuple[list[Entry], str]:
         """Read the dead letters behind ``after``: all that the segment's events can have, for they are older."""
         letters: list[Entry] = []
-        while found := await self.live.redis.xrange(self.live.keys("dead"), min=f"({after}", count=READ):
-            letters += (Entry(letter_id.decode(), flat) for letter_id, flat in found)
-            after = letters[-1].id
-        return letters, after
+        async for some in self.live.letters(after):
+            letters += some
+        return letters, letters[-1].id if letters else after
 
     async def check_fork(self) -> None:
         """Compare the archive's end with the log where the server is another one than last time.

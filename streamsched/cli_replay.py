@@ -161,6 +161,30 @@ async def explain(
     return await show_explanation(target, name, archive, offline, json)
 
 
+@command(app, "streamsched query 'SELECT status, count(*) FROM jobs GROUP BY 1' --archive ./archive")
+async def query(
+    target: Target,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="In the dialect of DuckDB.")],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Rows of the table.")] = 100,
+    json: Json = False,
+) -> int:
+    """Ask the history in SQL. Views: events, jobs (with their timings), node_availability, unserved (time in which a
+    language pair had no node), moves (of sessions, with their cause), dead_letters."""
+    if csv and json:
+        raise UsageProblem("--csv and --json exclude each other: leave one out")
+    needs_archive()
+    try:
+        import duckdb  # noqa: F401
+    except ImportError:
+        raise UsageProblem("this needs DuckDB: pip install 'streamsched[query]'") from None
+    from .cli_query import show_query
+
+    return await show_query(target, sql, archive, offline, "csv" if csv else "json" if json else "table", limit)
+
+
 def needs_archive() -> None:
     """Make sure that what reads and writes Parquet is installed.
 

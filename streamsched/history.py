@@ -87,11 +87,17 @@ class LiveLog:
             refused = [entry.id for entry in entries if entry.id in self._letters]
             yield Chunk(entries, {event_id: self._letters.pop(event_id) for event_id in refused})
 
+    async def letters(self, after: str) -> AsyncIterator[list[Entry]]:
+        """Yield the dead letters behind ``after``, an id in their own stream."""
+        while found := await self.redis.xrange(self.keys("dead"), min=f"({after}", count=CHUNK):
+            letters = [Entry(letter_id.decode(), flat) for letter_id, flat in found]
+            after = letters[-1].id
+            yield letters
+
     async def _read_letters(self) -> None:
-        while letters := await self.redis.xrange(self.keys("dead"), min=f"({self._letters_read}", count=CHUNK):
-            found = (refusal(Entry(letter_id.decode(), flat)) for letter_id, flat in letters)
-            self._letters.update(about for about in found if about)
-            self._letters_read = letters[-1][0].decode()
+        async for letters in self.letters(self._letters_read):
+            self._letters.update(about for about in map(refusal, letters) if about)
+            self._letters_read = letters[-1].id
 
 
 class History:

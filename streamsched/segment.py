@@ -8,7 +8,8 @@ bytes that are no UTF-8) is kept in ``raw`` instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -159,8 +160,9 @@ def entries_of(batch: pa.RecordBatch | pa.Table) -> Iterator[Entry]:
         yield Entry(f"{ms}-{seq}", flat)
 
 
-def write(path: Path, tables: Iterable[pa.Table], metadata: dict[str, str]) -> None:
-    """Write a segment; each table becomes row groups of its own.
+@contextmanager
+def writer(path: Path, metadata: dict[str, str]) -> Iterator[Callable[[pa.Table], None]]:
+    """Open a segment for writing; yields a function that takes tables, each to become row groups of its own.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written; what was written stays for the caller to drop.
@@ -176,10 +178,20 @@ def write(path: Path, tables: Iterable[pa.Table], metadata: dict[str, str]) -> N
             use_dictionary=REPEATED,
             column_encoding={"ms": "DELTA_BINARY_PACKED", "seq": "DELTA_BINARY_PACKED", "job_id": "DELTA_BYTE_ARRAY"},
             write_statistics=["stream", "ms", "type"],
-        ) as writer,
+        ) as parquet,
     ):
+        yield lambda table: parquet.write_table(table.cast(schema), row_group_size=ROW_GROUP)
+
+
+def write(path: Path, tables: Iterable[pa.Table], metadata: dict[str, str]) -> None:
+    """Write a whole segment.
+
+    Raises:
+        OSError: see :func:`writer`.
+    """
+    with writer(path, metadata) as take:
         for table in tables:
-            writer.write_table(table.cast(schema), row_group_size=ROW_GROUP)
+            take(table)
 
 
 def metadata_of(file: pq.ParquetFile) -> dict[str, str]:
