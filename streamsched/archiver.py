@@ -17,7 +17,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from . import segment
-from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata, previous
+from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata, previous, sync
 from .entries import Entry, position
 from .errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap
 from .events import FOLD_VERSION
@@ -120,7 +120,7 @@ class ArchiveWriter:
                 for n in range(0, len(rows), segment.ROW_GROUP)
             )
             segment.write(part, tables, said)
-            _sync(part)
+            sync(part)
             piece = Segment(
                 name=name,
                 first=first,
@@ -136,7 +136,7 @@ class ArchiveWriter:
                 created_ts=int(time.time() * 1000),
             )
             part.rename(self.folder / name)
-            _sync(self.folder)
+            sync(self.folder)
             self._list([*known, piece])
         except BaseException:
             part.unlink(missing_ok=True)
@@ -162,9 +162,9 @@ class ArchiveWriter:
         part = self.folder / f"{MANIFEST}.part"
         try:
             part.write_bytes(encode_manifest(renewed))
-            _sync(part)
+            sync(part)
             part.rename(self.folder / MANIFEST)
-            _sync(self.folder)
+            sync(self.folder)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -177,15 +177,6 @@ class ArchiveWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lock.close()
-
-
-def _sync(path: Path) -> None:
-    """Force a file, or the names in a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class Archiver:

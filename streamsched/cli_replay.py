@@ -185,6 +185,21 @@ async def query(
     return await show_query(target, sql, archive, offline, "csv" if csv else "json" if json else "table", limit)
 
 
+@command(app, "streamsched snapshot --to ./archive")
+async def snapshot(
+    target: Target,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the archive.")],
+    at: Annotated[str | None, typer.Option(metavar="ID|TIME", help="[default: the end of the archive]")] = None,
+    json: Json = False,
+) -> int:
+    """Keep the state as of a moment beside the segments, made from them without any server; at, rebuild --from and
+    explain start from the nearest one."""
+    needs_archive()
+    from .cli_snapshot import make_snapshot
+
+    return await make_snapshot(target, to, at, json)
+
+
 def needs_archive() -> None:
     """Make sure that what reads and writes Parquet is installed.
 

@@ -14,6 +14,7 @@ from .keys import Keys
 from .replay import empty, fold_log
 from .scratch import packed
 from .scripts import script
+from .snapshot import load, nearest
 
 CHUNK = 1000
 
@@ -51,6 +52,9 @@ async def restore(
     if phase is None or source is None:
         await anyio.to_thread.run_sync(_check_all, archive)
         await _prepare(redis, keys, archive)
+        phase = "drop"
+    if phase == "archive" and not await redis.hexists(keys("meta"), "watermark"):
+        await redis.hset(keys("meta"), "rebuilding", "drop")  # killed while a snapshot was being loaded
         phase = "drop"
     if phase == "drop":
         await empty(redis, keys)
@@ -94,6 +98,8 @@ async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Call
     first = await redis.xrange(keys("events"), count=1)
     # what the log itself still holds is folded from there, together with its dead letters
     until = min(previous(first[0][0]), archive.last, key=position) if first else archive.last
+    if watermark == "0-0" and (path := nearest(archive.folder, until)) is not None:
+        watermark = (await load(redis, keys, path)).watermark
     pieces = archive.read(watermark, until, CHUNK)
     chunk: Chunk | None = Chunk([], {})
     while chunk is not None:

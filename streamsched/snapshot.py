@@ -1,0 +1,217 @@
+"""Snapshots: the state as of an event of the archive, made by folding its segments and never from the live server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio.to_thread
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .archive import Archive, sync
+from .digest import StateDigest
+from .entries import position
+from .errors import ArchiveDamaged, NewerLog
+from .events import FOLD_VERSION
+from .keys import SOFT_META_FIELDS, Keys
+from .scratch import Scratch
+
+FOLDER = "snapshots"
+PAGE = 1000
+"""Members of a large key in one row."""
+
+ROWS = 2000
+"""Rows that are held in memory at once."""
+
+SCHEMA = pa.schema([("key", pa.string()), ("kind", pa.string()), ("start", pa.int64()), ("value", pa.binary())])
+MEND = "delete it: the segments hold everything, and `streamsched snapshot` makes another"
+
+
+class Row(NamedTuple):
+    """A key, or a stretch of a large one."""
+
+    name: str
+    """Without the prefix."""
+    kind: str
+    start: int
+    value: Any
+
+
+class About(msgspec.Struct, kw_only=True):
+    """What a snapshot states of itself."""
+
+    namespace: str
+    partition: int
+    fold_version: int
+    watermark: str
+    folded: int
+    digest: str
+    created_ts: int
+
+
+async def write(scratch: Scratch, archive: Archive) -> Path:
+    """Write the state of a scratch into the archive's folder of snapshots.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; nothing half done stays.
+    """
+    folder = archive.folder / FOLDER
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{scratch.watermark}.parquet"
+    part = path.with_suffix(".part")
+    digest = StateDigest()
+    try:
+        with pq.ParquetWriter(part, SCHEMA, compression="zstd", compression_level=3) as writer:
+            async for rows in _rows(scratch):
+                for row in rows:
+                    digest.add(row.name, row.kind, row.value, row.start)
+                await anyio.to_thread.run_sync(writer.write_table, _table(rows))
+            about = About(
+                namespace=scratch.keys.namespace,
+                partition=scratch.keys.partition,
+                fold_version=FOLD_VERSION,
+                watermark=scratch.watermark,
+                folded=scratch.folded,
+                digest=digest.hexdigest(),
+                created_ts=int(time.time() * 1000),
+            )
+            writer.add_key_value_metadata({"snapshot": msgspec.json.encode(about).decode()})
+        sync(part)
+        part.rename(path)
+        sync(folder)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def nearest(folder: Path, until: str) -> Path | None:
+    """Return the latest snapshot of an archive at or before an event, or ``None``."""
+    found = [path for path in (folder / FOLDER).glob("*-*.parquet") if position(path.stem) <= position(until)]
+    return max(found, key=lambda path: position(path.stem), default=None)
+
+
+async def start_from(scratch: Scratch, archive: Archive, until: str) -> None:
+    """Load the nearest snapshot at or before ``until`` into an empty scratch, if there is one.
+
+    Raises:
+        ArchiveDamaged, NewerLog: see :func:`load`.
+    """
+    path = nearest(archive.folder, until)
+    if path is not None and scratch.watermark == "0-0":
+        about = await load(scratch.redis, scratch.keys, path)
+        scratch.watermark, scratch.folded = about.watermark, about.folded
+
+
+async def load(redis: Any, keys: Keys, path: Path) -> About:
+    """Put a snapshot under a prefix that holds no state; the watermark comes last, so that a torn load shows.
+
+    Raises:
+        ArchiveDamaged: it is damaged, or of another partition; nothing was loaded.
+        NewerLog: a newer program made it; nothing was loaded.
+    """
+    about = await anyio.to_thread.run_sync(_checked, path, keys)
+    meta: dict[bytes, bytes] = {}
+    rows = _read(path)
+    while page := await anyio.to_thread.run_sync(lambda: [row for row, _ in zip(rows, range(ROWS), strict=False)]):
+        async with redis.pipeline(transaction=False) as pipe:
+            for row in page:
+                if row.name == "meta":
+                    meta = row.value
+                else:
+                    _put(pipe, keys.prefix + row.name, row)
+            await pipe.execute()
+    await redis.hset(keys("meta"), mapping=meta)
+    return about
+
+
+def _put(pipe: Any, key: str, row: Row) -> None:
+    if row.kind == "hash":
+        pipe.hset(key, mapping=row.value)
+    elif row.kind == "set":
+        pipe.sadd(key, *row.value)
+    elif row.kind == "zset":
+        pipe.zadd(key, dict(row.value))
+    else:
+        pipe.rpush(key, *row.value)
+
+
+def _checked(path: Path, keys: Keys) -> About:
+    """Read a snapshot to its end, and see whether it is what it states."""
+    try:
+        stated = pq.ParquetFile(path).metadata.metadata[b"snapshot"]
+        about = msgspec.json.decode(stated, type=About)
+        digest = StateDigest()
+        for row in _read(path):
+            digest.add(row.name, row.kind, row.value, row.start)
+    except (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError) as problem:
+        raise ArchiveDamaged(f"snapshot {path} cannot be read ({problem}): {MEND}") from None
+    if (about.namespace, about.partition) != (keys.namespace, keys.partition):
+        raise ArchiveDamaged(f"snapshot {path} is of {about.namespace}:{{{about.partition}}}: {MEND}")
+    if about.watermark != path.stem or digest.hexdigest() != about.digest:
+        raise ArchiveDamaged(f"snapshot {path} is not what it states, its digest differs: {MEND}")
+    if about.fold_version > FOLD_VERSION:
+        raise NewerLog(
+            f"snapshot {path} was folded by version {about.fold_version}, this program folds up to {FOLD_VERSION}: "
+            "upgrade it"
+        )
+    return about
+
+
+def _read(path: Path) -> Iterator[Row]:
+    for batch in pq.ParquetFile(path).iter_batches(ROWS):
+        for row in batch.to_pylist():
+            yield Row(row["key"], row["kind"], row["start"], _decode(row["kind"], row["value"]))
+
+
+def _decode(kind: str, value: bytes) -> Any:
+    shapes: dict[str, Any] = {"hash": dict[bytes, bytes], "zset": list[tuple[bytes, float]]}
+    return msgspec.msgpack.decode(value, type=shapes.get(kind, list[bytes]))
+
+
+def _table(rows: list[Row]) -> pa.Table:
+    values = [msgspec.msgpack.encode(row.value) for row in rows]
+    columns = [[row.name for row in rows], [row.kind for row in rows], [row.start for row in rows], values]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    return pa.table(arrays, schema=SCHEMA)
+
+
+async def _rows(scratch: Scratch) -> AsyncIterator[list[Row]]:
+    """Read all that a scratch holds, in pages; its client must leave bytes alone."""
+    redis, keys, page = scratch.redis, scratch.keys, list[Row]()
+    async for raw in redis.scan_iter(match=keys.prefix + "*", count=1000):
+        name = raw.decode()[len(keys.prefix) :]
+        if not keys.is_state(keys.prefix + name):
+            continue
+        kind = (await redis.type(raw)).decode()
+        async for start, value in _stretches(redis, raw, name, kind):
+            page.append(Row(name, kind, start, value))
+            if len(page) >= ROWS:
+                yield page
+                page = []
+    if page:
+        yield page
+
+
+async def _stretches(redis: Any, key: bytes, name: str, kind: str) -> AsyncIterator[tuple[int, Any]]:
+    if kind == "hash":
+        value = await redis.hgetall(key)
+        soft = () if name != "meta" else {field.encode() for field in SOFT_META_FIELDS}
+        yield 0, {field: text for field, text in value.items() if field not in soft}
+    elif kind == "set":
+        cursor, first = 0, True
+        while first or cursor:
+            cursor, members = await redis.sscan(key, cursor, count=PAGE)
+            first = False
+            if members:
+                yield 0, sorted(set(members))
+    else:
+        size = await (redis.zcard(key) if kind == "zset" else redis.llen(key))
+        for start in range(0, size, PAGE):
+            end = start + PAGE - 1
+            ranged = redis.zrange(key, start, end, withscores=True) if kind == "zset" else redis.lrange(key, start, end)
+            yield start, await ranged
