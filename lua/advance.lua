@@ -1,7 +1,7 @@
 -- Fold what is new, then decide what is due: one atomic, bounded step of the scheduler.
 -- KEYS: events heartbeats dead
 -- ARGV: prefix batch nonce
--- USES: open_call fold_log find_gap settle resume fold_beats expire_nodes decide_due close_call next_due guarded whole
+-- USES: open_call fold_log find_gap settle upgrade resume fold_beats expire_nodes decide_due close_call next_due guarded whole
 -- Replies {more, next_due_ts, now, folded}: `more` is 1 if the bound was reached before the work was done.
 return guarded(function()
   left = tonumber(batch)
@@ -14,6 +14,7 @@ return guarded(function()
     gap = find_gap()
     if not gap then
       settle()
+      upgrade()
       resume()
       if left <= 0 or fold_beats() then
         expire_nodes()

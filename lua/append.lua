@@ -2,7 +2,7 @@
 -- back in the same round trip.
 -- KEYS: events heartbeats dead
 -- ARGV: prefix batch nonce own
--- USES: open_call fold_log find_gap settle resume append_entry fold_beats decide_due raise_fence close_call next_due guarded answer
+-- USES: open_call fold_log find_gap settle upgrade resume append_entry fold_beats decide_due raise_fence close_call next_due guarded answer
 -- `own` is a JSON list with each event as a flat list of texts. Replies {more, next_due_ts, now, answers}. `more` is 1,
 -- and nothing was appended, while the log ahead is longer than one call may fold; 2 if decisions are left for later.
 return guarded(function()
@@ -18,6 +18,7 @@ return guarded(function()
     return gap and redis.error_reply(gap) or { 1, '', now_text, {} }
   end
   settle()
+  upgrade()
   resume()
   local answers, beats, room = {}, false, left
   for _, flat in ipairs(cjson.decode(own)) do

@@ -13,8 +13,10 @@ return guarded(function()
   end
   local given = cmsgpack.unpack(entries)
   for i = 1, #given do
-    if not not_behind(given[i][1], meta.watermark) then
-      replay_entry(given[i][1], given[i][3], given[i][2])
+    refusal = not not_behind(given[i][1], meta.watermark) and replay_entry(given[i][1], given[i][3], given[i][2])
+    if refusal then
+      close_replay(false)
+      return redis.error_reply(refusal)
     end
   end
   close_replay(false)

@@ -15,7 +15,11 @@ return guarded(function()
   local entries = rcall('XRANGE', events, '(' .. meta.watermark, meta.rebuild_until, 'COUNT', left)
   local skip = #entries > 0 and buried(entries[#entries][1]) or {}
   for i = 1, #entries do
-    replay_entry(entries[i][1], entries[i][2], skip[entries[i][1]])
+    refusal = replay_entry(entries[i][1], entries[i][2], skip[entries[i][1]])
+    if refusal then
+      close_replay(false)
+      return redis.error_reply(refusal)
+    end
   end
   local more = #entries == left
   close_replay(not more and in_place == '1')

@@ -16,7 +16,8 @@ from .cli_status import render_state
 from .command import Target
 from .embedded import EmbeddedServer
 from .history import History
-from .scratch import Scratch, folded_at
+from .past import folded_at
+from .scratch import Scratch
 from .state import read_overview
 from .terminal import OK, as_json, bar, console, say
 

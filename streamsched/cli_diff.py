@@ -13,7 +13,7 @@ from .cli_at import moment_words
 from .command import Target
 from .compare import Change, changes
 from .embedded import EmbeddedServer
-from .scratch import folded_at
+from .past import folded_at
 from .terminal import OK, as_json, bar, console, one_line, say
 
 

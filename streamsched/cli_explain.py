@@ -13,7 +13,7 @@ from .embedded import EmbeddedServer
 from .errors import OutsideLog
 from .explain import Explanation, explain
 from .history import History
-from .scratch import folded_at
+from .past import folded_at
 from .terminal import OK, as_json, bar, one_line, say
 
 

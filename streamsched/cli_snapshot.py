@@ -8,7 +8,7 @@ from .cli_at import moment_words
 from .command import Target
 from .embedded import EmbeddedServer
 from .errors import OutsideLog
-from .scratch import folded_at
+from .past import folded_at
 from .snapshot import write
 from .terminal import OK, as_json, bar, say
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from .errors import LogGap, PartitionHalted, PartitionRebuilding
+from .errors import LogGap, NewerLog, PartitionHalted, PartitionRebuilding
+from .events import FOLD_VERSION
 from .keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
 from .scripts import script
 
@@ -99,9 +100,13 @@ async def rebuild(redis: Any, keys: Keys, progress: Callable[[int], None] = lamb
     Raises:
         LogGap: the log does not hold all its entries any more; the text says which archive would mend it.
         PartitionRebuilding: it is being rebuilt from an archive, which only that command can go on with.
+        NewerLog: a newer program has taken over the log; nothing was dropped.
         PartitionHalted: the log cannot be folded; the text says at which event.
     """
-    phase, source, archive = await redis.hmget(keys("meta"), ("rebuilding", "rebuild_from", "archive"))
+    wanted = ("rebuilding", "rebuild_from", "archive", "fold_version")
+    phase, source, archive, version = await redis.hmget(keys("meta"), wanted)
+    if int(version or 1) > FOLD_VERSION:
+        raise NewerLog(f"the log is folded by version {version}, this program up to {FOLD_VERSION}: upgrade it")
     if source is None:
         await _whole(redis, keys, archive)
         if phase is None:

@@ -101,25 +101,6 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode()
 
 
-async def folded_at(
-    url: str, history: History, until: str, progress: Progress = lambda folded: None, decode: bool = True
-) -> Scratch:
-    """Fold a history up to an event on the empty server at ``url``, from the nearest snapshot on if there is one; its
-    client is the caller's to close.
-
-    Raises:
-        LogGap: the history does not reach back to the first event.
-    """
-    await history.whole()
-    scratch = Scratch(connect(url, decode), history.keys)
-    if history.archive is not None:
-        from .snapshot import start_from  # here, because the extra that reads Parquet may be missing
-
-        await start_from(scratch, history.archive, history.archive.last if until == "+" else until)
-    await scratch.follow(history, until, progress)
-    return scratch
-
-
 @asynccontextmanager
 async def open_scratch(keys: Keys, url: str | None = None, live: Redis | None = None) -> AsyncIterator[Scratch]:
     """Give a scratch place, which is emptied at the end.

@@ -27,7 +27,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from .errors import ERRORS, error_of
-from .events import DEFAULTS, EVENTS, LIMITS, ORDER_STEP, field_kinds
+from .events import DEFAULTS, EVENTS, FOLD_VERSION, LIMITS, ORDER_STEP, field_kinds
 from .keys import SHAPES, STREAMS
 
 HEADER = re.compile(r"^-- (KEYS|ARGV|FIELDS|FACT|USES): (.*)$", re.MULTILINE)
@@ -64,6 +64,8 @@ class Source:
     def _limit(self, name: str) -> int:
         if name == "order_step":
             return ORDER_STEP
+        if name == "fold_version":
+            return FOLD_VERSION
         if name not in LIMITS:
             raise ScriptError(f"{self.name}: limit.{name} is not in events.LIMITS")
         return LIMITS[name]

@@ -184,7 +184,8 @@ def test_a_state_whose_log_is_incomplete_is_not_dropped(cli: Cli) -> None:
     cli.redis.xtrim(cli.keys("events"), maxlen=0, approximate=False)
     refused = cli.run("rebuild", "--yes")
     assert refused.code == 1
-    assert "GAP: the log took in 1 entries and holds 0" in refused.err
+    assert "GAP: of the 1 events of the log 1 are not in it now" in refused.err
+    assert "streamsched rebuild --from DIR" in refused.err
     assert cli.job("j1")["status"] == "created"
 
 

@@ -178,8 +178,9 @@ LAYERS: list[set[str]] = [
     {"scripts", "archive"},
     {"partition"},
     {"state", "client", "history"},
-    {"scratch", "tail"},
-    {"node", "worker", "replay", "archiver", "snapshot", "verify", "trace", "explain", "query", "restore", "compare"},
+    {"scratch"},
+    {"node", "worker", "replay", "archiver", "snapshot", "past"},
+    {"verify", "trace", "explain", "query", "restore", "compare"},
     {"program"},
     {"cli", "command", "terminal", "demo", "__main__"},
 ]

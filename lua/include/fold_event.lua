@@ -1,9 +1,7 @@
--- USES: context fail halt raise_fence bump commit bury retire
+-- USES: context fail halt raise_fence bump commit bury retire upcast
 local function plan_event(stream, id, e, decided)
+  e = upcast(e)
   local kind = e.type
-  if e.v and e.v ~= '1' then
-    fail('UNSUPPORTED_VERSION', 'v ' .. e.v .. ' of ' .. tostring(kind) .. ': upgrade the workers, or send v 1')
-  end
   local fold = FOLDS[kind]
   if fold and (stream == 'events' or kind == 'node.heartbeat') then
     return fold(e, id, stream)

@@ -1,13 +1,17 @@
--- USES: context
+-- USES: context newer_log
 -- Read where a replay stands. In place it goes on only in its own phase of the rebuild. Returns the refusal, or nil;
 -- `meta` stays nil where another has finished, or begun anew.
 local function open_replay(phase)
   live = false
-  local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'rebuilding', 'dead_cursor', 'begin', 'done', 'rebuild_until')
+  local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'rebuilding', 'dead_cursor', 'begin', 'done', 'rebuild_until',
+    'fold_version')
   if phase and v[3] ~= phase then
     return nil
   elseif v[5] ~= v[6] then
     return 'HALTED the replay was torn at ' .. v[5] .. ': start it over'
+  elseif newer_log(v[8]) then
+    return newer_log(v[8])
   end
-  meta = { watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), dead_cursor = v[4] or '0-0', rebuild_until = v[7] or '+' }
+  meta = { watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), dead_cursor = v[4] or '0-0', rebuild_until = v[7] or '+',
+    fold_version = tonumber(v[8] or 1) }
 end

@@ -1,0 +1,110 @@
+"""Records the golden log of a release: ``python -m tests.golden.record 0.1.0``. What is recorded stays as it is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import anyio
+
+from streamsched.embedded import EmbeddedServer
+from streamsched.history import History, LiveLog
+from streamsched.keys import Keys
+from streamsched.partition import connect
+
+from ..ledger import Ledger
+from .fold import digest_of
+
+HERE = Path(__file__).parent
+
+
+async def story(log: Ledger) -> None:
+    """Every event and every decision at least once, and refusals among them."""
+    await log.freeze()
+    await log.append(["type", "scheduler.configured", "heartbeat_timeout_ms", "20000", "job_timeout_ms", "60000",
+                      "retry_backoff_ms", "100", "retention_ms", "400000"])  # fmt: skip
+    await log.node("n1", "en-zh", "de-en-fr")
+    await log.node("n2", "en-zh", mailbox="gateway")
+    await log.submit("unserved", src="xx", tgt="yy", immediate=True)
+    await log.submit("later", not_before_ts=await log.now() + 5000)
+    await log.submit("soon", src="xx", tgt="yy", deadline_ts=await log.now() + 4000)
+    for n in range(12):
+        await log.submit(f"j{n}", f"s{n % 3}", priority=n % 5 - 2)
+    await log.tell("started", "j0")
+    await log.tell("progressed", "j0", progress_json='{"done":0.5}')
+    await log.tell("completed", "j0", status="finished", result_json='{"text":"嗯"}')
+    await log.tell("declined", "j1", reason="no model")
+    await log.tell("declined", "j2", reason="full")
+    await log.tell("started", "j3")
+    await log.tell("completed", "j3", status="failed", error="out of memory")
+    await log.append(["type", "job.cancelled", "job_id", "j4", "reason", "user left"])
+    await log.append(["type", "session.released", "session_id", "s1"])
+    await log.append(["type", "node.cordoned", "node_id", "n2", "reason", "hot"])
+    await log.append(["type", "node.uncordoned", "node_id", "n2"])
+    await log.append(["type", "node.drained", "node_id", "n2"])
+    await log.append(["type", "node.heartbeat", "node_id", "n1", "online", "true", "accepting", "false"])
+    await log.append(["type", "node.heartbeat", "node_id", "n1", "online", "true", "accepting", "true"])
+    for wrong in (
+        ["type", "job.completed", "job_id", "j5", "node_id", "n9", "status", "finished"],
+        ["type", "job.completed", "job_id", "j0", "node_id", "n1", "status", "failed"],
+        ["type", "job.started", "job_id", "j5", "node_id", "n1", "attempt", "0-0-old"],
+        ["type", "job.cancelled", "job_id", "nobody"],
+        ["type", "node.cordoned", "node_id", "nobody"],
+        ["type", "node.expired", "node_id", "n1", "last_heartbeat_ts", "0"],
+        ["type", "no.such"],
+        ["type", "job.submitted", "session_id", "s1"],
+        ["type", "session.released", "session_id", "s1", "v", "9"],
+    ):
+        await log.append(wrong)
+    for _ in range(6):
+        await log.pass_time(3000)
+        await log.append(["type", "node.heartbeat", "node_id", "n1", "online", "true"])
+    await log.add({"type": "node.heartbeat", "node_id": "n1", "online": "true", "accepting": "false"})
+    await log.add({"type": "node.heartbeat", "node_id": "n1", "online": "true", "accepting": "true"})
+    await log.advance()
+    await log.submit("runs", "s9")
+    await log.tell("started", "runs")
+    await log.pass_time_unattended(70_000)  # the scheduler was away
+    for _ in range(30):
+        await log.pass_time(4000)
+        await log.append(["type", "node.heartbeat", "node_id", "n1", "online", "true"])
+    await log.node("n4", "pt-fi")
+    await log.submit("direct", src="pt", tgt="fi", immediate=True, deliver=False)
+    await log.append(["type", "node.offline", "node_id", "n4", "reason", "power cut"])
+    await log.node("n3", "en-zh")
+    for n in range(20):
+        await log.submit(f"k{n}", f"s{n % 4}", max_attempts=1)
+        if n % 2:
+            await log.tell("started", f"k{n}")
+            await log.tell("completed", f"k{n}", status="finished" if n % 4 == 1 else "failed")
+    await log.pass_time(70_000)
+    await log.pass_time(500_000)
+    await log.append(["type", "session.released", "session_id", "s2"])
+
+
+async def record(release: str) -> None:
+    """Run the story on a server, and keep its log with what was refused and the digest of its fold."""
+    path = HERE / f"{release}.ndjson"
+    if path.exists():
+        sys.exit(f"{path.name} is recorded already, and must fold to the same for ever")
+    with EmbeddedServer() as server:
+        keys = Keys("golden")
+        log, raw = Ledger(connect(server.url), keys), connect(server.url, decode=False)
+        await story(log)
+        live = LiveLog(raw, keys)
+        history = History(keys, live, None)
+        lines = []
+        async for chunk in history.chunks():
+            for entry in chunk.entries:
+                refused = chunk.buried.get(entry.id, "")
+                lines.append({"id": entry.id, "refused": refused, "flat": [part.decode() for part in entry.flat]})
+        digest = await digest_of(log.redis, keys)
+        await raw.aclose()
+        await log.redis.aclose()
+    lines.append({"digest": digest})
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+if __name__ == "__main__":
+    anyio.run(record, sys.argv[1])
