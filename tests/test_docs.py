@@ -47,7 +47,7 @@ def test_the_programs_of_the_readme_run_as_written(block: str, url: str) -> None
     assert done.returncode == 0, done.stderr
 
 
-def test_the_commands_of_the_readme_run_as_written(url: str, environment: dict[str, str]) -> None:
+def test_the_commands_of_the_readme_run_as_written(url: str, environment: dict[str, str], tmp_path: Path) -> None:
     commands = [line[2:] for block in blocks(README, "console") for line in block.splitlines() if line.startswith("$ ")]
     assert commands[0] == "streamsched dev"
     background: list[subprocess.Popen[bytes]] = []
@@ -61,7 +61,12 @@ def test_the_commands_of_the_readme_run_as_written(url: str, environment: dict[s
                     background.append(subprocess.Popen([*PROGRAM, *words[1:]], env=environment))
                 else:
                     done = subprocess.run(
-                        [*PROGRAM, *words[1:]], env=environment, capture_output=True, text=True, timeout=60
+                        [*PROGRAM, *words[1:]],
+                        env=environment,
+                        cwd=tmp_path,
+                        capture_output=True,
+                        text=True,
+                        timeout=60,
                     )
                     assert done.returncode == 0, f"{command}: {done.stderr}"
                     if words[1] == "submit":
