@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from .keys import SOFT_KEYS, Keys
+from .keys import Keys
+from .replay import hard_keys
 from .verify import Item, read
 
 PAGE = 500
@@ -48,10 +49,8 @@ async def changes(one: Any, other: Any, keys: Keys) -> AsyncIterator[Change]:
 
 async def _pages(redis: Any, keys: Keys) -> AsyncIterator[list[Item]]:
     page: list[Item] = []
-    async for key in redis.scan_iter(match=keys.prefix + "*", count=PAGE):
-        name = key[len(keys.prefix) :]
-        if keys.is_state(key) and name not in SOFT_KEYS:
-            page.append(Item(name, await redis.type(key), whole=True))
+    async for key, name in hard_keys(redis, keys):
+        page.append(Item(name, await redis.type(key), whole=True))
         if len(page) == PAGE:
             yield page
             page = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -25,13 +25,19 @@ async def read_state(redis: Redis, keys: Keys) -> State:
     The keys are read one after the other: the partition must be at rest for the result to be one moment of it.
     """
     found: State = {}
+    async for key, name in hard_keys(redis, keys):
+        value = await _read_value(redis, key, name)
+        if value:
+            found[name] = value
+    return found
+
+
+async def hard_keys(redis: Any, keys: Keys) -> AsyncIterator[tuple[str, str]]:
+    """Yield each key that must equal the fold of the log, and its name without the prefix; in no order, some twice."""
     async for key in redis.scan_iter(match=keys.prefix + "*", count=1000):
         name = key[len(keys.prefix) :]
         if keys.is_state(key) and name not in SOFT_KEYS:
-            value = await _read_value(redis, key, name)
-            if value:
-                found[name] = value
-    return found
+            yield key, name
 
 
 async def _read_value(redis: Redis, key: str, name: str) -> Any:

@@ -16,7 +16,8 @@ import msgspec
 from .entries import Entry, fields_of
 from .errors import PartitionRebuilding
 from .history import History
-from .keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
+from .keys import SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
+from .replay import hard_keys
 from .scratch import Progress, Scratch
 
 PAGE = 200
@@ -94,15 +95,13 @@ class Verifier:
 
     async def _pages(self, redis: Any) -> AsyncIterator[list[Item]]:
         page: list[Item] = []
-        async for key in redis.scan_iter(match=self.keys.prefix + "*", count=1000):
-            name = key[len(self.keys.prefix) :]
-            if self.keys.is_state(key) and name not in SOFT_KEYS:
-                items = await self._items(redis, key, name)
-                if len(items) > 1:  # of a large key each stretch goes alone
-                    for item in items:
-                        yield [item]
-                else:
-                    page += items
+        async for key, name in hard_keys(redis, self.keys):
+            items = await self._items(redis, key, name)
+            if len(items) > 1:  # of a large key each stretch goes alone
+                for item in items:
+                    yield [item]
+            else:
+                page += items
             if len(page) >= PAGE:
                 yield page
                 page = []

@@ -11,7 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from streamsched.embedded import EmbeddedServer
+from streamsched.history import LiveLog
 from streamsched.keys import Keys
+from streamsched.partition import connect
 
 pytest.register_assert_rewrite("tests.ledger")
 
@@ -76,3 +78,19 @@ def cli(servers: dict[str, EmbeddedServer], keys: Keys, tmp_path: Path) -> Itera
     cli = Cli(servers["valkey"].url, keys, tmp_path)
     yield cli
     cli.end()
+
+
+@pytest.fixture
+async def log(cli: Cli) -> AsyncIterator[Ledger]:
+    """The scripts on the partition that ``cli`` talks to; no refold of it ends the test."""
+    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
+    yield Ledger(redis, cli.keys)
+    await redis.aclose()
+
+
+@pytest.fixture
+async def live(server: EmbeddedServer, keys: Keys) -> AsyncIterator[LiveLog]:
+    """The log of the partition as an archiver reads it, bytes left alone."""
+    raw = connect(server.url, decode=False)
+    yield LiveLog(raw, keys)
+    await raw.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from streamsched.errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap
 from streamsched.events import JobSubmitted
 from streamsched.history import LiveLog, open_history
 from streamsched.keys import Keys
-from streamsched.partition import connect
 
 from .ledger import Ledger
 from .processes import Cli, eventually
@@ -34,13 +33,6 @@ pytestmark = pytest.mark.anyio
 async def log(redis: Redis, keys: Keys) -> Ledger:
     """A partition whose log may be trimmed, so that no refold of it ends the test."""
     return Ledger(redis, keys)
-
-
-@pytest.fixture
-async def live(server: EmbeddedServer, keys: Keys) -> AsyncIterator[LiveLog]:
-    raw = connect(server.url, decode=False)
-    yield LiveLog(raw, keys)
-    await raw.aclose()
 
 
 async def story(log: Ledger, jobs: int = 6) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,13 +14,6 @@ from .ledger import Ledger
 from .processes import Cli, eventually
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def log(cli: Cli) -> AsyncIterator[Ledger]:
-    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
-    yield Ledger(redis, cli.keys)
-    await redis.aclose()
 
 
 async def watermark(log: Ledger) -> str:

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from .ledger import Ledger
 from .processes import Cli
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def log(cli: Cli) -> AsyncIterator[Ledger]:
-    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
-    yield Ledger(redis, cli.keys)
-    await redis.aclose()
 
 
 def explained(cli: Cli, job_id: str = "j1", *more: str) -> dict[str, Any]:

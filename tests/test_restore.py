@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,9 @@ from redis.asyncio import Redis
 
 from streamsched.archive import Archive
 from streamsched.archiver import Archiver, ArchiveWriter
-from streamsched.embedded import EmbeddedServer
 from streamsched.errors import LogFork, LogGap, PartitionRebuilding
 from streamsched.history import LiveLog
 from streamsched.keys import Keys
-from streamsched.partition import connect
 from streamsched.replay import read_state, rebuild
 from streamsched.restore import restore
 
@@ -29,13 +26,6 @@ pytestmark = pytest.mark.anyio
 async def log(redis: Redis, keys: Keys) -> Ledger:
     """A partition whose log is archived and lost, so that no refold of it ends the test."""
     return Ledger(redis, keys)
-
-
-@pytest.fixture
-async def live(server: EmbeddedServer, keys: Keys) -> AsyncIterator[LiveLog]:
-    raw = connect(server.url, decode=False)
-    yield LiveLog(raw, keys)
-    await raw.aclose()
 
 
 async def story(log: Ledger, name: str) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow.parquet as pq
 import pytest
-from redis.asyncio import Redis
 
 from streamsched.archive import Archive
 from streamsched.digest import StateDigest
@@ -21,13 +20,6 @@ from .ledger import Ledger
 from .processes import Cli
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def log(cli: Cli) -> AsyncIterator[Ledger]:
-    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
-    yield Ledger(redis, cli.keys)
-    await redis.aclose()
 
 
 async def story(log: Ledger, name: str) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 
 import pytest
-from redis.asyncio import Redis
 
 from streamsched.events import EVENTS
 from streamsched.scripts import facts
@@ -17,13 +15,6 @@ from .ledger import Ledger
 from .processes import Cli
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def log(cli: Cli) -> AsyncIterator[Ledger]:
-    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
-    yield Ledger(redis, cli.keys)
-    await redis.aclose()
 
 
 def told(cli: Cli, *arguments: str) -> list[tuple[str, str]]:
