@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from . import dispatch, draining, folding, memory
+from . import dispatch, draining, folding, memory, replaying
 from .bench import Bench, Figure, pinned_server
 
 FIGURES = {
@@ -20,6 +20,7 @@ FIGURES = {
     "dispatch": dispatch.measure,
     "memory": memory.measure,
     "draining": draining.measure,
+    "replaying": replaying.measure,
 }
 
 

@@ -1,0 +1,217 @@
+"""What the log costs to keep and to fold again, against the rate at which its events were folded when they were new.
+
+One yardstick for all: the seconds that ``advance`` took for a log of whole job lives on 100 nodes, with payloads that
+differ as real ones do. The commands run as processes of their own, their memory is what the kernel says was its peak.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from streamsched.archiver import Archiver, ArchiveWriter
+from streamsched.events import JobCompleted, JobStarted, JobStatus, JobSubmitted
+from streamsched.history import LiveLog
+from streamsched.keys import Keys
+from streamsched.partition import connect
+from streamsched.replay import rebuild
+from streamsched.restore import restore
+
+from .bench import PAIRS, Bench, Figure, Ground
+
+ROUND = 8_000
+"""Jobs under way at once: what 100 nodes with their full windows hold, however unevenly the pairs are drawn."""
+
+SHORT, LONG = 100_000, 1_000_000
+"""Events of the log, in the rounds and in the one that shows what length costs."""
+
+DAY = 24 * 3600 * 1000
+
+
+class Speech:
+    """Payloads and results of a translation service: references, times, and sentences of a language's word frequencies.
+
+    The words are made up; their number and their frequencies (Zipf's law, exponent 1) are those of everyday speech.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.draw = random.Random(seed)
+        syllables = [a + b for a in ("k", "l", "m", "n", "r", "s", "t", "v", "sh", "") for b in ("a", "e", "i", "o", "u")]
+        self.words = ["".join(self.draw.choices(syllables, k=self.draw.randint(1, 4))) for _ in range(3000)]
+        self.weights = [1 / rank for rank in range(1, 3001)]
+        self.sessions = [self.session() for _ in range(200)]
+
+    def session(self) -> str:
+        return f"{self.draw.getrandbits(64):016x}"
+
+    def sentence(self) -> str:
+        return " ".join(self.draw.choices(self.words, self.weights, k=self.draw.randint(4, 14)))
+
+    def submission(self, n: int) -> JobSubmitted:
+        """A job of some 250 bytes: where the audio lies, and what was said before it."""
+        at = self.draw.randrange(len(self.sessions))
+        session = self.sessions[at]
+        if self.draw.random() < 1 / 40:
+            self.sessions[at] = self.session()
+        src, tgt = PAIRS[int(session, 16) % len(PAIRS)]
+        payload = {
+            "audio": f"s3://utterances/{session}/{n:07d}.opus",
+            "seq": n,
+            "offset_ms": n * 731 % DAY,
+            "duration_ms": self.draw.randint(300, 9000),
+            "codec": "opus",
+            "sample_rate": 16000,
+            "context": self.sentence(),
+        }
+        return JobSubmitted(session_id=session, src_lang=src, tgt_lang=tgt, payload_json=json.dumps(payload))
+
+    def result(self) -> str:
+        return json.dumps({"text": self.sentence(), "confidence": round(self.draw.uniform(0.6, 1.0), 3)})
+
+
+async def live_again(ground: Ground, speech: Speech, events: int) -> float:
+    """Let jobs live that leave about so many events in the log; returns how many a second were folded."""
+    await ground.fleet(100)
+    await ground.widen()
+    seconds, number = 0.0, 0
+    while number < events // 4:
+        count = min(ROUND, events // 4 - number)
+        last = (await ground.redis.xinfo_stream(ground.keys("events")))["last-generated-id"]
+        await ground.fill("events", [speech.submission(number + n) for n in range(count)])
+        number += count
+        seconds += await ground.drain()
+        found: Any = await ground.redis.xrange(ground.keys("events"), min=f"({last}")
+        facts = [(e["job_id"], e["node_id"], f"{id}-{e['nonce']}") for id, e in found if e["type"] == "job.dispatched"]
+        assert len(facts) == count, f"{count - len(facts)} jobs found no node"
+        await ground.fill("events", [JobStarted(job_id=j, node_id=node, attempt=a) for j, node, a in facts])
+        seconds += await ground.drain()
+        done = [
+            JobCompleted(job_id=j, node_id=node, attempt=a, status=JobStatus.FINISHED, result_json=speech.result())
+            for j, node, a in facts
+        ]
+        await ground.fill("events", done)
+        seconds += await ground.drain()
+    return 4 * number / seconds
+
+
+class Tool:
+    """Runs the commands on one partition, each as a process of its own."""
+
+    def __init__(self, url: str, keys: Keys, folder: Path) -> None:
+        self.environment = os.environ | {"STREAMSCHED_URL": url, "STREAMSCHED_NAMESPACE": keys.namespace}
+        self.folder = folder
+        self.archive = folder / "archive"
+
+    def run(self, *words: str) -> tuple[float, float]:
+        """Run one to its end; returns the seconds it took and the most memory it had, in MiB.
+
+        Raises:
+            SystemExit: it failed; the text is what it said.
+        """
+        began, peak = time.perf_counter(), 0
+        command = [sys.executable, "-m", "streamsched", *words]
+        with (self.folder / "output").open("w") as output:
+            process = subprocess.Popen(command, env=self.environment, stdout=output, stderr=output, preexec_fn=_any_core)
+            while process.poll() is None:
+                # of the tool alone: the kernel's account at its end would count the scratch server in
+                peak = max(peak, _peak_kib(process.pid))
+                time.sleep(0.02)
+        if process.returncode:
+            raise SystemExit(f"streamsched {' '.join(words)} failed:\n{(self.folder / 'output').read_text()}")
+        return time.perf_counter() - began, peak / 1024
+
+
+def _any_core() -> None:
+    """Let a command and its scratch server have all cores: this program keeps off the server's own."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
+def _peak_kib(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # ended a moment ago, or a system without it
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+
+
+async def rates(bench: Bench, rows: dict[str, Figure]) -> None:
+    """One round in this process, so that the start of an interpreter is no part of what is compared."""
+    ground = Ground(bench.redis)
+    base = await live_again(ground, Speech(1), bench.size(SHORT))
+    events = await bench.redis.xlen(ground.keys("events"))
+
+    def note(name: str, target: float, value: float, text: str, at_most: bool = False) -> None:
+        unit = "x live fold" if not at_most else "x stream"
+        figure = rows.setdefault(name, Figure(name, unit, target, at_most))
+        figure.values.append(value)
+        figure.note = f"{text} in the last round"
+
+    def note_rate(name: str, target: float, began: float) -> None:
+        rate = events / (time.perf_counter() - began)
+        note(name, target, rate / base, f"{rate:,.0f}/s against {base:,.0f}/s")
+
+    began = time.perf_counter()
+    await rebuild(bench.redis, ground.keys)
+    note_rate("rebuilt from the live stream", 0.9, began)
+    in_stream = await bench.redis.memory_usage(ground.keys("events"), samples=0)
+    raw = connect(bench.server.url, decode=False)
+    with tempfile.TemporaryDirectory() as name, ArchiveWriter(Path(name), ground.keys) as writer:
+        began = time.perf_counter()
+        await Archiver(LiveLog(raw, ground.keys), writer).once(flush=True)
+        note_rate("archived", 1.0, began)
+        on_disk = sum(piece.bytes for piece in writer.archive.segments)
+        text = f"{on_disk / events:.1f} against {in_stream / events:.0f} bytes an event"
+        note("archive on disk", 1 / 8, on_disk / in_stream, text, at_most=True)
+        await bench.wipe()
+        began = time.perf_counter()
+        folded = await restore(bench.redis, ground.keys, writer.archive)
+        note_rate("rebuilt from segments onto an empty server", 0.5, began)
+        assert folded == events, f"{folded} of {events} events came back"
+    await raw.aclose()
+    await bench.wipe()
+
+
+async def at_length(bench: Bench, events: int) -> list[Figure]:
+    """Run every command once on a log of some length, each from its start as a process to its end."""
+    ground = Ground(bench.redis)
+    base = await live_again(ground, Speech(2), events)
+    events = await bench.redis.xlen(ground.keys("events"))
+    last = (await bench.redis.xinfo_stream(ground.keys("events")))["last-generated-id"]
+    took: dict[str, Figure] = {}
+    with tempfile.TemporaryDirectory() as name:
+        tool = Tool(bench.server.url, ground.keys, Path(name))
+        kept = ("--archive", str(tool.archive))
+
+        def run(what: str, *words: str) -> None:
+            seconds, peak = tool.run(*words)
+            rate = events / seconds
+            note = f"{rate:,.0f} events/s, {rate / base:.2f} x live fold; {seconds:.1f} s"
+            took[what] = Figure(f"{what}, {events:,} events", "MiB peak", 512, True, [peak], note)
+
+        run("rebuild", "rebuild", "--yes")
+        run("verify", "verify", "--rate", "1000000")
+        run("at its end", "at", last, "--json")
+        run("archive", "archive", "--to", str(tool.archive), "--once")
+        run("snapshot", "snapshot", "--to", str(tool.archive))
+        run("at its end, from a snapshot", "at", last, "--json", *kept)
+        await bench.wipe()
+        shutil.rmtree(tool.archive / "snapshots")
+        run("rebuild --from", "rebuild", "--from", str(tool.archive), "--yes")
+    await bench.wipe()
+    return list(took.values())
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    rows: dict[str, Figure] = {}
+    for _ in range(bench.rounds):
+        await rates(bench, rows)
+    return [*rows.values(), *await at_length(bench, bench.size(SHORT)), *await at_length(bench, bench.size(LONG))]
