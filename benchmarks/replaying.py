@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from streamsched.archiver import Archiver, ArchiveWriter
-from streamsched.events import JobCompleted, JobStarted, JobStatus, JobSubmitted
+from streamsched.events import Event, JobCompleted, JobStarted, JobStatus, JobSubmitted, SchedulerConfigured
 from streamsched.history import LiveLog
 from streamsched.keys import Keys
 from streamsched.partition import connect
@@ -33,6 +33,9 @@ ROUND = 8_000
 SHORT, LONG = 100_000, 1_000_000
 """Events of the log, in the rounds and in the one that shows what length costs."""
 
+RETENTION_MS = 1000
+"""How long finished jobs stay in the state: as short as this, because hours of work are folded here in a minute."""
+
 DAY = 24 * 3600 * 1000
 
 
@@ -44,7 +47,7 @@ class Speech:
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
-        syllables = [a + b for a in ("k", "l", "m", "n", "r", "s", "t", "v", "sh", "") for b in ("a", "e", "i", "o", "u")]
+        syllables = [a + b for a in ("k", "l", "m", "n", "r", "s", "t", "v", "sh", "") for b in "aeiou"]
         self.words = ["".join(self.draw.choices(syllables, k=self.draw.randint(1, 4))) for _ in range(3000)]
         self.weights = [1 / rank for rank in range(1, 3001)]
         self.sessions = [self.session() for _ in range(200)]
@@ -79,6 +82,7 @@ class Speech:
 
 async def live_again(ground: Ground, speech: Speech, events: int) -> float:
     """Let jobs live that leave about so many events in the log; returns how many a second were folded."""
+    await ground.fill("events", [SchedulerConfigured(retention_ms=RETENTION_MS)])
     await ground.fleet(100)
     await ground.widen()
     seconds, number = 0.0, 0
@@ -93,7 +97,7 @@ async def live_again(ground: Ground, speech: Speech, events: int) -> float:
         assert len(facts) == count, f"{count - len(facts)} jobs found no node"
         await ground.fill("events", [JobStarted(job_id=j, node_id=node, attempt=a) for j, node, a in facts])
         seconds += await ground.drain()
-        done = [
+        done: list[Event] = [
             JobCompleted(job_id=j, node_id=node, attempt=a, status=JobStatus.FINISHED, result_json=speech.result())
             for j, node, a in facts
         ]
@@ -119,7 +123,8 @@ class Tool:
         began, peak = time.perf_counter(), 0
         command = [sys.executable, "-m", "streamsched", *words]
         with (self.folder / "output").open("w") as output:
-            process = subprocess.Popen(command, env=self.environment, stdout=output, stderr=output, preexec_fn=_any_core)
+            streams: dict[str, Any] = {"stdout": output, "stderr": output}
+            process = subprocess.Popen(command, env=self.environment, preexec_fn=_any_core, **streams)
             while process.poll() is None:
                 # of the tool alone: the kernel's account at its end would count the scratch server in
                 peak = max(peak, _peak_kib(process.pid))
@@ -162,7 +167,7 @@ async def rates(bench: Bench, rows: dict[str, Figure]) -> None:
     began = time.perf_counter()
     await rebuild(bench.redis, ground.keys)
     note_rate("rebuilt from the live stream", 0.9, began)
-    in_stream = await bench.redis.memory_usage(ground.keys("events"), samples=0)
+    in_stream: Any = await bench.redis.memory_usage(ground.keys("events"), samples=0)
     raw = connect(bench.server.url, decode=False)
     with tempfile.TemporaryDirectory() as name, ArchiveWriter(Path(name), ground.keys) as writer:
         began = time.perf_counter()

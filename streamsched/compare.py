@@ -11,8 +11,6 @@ from .keys import Keys
 from .replay import hard_keys
 from .verify import Item, read
 
-PAGE = 500
-
 
 class Change(msgspec.Struct, kw_only=True):
     """A key that is not the same at both moments."""
@@ -48,14 +46,8 @@ async def changes(one: Any, other: Any, keys: Keys) -> AsyncIterator[Change]:
 
 
 async def _pages(redis: Any, keys: Keys) -> AsyncIterator[list[Item]]:
-    page: list[Item] = []
-    async for key, name in hard_keys(redis, keys):
-        page.append(Item(name, await redis.type(key), whole=True))
-        if len(page) == PAGE:
-            yield page
-            page = []
-    if page:
-        yield page
+    async for page in hard_keys(redis, keys):
+        yield [Item(name, kind, whole=True) for name, kind in page]
 
 
 def _change(item: Item, old: Any, new: Any) -> Change:

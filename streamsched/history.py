@@ -54,6 +54,7 @@ class LiveLog:
         self.keys = keys
         self._letters: dict[str, str] = {}
         self._letters_read = "0-0"
+        self._behind = "0-0"
 
     async def watermark(self) -> tuple[str, int]:
         """Return the id of the last folded event, and how many were folded."""
@@ -82,22 +83,38 @@ class LiveLog:
                 return
             entries = [Entry(entry_id.decode(), flat) for entry_id, flat in found]
             # read behind the entries: a letter is written in the same step in which its event is folded
-            await self._read_letters()
+            refused = await self._refused(after, entries[-1].id)
             after = entries[-1].id
-            refused = [entry.id for entry in entries if entry.id in self._letters]
-            yield Chunk(entries, {event_id: self._letters.pop(event_id) for event_id in refused})
+            yield Chunk(entries, refused)
 
     async def letters(self, after: str) -> AsyncIterator[list[Entry]]:
         """Yield the dead letters behind ``after``, an id in their own stream."""
-        while found := await self.redis.xrange(self.keys("dead"), min=f"({after}", count=CHUNK):
-            letters = [Entry(letter_id.decode(), flat) for letter_id, flat in found]
+        while letters := await self._page_of_letters(after):
             after = letters[-1].id
             yield letters
 
-    async def _read_letters(self) -> None:
-        async for letters in self.letters(self._letters_read):
-            self._letters.update(about for about in map(refusal, letters) if about)
+    async def _page_of_letters(self, after: str) -> list[Entry]:
+        found = await self.redis.xrange(self.keys("dead"), min=f"({after}", count=CHUNK)
+        return [Entry(letter_id.decode(), flat) for letter_id, flat in found]
+
+    async def _refused(self, after: str, until: str) -> dict[str, str]:
+        """Return the events behind ``after`` up to ``until`` that became dead letters, each with code and reason.
+
+        Letters about the log stand in its order, so both are read side by side: what is held does not grow with them.
+        """
+        if position(after) < position(self._behind):  # a walk begins anew
+            self._letters, self._letters_read = {}, "0-0"
+        self._behind = until
+        ahead = any(position(event_id) > position(until) for event_id in self._letters)
+        while not ahead and (letters := await self._page_of_letters(self._letters_read)):
             self._letters_read = letters[-1].id
+            for event_id, why in filter(None, map(refusal, letters)):
+                if position(event_id) > position(after):
+                    self._letters[event_id] = why
+                ahead = ahead or position(event_id) > position(until)
+        found = {event_id: why for event_id, why in self._letters.items() if position(event_id) <= position(until)}
+        self._letters = {event_id: why for event_id, why in self._letters.items() if event_id not in found}
+        return found
 
 
 class History:

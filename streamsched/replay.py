@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.utils import str_if_bytes
 
 from .errors import LogGap, NewerLog, PartitionHalted, PartitionRebuilding
 from .events import FOLD_VERSION
@@ -14,6 +15,9 @@ from .scripts import script
 
 BATCH = 1000
 """Events one replay call may fold."""
+
+WALK = 500
+"""Keys looked at in one step of a walk over all of them."""
 
 State = dict[str, Any]
 """Folded state by key without its prefix: hashes as dicts, sets sorted, sorted sets as (member, score), lists."""
@@ -25,23 +29,37 @@ async def read_state(redis: Redis, keys: Keys) -> State:
     The keys are read one after the other: the partition must be at rest for the result to be one moment of it.
     """
     found: State = {}
-    async for key, name in hard_keys(redis, keys):
-        value = await _read_value(redis, key, name)
-        if value:
-            found[name] = value
+    async for page in hard_keys(redis, keys):
+        for name, kind in page:
+            value = await _read_value(redis, keys.prefix + name, name, kind)
+            if value:
+                found[name] = value
     return found
 
 
-async def hard_keys(redis: Any, keys: Keys) -> AsyncIterator[tuple[str, str]]:
-    """Yield each key that must equal the fold of the log, and its name without the prefix; in no order, some twice."""
-    async for key in redis.scan_iter(match=keys.prefix + "*", count=1000):
-        name = key[len(keys.prefix) :]
-        if keys.is_state(key) and name not in SOFT_KEYS:
-            yield key, name
+async def hard_keys(redis: Any, keys: Keys) -> AsyncIterator[list[tuple[str, str]]]:
+    """Yield :func:`state_keys` without the soft ones: those that must equal the fold of the log."""
+    async for page in state_keys(redis, keys):
+        yield [(name, kind) for name, kind in page if name not in SOFT_KEYS]
 
 
-async def _read_value(redis: Redis, key: str, name: str) -> Any:
-    kind = await redis.type(key)
+async def state_keys(redis: Any, keys: Keys) -> AsyncIterator[list[tuple[str, str]]]:
+    """Yield the keys of the state page by page: each one's name without the prefix, and its type.
+
+    They come in no order, some twice; a key that comes or goes meanwhile may be missing, or of type ``none``.
+    """
+    cursor = -1
+    while cursor:
+        cursor, raw = await redis.scan(max(cursor, 0), match=keys.prefix + "*", count=WALK)
+        names = [key[len(keys.prefix) :] for key in map(str_if_bytes, raw) if keys.is_state(key)]
+        async with redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.type(keys.prefix + name)
+            kinds = map(str_if_bytes, await pipe.execute())
+        yield list(zip(names, kinds, strict=True))
+
+
+async def _read_value(redis: Redis, key: str, name: str, kind: str) -> Any:
     if kind == "hash":
         soft = SOFT_META_FIELDS if name == "meta" else SOFT_NODE_FIELDS if name.startswith("node:info:") else ()
         return {field: text for field, text in (await redis.hgetall(key)).items() if field not in soft}

@@ -18,6 +18,7 @@ from .entries import position
 from .errors import ArchiveDamaged, NewerLog
 from .events import FOLD_VERSION
 from .keys import SOFT_META_FIELDS, Keys
+from .replay import state_keys
 from .scratch import Scratch
 
 FOLDER = "snapshots"
@@ -183,26 +184,31 @@ def _table(rows: list[Row]) -> pa.Table:
 async def _rows(scratch: Scratch) -> AsyncIterator[list[Row]]:
     """Read all that a scratch holds, in pages; its client must leave bytes alone."""
     redis, keys, page = scratch.redis, scratch.keys, list[Row]()
-    async for raw in redis.scan_iter(match=keys.prefix + "*", count=1000):
-        name = raw.decode()[len(keys.prefix) :]
-        if not keys.is_state(keys.prefix + name):
-            continue
-        kind = (await redis.type(raw)).decode()
-        async for start, value in _stretches(redis, raw, name, kind):
-            page.append(Row(name, kind, start, value))
-            if len(page) >= ROWS:
-                yield page
-                page = []
+    async for found in state_keys(redis, keys):
+        hashes = [name for name, kind in found if kind == "hash"]
+        async with redis.pipeline(transaction=False) as pipe:
+            for name in hashes:
+                pipe.hgetall(keys.prefix + name)
+            values = await pipe.execute()
+        page += [Row(name, "hash", 0, _hard(name, value)) for name, value in zip(hashes, values, strict=True)]
+        for name, kind in found:
+            if kind != "hash":
+                async for start, value in _stretches(redis, keys.prefix + name, kind):
+                    page.append(Row(name, kind, start, value))
+        if len(page) >= ROWS:
+            yield page
+            page = []
     if page:
         yield page
 
 
-async def _stretches(redis: Any, key: bytes, name: str, kind: str) -> AsyncIterator[tuple[int, Any]]:
-    if kind == "hash":
-        value = await redis.hgetall(key)
-        soft = () if name != "meta" else {field.encode() for field in SOFT_META_FIELDS}
-        yield 0, {field: text for field, text in value.items() if field not in soft}
-    elif kind == "set":
+def _hard(name: str, value: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    soft = () if name != "meta" else {field.encode() for field in SOFT_META_FIELDS}
+    return {field: text for field, text in value.items() if field not in soft}
+
+
+async def _stretches(redis: Any, key: str, kind: str) -> AsyncIterator[tuple[int, Any]]:
+    if kind == "set":
         cursor, first = 0, True
         while first or cursor:
             cursor, members = await redis.sscan(key, cursor, count=PAGE)

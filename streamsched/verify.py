@@ -83,8 +83,8 @@ class Verifier:
             PartitionRebuilding: the state was dropped meanwhile.
         """
         self.compared = 0
-        for source in (self.redis, self.scratch.redis):  # the second for keys that are missing in the live state
-            async for items in self._pages(source):
+        for pages in (self._pages(), self._missing()):
+            async for items in pages:
                 began = time.monotonic()
                 if found := await self._compare(items):
                     return found
@@ -93,23 +93,33 @@ class Verifier:
                 await anyio.sleep(max(0.0, len(items) / self.keys_s - (time.monotonic() - began)))
         return None
 
-    async def _pages(self, redis: Any) -> AsyncIterator[list[Item]]:
-        page: list[Item] = []
-        async for key, name in hard_keys(redis, self.keys):
-            items = await self._items(redis, key, name)
-            if len(items) > 1:  # of a large key each stretch goes alone
-                for item in items:
-                    yield [item]
-            else:
-                page += items
-            if len(page) >= PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
+    async def _pages(self) -> AsyncIterator[list[Item]]:
+        """Yield what the live state holds."""
+        async for found in hard_keys(self.redis, self.keys):
+            page: list[Item] = []
+            for name, kind in found:
+                items = await self._items(name, kind)
+                if len(items) > 1:  # of a large key each stretch goes alone
+                    for item in items:
+                        yield [item]
+                else:
+                    page += items
+            for start in range(0, len(page), PAGE):
+                yield page[start : start + PAGE]
 
-    async def _items(self, redis: Any, key: str, name: str) -> list[Item]:
-        kind = await redis.type(key)
+    async def _missing(self) -> AsyncIterator[list[Item]]:
+        """Yield what the fold holds and the live state, at a glance, does not."""
+        async for found in hard_keys(self.scratch.redis, self.keys):
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for name, _ in found:
+                    pipe.exists(self.keys.prefix + name)
+                held = await pipe.execute()
+            for (name, kind), there in zip(found, held, strict=True):
+                if not there:
+                    yield [Item(name, kind)]
+
+    async def _items(self, name: str, kind: str) -> list[Item]:
+        redis, key = self.redis, self.keys.prefix + name
         sizes = {"set": redis.scard, "zset": redis.zcard, "list": redis.llen}
         if kind not in sizes:
             return [Item(name, kind)]
