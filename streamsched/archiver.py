@@ -28,7 +28,7 @@ from .scripts import script
 
 log = structlog.get_logger(__name__)
 
-READ = 5000
+READ = 1000
 """Entries read at once."""
 
 TAIL = 1000
@@ -36,6 +36,9 @@ TAIL = 1000
 
 MAX_EVENTS = 100_000
 """Events of one segment, unless told otherwise: they are held in memory until they are written, a kilobyte each."""
+
+MAX_BYTES = 64 * 2**20
+"""Bytes of one segment's fields, before compression: however large the payloads are, memory stays flat."""
 
 MAX_AGE_S = 60.0
 """How long an event may wait to be written, unless told otherwise."""
@@ -208,6 +211,7 @@ class Archiver:
         """Events trimmed off the log in this run."""
         self.stopping = anyio.Event()
         self._entries: list[Entry] = []
+        self._bytes = 0
         self._oldest = 0.0
 
     async def run(self) -> None:
@@ -242,22 +246,32 @@ class Archiver:
             OSError: the disk is full; nothing half done stays.
         """
         await self.check_fork()
-        while True:
+        more = True
+        while more:
             watermark, folded = await self.live.watermark()
-            behind = self._entries[-1].id if self._entries else self.writer.archive.last
-            await self._check_gap(behind)
-            async for chunk in self.live.chunks(behind, watermark, min(READ, self.max_events)):
-                self._oldest = self._oldest if self._entries else time.monotonic()
-                self._entries += chunk.entries
-                if len(self._entries) >= self.max_events:
-                    break
-            else:
-                if flush or (self._entries and time.monotonic() - self._oldest >= self.max_age_s):
-                    await self._write(watermark, folded)
-                if self.trim:
-                    await self._trim()
+            await self._read(watermark)
+            more = self._full
+            if more or flush or (self._entries and time.monotonic() - self._oldest >= self.max_age_s):
+                await self._write(watermark, folded)
+        if self.trim:
+            await self._trim()
+
+    @property
+    def _full(self) -> bool:
+        return len(self._entries) >= self.max_events or self._bytes >= MAX_BYTES
+
+    async def _read(self, watermark: str) -> None:
+        """Read on until there is enough for a segment; what an attempt to write left behind is not added to."""
+        behind = self._entries[-1].id if self._entries else self.writer.archive.last
+        await self._check_gap(behind)
+        if self._full:
+            return
+        async for chunk in self.live.chunks(behind, watermark, min(READ, self.max_events)):
+            self._oldest = self._oldest if self._entries else time.monotonic()
+            self._entries += chunk.entries
+            self._bytes += sum(len(part) for entry in chunk.entries for part in entry.flat)
+            if self._full:
                 return
-            await self._write(watermark, folded)
 
     async def _check_gap(self, behind: str) -> None:
         archive = self.writer.archive
@@ -283,7 +297,7 @@ class Archiver:
         letters, letters_last = await self._letters(archive.letters_last)
         entries = self._entries
         await anyio.to_thread.run_sync(self.writer.add, before, entries, letters, letters_last)
-        self._entries = []
+        self._entries, self._bytes = [], 0
         self.archived += len(entries)
         self.progress(self.archived)
 
