@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import resource
 import shutil
+import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from streamsched.errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap
 from streamsched.events import JobSubmitted
 from streamsched.history import LiveLog, open_history
 from streamsched.keys import Keys
+from streamsched.partition import connect
 
 from .ledger import Ledger
 from .processes import Cli, eventually
@@ -319,6 +323,53 @@ async def test_the_process_archives_while_the_log_grows_and_writes_the_rest_when
     kept = Archive.open(tmp_path / "kept", cli.keys)
     assert kept.count == await redis.xlen(cli.keys("events"))
     assert json.loads(cli.output(process).splitlines()[-1])["events"] == kept.count
+    await redis.aclose()
+
+
+def holds_more(folder: Path, events: int) -> bool:
+    return (folder / MANIFEST).exists() and Archive.open(folder).count > events
+
+
+async def test_an_archiver_killed_again_and_again_loses_and_doubles_nothing_while_it_trims(
+    cli: Cli, servers: dict[str, EmbeddedServer], tmp_path: Path
+) -> None:
+    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
+    log = Ledger(redis, cli.keys)
+    live = LiveLog(connect(cli.url, decode=False), cli.keys)
+    folder, written = tmp_path / "kept", dict[str, Entry]()
+    for turn in range(6):
+        await story(log, jobs=20)
+        written |= {entry.id: entry for entry in await logged(live)}
+        known = Archive.open(folder).count if (folder / MANIFEST).exists() else 0
+        process = cli.start("archive", "--to", "kept", "--max-events", "3", "--trim", "--yes")
+        enough = known + turn
+        eventually(partial(holds_more, folder, enough))
+        cli.stop(process, signal.SIGKILL)
+    assert cli.run("archive", "--to", "kept", "--once", "--trim", "--yes").code == 0
+    assert cli.run("archive", "--to", "kept", "--check").code == 0
+    assert entries(Archive.open(folder)) == list(written.values())
+    await live.redis.aclose()
+    await redis.aclose()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limit of another process is Linux's to change")
+async def test_an_archiver_out_of_space_trims_nothing_and_goes_on_once_there_is_room(
+    cli: Cli, servers: dict[str, EmbeddedServer], tmp_path: Path
+) -> None:
+    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
+    log = Ledger(redis, cli.keys)
+    process = cli.start("archive", "--to", "kept", "--max-age", "0", "--trim", "--yes")
+    eventually(lambda: (tmp_path / "kept" / MANIFEST).exists())
+    # the kernel refuses what a file would grow beyond it, in the middle of the segment
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))
+    await story(log, jobs=10)
+    length = await redis.xlen(cli.keys("events"))
+    eventually(lambda: "not archived" in cli.output(process))
+    assert await redis.xlen(cli.keys("events")) == length
+    assert not list((tmp_path / "kept").glob("*.par*"))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    eventually(lambda: Archive.open(tmp_path / "kept").count == length)
+    assert cli.stop(process) == 0
     await redis.aclose()
 
 

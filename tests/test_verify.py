@@ -20,7 +20,7 @@ from streamsched.verify import Difference, Verifier
 
 from .ledger import Ledger
 from .live import running
-from .processes import Cli
+from .processes import END_S, Cli, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -181,6 +181,21 @@ async def test_a_scratch_server_that_holds_keys_is_refused_and_left_alone(
         async with open_scratch(keys, server.url):
             pass
     assert await log.job("j0")
+
+
+async def test_a_watch_goes_on_proving_until_it_finds_a_difference(cli: Cli) -> None:
+    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
+    log = Ledger(redis, cli.keys)
+    await story(log)
+    watch = cli.start("verify", "--watch", "--interval", "0.1")
+    eventually(lambda: cli.output(watch).count("state == fold(log)") >= 2)
+    await log.submit("later")
+    folded = int(await log.redis.hget(cli.keys("meta"), "folded") or 0)
+    eventually(lambda: f"{folded} events up to" in cli.output(watch))
+    await redis.hset(cli.keys.job("j0"), "error", "written past the log")
+    assert watch.wait(END_S) == 1
+    assert f"{cli.keys.job('j0')} differs" in cli.output(watch)
+    await redis.aclose()
 
 
 async def test_the_command_proves_and_finds(cli: Cli) -> None:
