@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from streamsched.archive import Archive
 from streamsched.archiver import Archiver, ArchiveWriter
 from streamsched.errors import LogFork, LogGap, PartitionRebuilding
+from streamsched.events import JobSubmitted, to_wire
 from streamsched.history import LiveLog
 from streamsched.keys import Keys
 from streamsched.replay import read_state, rebuild
@@ -210,3 +212,28 @@ async def test_an_empty_folder_is_no_archive(cli: Cli, tmp_path: Path) -> None:
     refused = cli.run("rebuild", "--from", str(tmp_path), "--yes")
     assert refused.code == 1
     assert "manifest.json is missing" in refused.err
+
+
+async def test_a_rebuild_that_is_killed_again_and_again_is_never_read_as_whole(cli: Cli) -> None:
+    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
+    log = Ledger(redis, cli.keys)
+    async with redis.pipeline(transaction=False) as pipe:
+        for n in range(10_000):
+            waits = JobSubmitted(session_id=f"s{n}", src_lang="xx", tgt_lang="yy", payload_json="{}")
+            pipe.execute_command("XADD", cli.keys("events"), "*", *to_wire(waits))
+        await pipe.execute()
+    while await redis.hget(cli.keys("meta"), "folded") != "10000":
+        await log.advance()
+    before, met = await read_state(redis, cli.keys), 0
+    for _ in range(4):
+        process = cli.start("rebuild", "--yes")
+        eventually(lambda: cli.redis.hexists(cli.keys("meta"), "rebuilding"))
+        cli.stop(process, signal.SIGKILL)
+        if await redis.hexists(cli.keys("meta"), "rebuilding"):
+            met += 1
+            with pytest.raises(PartitionRebuilding):
+                await log.advance()
+    assert met, "every rebuild was over before it was killed"
+    assert cli.run("rebuild", "--yes").code == 0
+    assert await read_state(redis, cli.keys) == before
+    await redis.aclose()
