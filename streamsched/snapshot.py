@@ -183,23 +183,29 @@ def _table(rows: list[Row]) -> pa.Table:
 
 async def _rows(scratch: Scratch) -> AsyncIterator[list[Row]]:
     """Read all that a scratch holds, in pages; its client must leave bytes alone."""
-    redis, keys, page = scratch.redis, scratch.keys, list[Row]()
+    page: list[Row] = []
+    async for row in _each_row(scratch.redis, scratch.keys):
+        page.append(row)
+        if len(page) >= ROWS:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+async def _each_row(redis: Any, keys: Keys) -> AsyncIterator[Row]:
     async for found in state_keys(redis, keys):
         hashes = [name for name, kind in found if kind == "hash"]
         async with redis.pipeline(transaction=False) as pipe:
             for name in hashes:
                 pipe.hgetall(keys.prefix + name)
             values = await pipe.execute()
-        page += [Row(name, "hash", 0, _hard(name, value)) for name, value in zip(hashes, values, strict=True)]
+        for name, value in zip(hashes, values, strict=True):
+            yield Row(name, "hash", 0, _hard(name, value))
         for name, kind in found:
             if kind != "hash":
                 async for start, value in _stretches(redis, keys.prefix + name, kind):
-                    page.append(Row(name, kind, start, value))
-        if len(page) >= ROWS:
-            yield page
-            page = []
-    if page:
-        yield page
+                    yield Row(name, kind, start, value)
 
 
 def _hard(name: str, value: dict[bytes, bytes]) -> dict[bytes, bytes]:
