@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from streamsched.archiver import Archiver, ArchiveWriter
+from streamsched.connection import connect
 from streamsched.events import Event, JobCompleted, JobStarted, JobStatus, JobSubmitted, SchedulerConfigured
 from streamsched.history import LiveLog
 from streamsched.keys import Keys
-from streamsched.partition import connect
 from streamsched.replay import rebuild
 from streamsched.restore import restore
 

@@ -2,7 +2,7 @@
 -- KEYS: events heartbeats dead
 -- ARGV: prefix batch nonce
 -- USES: open_call fold_log find_gap settle upgrade resume fold_beats expire_nodes decide_due close_call next_due guarded whole
--- Replies {more, next_due_ts, now, folded}: `more` is 1 if the bound was reached before the work was done.
+-- Replies {more, next_due_ts, now, folded, watermark}: `more` is 1 if the bound was reached before the work was done.
 return guarded(function()
   left = tonumber(batch)
   local refusal = open_call()
@@ -31,5 +31,5 @@ return guarded(function()
   if gap then
     return redis.error_reply(gap)
   end
-  return { more, due_ts, now_text, format('%.0f', meta.folded) }
+  return { more, due_ts, now_text, format('%.0f', meta.folded), meta.watermark }
 end)

@@ -3,8 +3,9 @@
 -- KEYS: events heartbeats dead
 -- ARGV: prefix batch nonce own
 -- USES: open_call fold_log find_gap settle upgrade resume append_entry fold_beats decide_due raise_fence close_call next_due guarded answer
--- `own` is a JSON list with each event as a flat list of texts. Replies {more, next_due_ts, now, answers}. `more` is 1,
--- and nothing was appended, while the log ahead is longer than one call may fold; 2 if decisions are left for later.
+-- `own` is a JSON list with each event as a flat list of texts. Replies {more, next_due_ts, now, answers, watermark}.
+-- `more` is 1, and nothing was appended, while the log ahead is longer than one call may fold; 2 if decisions are left
+-- for later.
 return guarded(function()
   left = tonumber(batch)
   local refusal = open_call()
@@ -15,7 +16,7 @@ return guarded(function()
   local gap = tail and find_gap()
   if gap or not tail then
     close_call()
-    return gap and redis.error_reply(gap) or { 1, '', now_text, {} }
+    return gap and redis.error_reply(gap) or { 1, '', now_text, {}, meta.watermark }
   end
   settle()
   upgrade()
@@ -43,5 +44,5 @@ return guarded(function()
   end
   local due_ts = next_due()
   close_call(left <= 0 or due_ts ~= '' and tonumber(due_ts) < tonumber(meta.look_ts))
-  return { left > 0 and 0 or 2, due_ts, now_text, answers }
+  return { left > 0 and 0 or 2, due_ts, now_text, answers, meta.watermark }
 end)

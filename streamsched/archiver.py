@@ -18,12 +18,12 @@ from redis.exceptions import RedisError
 
 from . import segment
 from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata, previous, sync
+from .connection import is_away, pause
 from .entries import Entry, position
 from .errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap
 from .events import FOLD_VERSION
 from .history import LiveLog
 from .keys import Keys
-from .partition import is_away, pause
 from .scripts import script
 
 log = structlog.get_logger(__name__)

@@ -13,9 +13,9 @@ from . import logs
 from .archive import Archive, Segment
 from .archiver import Archiver, ArchiveWriter
 from .command import Target
+from .connection import connect
 from .errors import ArchiveDamaged
 from .history import LiveLog
-from .partition import connect
 from .terminal import OK, REFUSED, agreed, as_json, bar, complain, say
 
 

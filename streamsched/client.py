@@ -162,7 +162,7 @@ class Outcomes:
     async def follow(self) -> None:
         """Read the reply stream for as long as the scheduler is in use."""
         key = self._partition.keys.reply(self.client_id)
-        async for entries in read_stream(self._url, key, "0-0", block_ms=self.LOOK_MS):
+        async for entries in read_stream(self._url, key, "0-0", longest_ms=self.LOOK_MS):
             for _, fields in entries or ():
                 self._tell(fields["job_id"], fields)
             if not entries:
@@ -227,7 +227,7 @@ class Scheduler:
         """Connect to a server and follow the outcomes of this process's jobs.
 
         Args:
-            url: ``redis://``, ``rediss://`` or ``unix://``.
+            url: ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://``; see :func:`.connection.place_of`.
             namespace: the first part of every key; ``scheduler`` by default.
             partition: the number of the partition; 0 by default.
             patience_s: seconds for which a call goes on trying while the server is away; 30 by default.

@@ -28,7 +28,7 @@ SERVICE_PATIENCE_S = 30.0
 COMMON: dict[str, Any] = {
     "url": Annotated[
         str | None,
-        typer.Option("--url", help="Server: redis://, rediss:// or unix://. [default: redis://localhost:6379]"),
+        typer.Option("--url", help="Server: redis://, rediss://, unix:// or redis+sentinel://. [default: redis://localhost:6379]"),
     ],
     "namespace": Annotated[
         str | None, typer.Option("--namespace", help="First part of every key. [default: scheduler]")

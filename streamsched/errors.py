@@ -131,6 +131,12 @@ class ServerReadOnly(SchedulerError):
     code = "READONLY"
 
 
+class ServerCannotReplicate(SchedulerError):
+    """The server lacks the replicas that its ``min-replicas-to-write`` asks for: mend them. Nothing was written."""
+
+    code = "NOREPLICAS"
+
+
 class ServerCannotPersist(SchedulerError):
     """The server refuses writes because its last save or append to disk failed: mend the disk. Nothing was written."""
 
@@ -223,6 +229,7 @@ ERRORS: dict[str, type[SchedulerError]] = {
         LogGap,
         ServerOutOfMemory,
         ServerReadOnly,
+        ServerCannotReplicate,
         ServerCannotPersist,
         WrongKeyType,
         ServerTooOld,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
+from .connection import connect
 from .entries import Chunk, Entry, position, refusal
 from .errors import LogGap, OutsideLog
 from .keys import Keys
-from .partition import connect, open_partition
+from .partition import open_partition
 
 if TYPE_CHECKING:
     from .archive import Archive

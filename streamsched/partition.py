@@ -1,9 +1,8 @@
-"""One partition as a program sees it: connect, append and advance, and what to do when the server does not answer."""
+"""One partition as a program sees it: append and advance, and what to do when the server does not answer."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,16 +13,16 @@ import anyio
 import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from .connection import block_ms, connect, is_away, look_anew, pause, where_is
+from .entries import position
 from .errors import (
     InvalidField,
     PartitionHalted,
     PartitionRebuilding,
+    ServerCannotReplicate,
+    ServerReadOnly,
     ServerTooOld,
     ServerUnreachable,
     error_of,
@@ -41,47 +40,13 @@ BATCH_BYTES = 2**20
 """Bytes of events that travel in one call unless a single event is larger: the server parses them in one go."""
 
 PATIENCE_S = 30.0
-"""How long a call goes on trying while the server is away or the partition is being rebuilt."""
+"""How long a call goes on trying while the server is away or failing over, or the partition is being rebuilt."""
 
-SOCKET_TIMEOUT_S = 10.0
-"""A server that says nothing for this long counts as gone; blocking reads stay well below it."""
+LOSS = "docs/durability.md"
+"""Where it says what may be lost, and what to do then."""
 
 OLDEST = (7, 0)
 """Redis 7.0 brought ``XGROUP SETID … ENTRIESREAD`` and ``entries-added``, which the gap detector needs."""
-
-AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError)
-"""What a server that is gone, restarting or failing over looks like from here."""
-
-
-def connect(url: str, decode: bool = True) -> Redis:
-    """Return a client for short calls. It never retries by itself: a repeated ``XADD`` would be a second entry.
-
-    With ``decode=False`` its replies are bytes, for whoever must hand on a log exactly as it is.
-
-    ``protocol=2`` because replies of the two protocols differ in shape.
-    """
-    return Redis.from_url(
-        url,
-        protocol=2,
-        decode_responses=decode,
-        encoding_errors="backslashreplace",
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=SOCKET_TIMEOUT_S,
-    )
-
-
-def is_away(problem: BaseException) -> bool:
-    """Tell whether ``problem`` may pass by waiting; a wrong password does not."""
-    return isinstance(problem, AWAY) and not isinstance(problem, AuthenticationError)
-
-
-async def pause(attempt: int, longest_s: float = 2.0) -> None:
-    """Sleep before try number ``attempt``: twice as long each time, with full jitter so that a fleet spreads out.
-
-    (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015.)
-    """
-    await anyio.sleep(random.uniform(0.01, min(longest_s, 0.05 * 2**attempt)))
 
 
 class Reply(NamedTuple):
@@ -118,6 +83,8 @@ class Partition:
         self._streams = {name: keys(name) for name in ("events", "heartbeats", "dead")}
         self._queue: list[tuple[bytes, asyncio.Future[Answer]]] = []
         self._sender: asyncio.Task[None] | None = None
+        self._known = ""  # the last event that the server is known to have had
+        self._in_doubt = False  # whether it may be another server by now
 
     async def check_server(self) -> None:
         """Look at the server before the first call.
@@ -133,10 +100,11 @@ class Partition:
             raise ServerTooOld(f"the server is version {version}: use Redis 7.0, Valkey 7.2 or newer")
 
     async def patiently(self, call: Any) -> Any:
-        """Make ``call()`` until it goes through, waiting out a server that is away and a state being rebuilt.
+        """Make ``call()`` until it goes through, waiting out a server that is away, a failover and a rebuild.
 
         Raises:
             ServerUnreachable: the patience ran out while the server was away.
+            ServerCannotReplicate: it ran out while the server lacked its replicas.
             SchedulerError: the call was refused.
         """
         deadline = anyio.current_time() + self.patience_s
@@ -144,18 +112,49 @@ class Partition:
         while True:
             try:
                 return await call()
-            except (PartitionRebuilding, PartitionHalted):
+            except (PartitionRebuilding, PartitionHalted, ServerCannotReplicate):
                 if anyio.current_time() > deadline:
                     raise
+            except ServerReadOnly:
+                # a server that took writes from us has been demoted: its address may soon be that of the new master
+                if not self._known or anyio.current_time() > deadline:
+                    raise
+                await look_anew(self.redis)
             except AuthenticationError as problem:
                 raise ServerUnreachable(f"the server refused the login: {problem}; check the URL") from problem
-            except AWAY as problem:
+            except (RedisError, OSError) as problem:
+                if not is_away(problem):
+                    raise
                 if anyio.current_time() > deadline:
-                    address = self.redis.connection_pool.connection_kwargs
-                    where = address.get("path") or f"{address.get('host')}:{address.get('port')}"
+                    where = where_is(self.redis)
                     raise ServerUnreachable(f"no answer from {where} for {self.patience_s:g} s: {problem}") from problem
             await pause(attempt)
             attempt += 1
+
+    async def _call(self, name: str, **given: Any) -> Any:
+        """Run one of the scripts that move the log; the last part of its reply is the id of the last event."""
+        if self._in_doubt:
+            await self._look_back()
+        try:
+            reply = await script(name)(
+                self.redis, **self._streams, prefix=self.keys.prefix, nonce=secrets.token_hex(4), **given
+            )
+        except BaseException:
+            self._in_doubt = True
+            raise
+        self._known = reply[-1]
+        return reply
+
+    async def _look_back(self) -> None:
+        """See whether the log still holds the last event it had; a failover or a crash may have lost its end."""
+        if self._known not in ("", "0-0"):
+            async with self.redis.pipeline(transaction=True) as pipe:
+                pipe.xrange(self.keys("events"), self._known, self._known)
+                pipe.xinfo_stream(self.keys("events"))
+                found, about = await pipe.execute(raise_on_error=False)
+            if not found and not _trimmed(about, self._known):
+                log.error("the log has lost its end, and with it what was acknowledged", lost=self._known, see=LOSS)
+        self._in_doubt = False
 
     async def advance(self, batch: int = BATCH) -> Reply:
         """Fold what is new and decide what is due, at most ``batch`` events.
@@ -164,11 +163,11 @@ class Partition:
             PartitionHalted: the state is damaged; a worker rebuilds it.
             PartitionRebuilding: it is being rebuilt.
             LogGap: entries of the log vanished before they were folded.
+            ServerReadOnly: a replica answered.
+            ServerCannotReplicate: the server lacks the replicas that it is to have.
             RedisError: the server is away. The call may be repeated freely.
         """
-        more, due, now, folded = await script("advance")(
-            self.redis, **self._streams, prefix=self.keys.prefix, batch=batch, nonce=secrets.token_hex(4)
-        )
+        more, due, now, folded, _ = await self._call("advance", batch=batch)
         return Reply(bool(more), int(due) if due else None, int(now), int(folded))
 
     async def append(self, event: Event) -> Answer:
@@ -226,9 +225,7 @@ class Partition:
 
     async def _append_call(self, own: bytes) -> list[list[str]]:
         while True:
-            more, _, _, answers = await script("append")(
-                self.redis, **self._streams, prefix=self.keys.prefix, batch=BATCH, nonce=secrets.token_hex(4), own=own
-            )
+            more, _, _, answers, _ = await self._call("append", batch=BATCH, own=own)
             if more != 1:
                 return answers  # type: ignore[no-any-return]
 
@@ -239,12 +236,21 @@ class Partition:
         await self.redis.aclose()
 
 
+def _trimmed(about: Any, event_id: str) -> bool:
+    """Tell from ``XINFO STREAM`` whether an event that the log does not hold was trimmed: only what is archived is."""
+    if isinstance(about, ResponseError) or about["entries-added"] == about["length"]:
+        return False
+    first = about["first-entry"]
+    head = position(first[0]) if first else position(about["last-generated-id"])
+    return position(event_id) < head or (not first and position(event_id) == head)
+
+
 async def read_stream(
-    url: str, key: str, last_id: str, block_ms: int = 1000, count: int = LIMITS["window"]
+    url: str, key: str, last_id: str, longest_ms: int = 1000, count: int = LIMITS["window"]
 ) -> AsyncIterator[list[tuple[str, dict[str, str]]] | None]:
     """Follow a stream from behind ``last_id``, over a connection of its own, through restarts of the server.
 
-    Yields the new entries in order; an empty list when ``block_ms`` passed without any; ``None`` after a reconnect,
+    Yields the new entries in order; an empty list when ``longest_ms`` passed without any; ``None`` after a reconnect,
     when what the stream once held may be gone.
     """
     redis = connect(url)
@@ -252,10 +258,10 @@ async def read_stream(
     try:
         while True:
             try:
-                reply: Any = await redis.xread({key: last_id}, count=count, block=block_ms)
-            except AuthenticationError:
-                raise
-            except AWAY as problem:
+                reply: Any = await redis.xread({key: last_id}, count=count, block=block_ms(redis, longest_ms))
+            except (RedisError, OSError) as problem:
+                if not is_away(problem):
+                    raise
                 if attempt == 0:
                     log.info("server away", stream=key, problem=str(problem))
                 await pause(attempt)

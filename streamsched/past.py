@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .connection import connect
 from .history import History
-from .partition import connect
 from .scratch import Progress, Scratch
 
 

@@ -12,12 +12,12 @@ import anyio.to_thread
 import msgpack
 from redis.asyncio import Redis
 
+from .connection import connect
 from .embedded import EmbeddedServer
 from .entries import Chunk, position
 from .errors import ScratchIsLive
 from .history import History
 from .keys import Keys
-from .partition import connect
 from .scripts import script
 
 Progress = Callable[[int], None]

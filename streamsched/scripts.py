@@ -244,7 +244,7 @@ def scheduler_error(problem: RedisError) -> Exception:
     code, _, detail = str(problem).partition(" ")
     if kind := {"ReadOnlyError": "READONLY", "OutOfMemoryError": "OOM"}.get(type(problem).__name__):
         return error_of(kind, f"{ERRORS[kind].__doc__} (server: {problem})")
-    if code in ("OOM", "READONLY", "MISCONF", "WRONGTYPE"):
+    if code in ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "WRONGTYPE"):
         return error_of(code, f"{ERRORS[code].__doc__} (server: {detail})")
     return error_of(code, detail) if code in ERRORS else problem
 

@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError, field_validator
 from pydantic_settings import (
@@ -17,8 +16,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
-from redis.asyncio import ConnectionPool
 
+from .connection import SCHEMES, connect, place_of
 from .keys import DEFAULT_NAMESPACE, Keys
 
 ENV_PREFIX = "STREAMSCHED_"
@@ -38,15 +37,15 @@ class SettingsError(ValueError):
 def mask(text: str) -> str:
     """Hide the password of every URL in ``text``, so that it may be shown or logged."""
     text = re.sub(r"(\w+://[^\s:@/]*):\S*@", r"\1:***@", text)
-    return re.sub(r"([?&](?:password|username)=)[^&\s]*", r"\1***", text)
+    return re.sub(r"([?&](?:sentinel_)?(?:password|username)=)[^&\s]*", r"\1***", text)
 
 
 class Settings(BaseSettings):
     """One partition of one server.
 
     Attributes:
-        url: ``redis://``, ``rediss://`` or ``unix://``; ``redis://localhost:6379`` by default. May hold a password:
-            show it through :func:`mask`.
+        url: ``redis://``, ``rediss://``, ``unix://``, or ``redis+sentinel://`` for a server that sentinels look after;
+            ``redis://localhost:6379`` by default. May hold a password: show it through :func:`mask`.
         namespace: the first part of every key; ``scheduler`` by default.
         partition: the number of the partition, from 0; 0 by default.
     """
@@ -65,16 +64,20 @@ class Settings(BaseSettings):
     @field_validator("url")
     @classmethod
     def _usable(cls, url: str) -> str:
-        if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("give redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH")
+        scheme = url.partition("://")[0]
+        if scheme not in SCHEMES:
+            raise ValueError(
+                "give redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME, either with rediss for TLS, or "
+                "unix:///PATH"
+            )
         try:
-            options: Any = ConnectionPool.from_url(url)
-            options.make_connection()  # connects to nothing: it only reads the options
+            pool: Any = connect(url).connection_pool
+            pool.make_connection()  # connects to nothing: it only reads the options
         except (ValueError, TypeError) as problem:
             # where the URL holds a password that was not quoted, the reason may quote a part of it
             why = "quote special characters as %XX" if "@" in url else str(problem)
-            raise ValueError(f"not usable ({why}): give redis://[USER:PASSWORD@]HOST:PORT[/DB]") from None
-        if taken := OURS & set(options.connection_kwargs):
+            raise ValueError(f"not usable ({why}): give {SCHEMES[scheme]}") from None
+        if taken := OURS & set(place_of(url).options):
             raise ValueError(f"leave {', '.join(sorted(taken))} out of the URL: streamsched sets it")
         return url
 

@@ -127,9 +127,9 @@ def verdict(problem: BaseException) -> tuple[int, str] | None:
     """Return exit code and text for an error that a user can act on; ``None`` for a bug, which keeps its traceback."""
     from redis.exceptions import RedisError
 
+    from .connection import is_away
     from .embedded import DataInUse, ServerDidNotStart
     from .errors import SchedulerError, ServerUnreachable
-    from .partition import is_away
     from .settings import SettingsError, mask
 
     if isinstance(problem, SettingsError | UsageProblem | DataInUse):

@@ -18,10 +18,11 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from .connection import block_ms, connect, is_away, is_read_only, look_anew, pause
 from .errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
 from .events import LIMITS
 from .keys import Keys
-from .partition import PATIENCE_S, Partition, Reply, connect, is_away, open_partition, pause
+from .partition import PATIENCE_S, Partition, Reply, open_partition
 from .replay import is_damaged, rebuild
 
 log = structlog.get_logger(__name__)
@@ -106,6 +107,8 @@ class Worker:
                 self._report("the log has a gap", problem)
             except (SchedulerError, RedisError, OSError) as problem:
                 self._report("server away" if is_away(problem) else "call failed", problem)
+                if is_read_only(problem):
+                    await look_anew(partition.redis, wake)
             with anyio.move_on_after(5):
                 await pause(attempt)
             attempt += 1
@@ -133,7 +136,7 @@ class Worker:
         try:
             with anyio.CancelScope() as self._blocked:
                 if not self._stopping.is_set():
-                    await wake.xreadgroup(GROUP, self.name, streams, count=1, block=block, noack=True)
+                    await wake.xreadgroup(GROUP, self.name, streams, count=1, block=block_ms(wake, block), noack=True)
         except ResponseError as problem:
             if not str(problem).startswith("NOGROUP"):
                 raise

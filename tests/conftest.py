@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
 from streamsched.history import LiveLog
 from streamsched.keys import Keys
-from streamsched.partition import connect
 
 pytest.register_assert_rewrite("tests.ledger")
 

@@ -19,13 +19,13 @@ from redis.asyncio import Redis
 from streamsched import segment
 from streamsched.archive import MANIFEST, Archive
 from streamsched.archiver import Archiver, ArchiveWriter
+from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
 from streamsched.entries import Entry
 from streamsched.errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap
 from streamsched.events import JobSubmitted
 from streamsched.history import LiveLog, open_history
 from streamsched.keys import Keys
-from streamsched.partition import connect
 
 from .ledger import Ledger
 from .processes import Cli, eventually

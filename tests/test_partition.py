@@ -17,6 +17,7 @@ from streamsched.errors import (
     LogGap,
     PartitionRebuilding,
     SchedulerError,
+    ServerCannotReplicate,
     ServerOutOfMemory,
     ServerReadOnly,
     ServerTooOld,
@@ -182,6 +183,7 @@ async def test_an_old_server_is_refused_with_the_remedy(partition: Partition, mo
     [
         ("OOM command not allowed when used memory > 'maxmemory'.", ServerOutOfMemory),
         ("READONLY You can't write against a read only replica.", ServerReadOnly),
+        ("NOREPLICAS Not enough good replicas to write.", ServerCannotReplicate),
         ("WRONGTYPE Operation against a key holding the wrong kind of value", WrongKeyType),
         ("GAP the log took in 5 entries, 4 were folded", LogGap),
     ],

@@ -174,7 +174,7 @@ async def test_a_server_that_forgot_the_scripts_is_sent_them_again(ledger: Ledge
 
 LEAVES = {"errors", "keys", "entries", "digest", "beside", "embedded", "logs", "traces"}
 LAYERS: list[set[str]] = [
-    LEAVES | {"events", "settings", "fleet", "workload", "segment"},
+    LEAVES | {"events", "settings", "fleet", "workload", "segment", "connection"},
     {"scripts", "archive"},
     {"partition"},
     {"state", "client", "history"},

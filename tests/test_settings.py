@@ -64,6 +64,9 @@ def test_the_file_is_looked_for_in_four_places_in_order(monkeypatch: pytest.Monk
         ('url = "http://localhost"', ["bad.toml: url", "redis://HOST:PORT"]),
         ('url = "redis://localhost:port"', ["bad.toml: url", "redis://[USER:PASSWORD@]HOST:PORT"]),
         ('url = "redis://localhost?retry_forever=1"', ["bad.toml: url", "retry_forever"]),
+        ('url = "redis+sentinel://localhost"', ["bad.toml: url", "no name", "redis+sentinel://[USER", "/NAME"]),
+        ('url = "redis+sentinel://h1/m?retry_forever=1"', ["bad.toml: url", "retry_forever"]),
+        ('url = "redis+sentinel://h1/m?decode_responses=1"', ["bad.toml: url", "leave decode_responses out"]),
         ('url = "redis://localhost?protocol=3"', ["bad.toml: url", "leave protocol out"]),
         ("url = redis://localhost", ["bad.toml", "TOML", "line 1"]),
         ("[server]\nurl = 'redis://localhost'", ["bad.toml", "'server'"]),
@@ -98,7 +101,7 @@ def test_a_file_that_was_asked_for_must_exist(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_password_is_never_part_of_an_error() -> None:
-    for url in ("http://user:geheim@host", "redis://:geheim/x@host", "redis://host?password=geheim&x=1"):
+    for url in ("http://user:geheim@host", "redis://:geheim/x@host", "redis://host?password=geheim&x=1", "redis+sentinel://h?x=geheim@"):
         with pytest.raises(SettingsError) as refused:
             load({"url": url})
         assert "geheim" not in str(refused.value)
@@ -112,6 +115,8 @@ def test_a_password_is_never_part_of_an_error() -> None:
         ("redis://:ge@heim@host", "redis://:***@host"),
         ("redis://:ge/heim@host:1", "redis://:***@host:1"),
         ("redis://host?password=geheim&db=1", "redis://host?password=***&db=1"),
+        ("redis+sentinel://u:ge%20heim@h1,h2/m", "redis+sentinel://u:***@h1,h2/m"),
+        ("redis+sentinel://h/m?sentinel_password=geheim&x=1", "redis+sentinel://h/m?sentinel_password=***&x=1"),
         ("redis://localhost:6379", "redis://localhost:6379"),
         ("mail me@host", "mail me@host"),
     ],

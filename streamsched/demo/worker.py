@@ -15,8 +15,8 @@ import anyio
 from redis.exceptions import RedisError
 
 from .. import logs
+from ..connection import connect
 from ..keys import Keys
-from ..partition import connect
 from ..worker import Worker
 from .link import Leave, commands
 

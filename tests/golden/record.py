@@ -8,10 +8,10 @@ from pathlib import Path
 
 import anyio
 
+from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
 from streamsched.history import History, LiveLog
 from streamsched.keys import Keys
-from streamsched.partition import connect
 
 from ..ledger import Ledger
 from .fold import digest_of

@@ -1,0 +1,216 @@
+"""The way to a server: what a URL may say, where the server is now, and what it looks like when it is not there."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple, cast
+from urllib.parse import unquote, urlsplit
+
+import anyio
+from redis.asyncio import Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SlaveNotFoundError
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, BusyLoadingError, MasterDownError, ReadOnlyError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from .errors import ServerReadOnly
+
+SOCKET_TIMEOUT_S = 10.0
+"""A server that says nothing for this long counts as gone, unless the URL says ``?socket_timeout=``."""
+
+SENTINEL_TIMEOUT_S = 2.0
+"""The same for a sentinel: it has little to do, and the next one knows as much."""
+
+AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, MasterDownError, OSError)
+"""What a server that is gone, restarting or failing over looks like from here; see also :func:`is_away`."""
+
+PLAIN = "redis://[USER:PASSWORD@]HOST:PORT[/DB]"
+WATCHED = "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…/NAME[/DB]"
+SCHEMES = {"redis": PLAIN, "rediss": PLAIN, "unix": "unix:///PATH"}
+SCHEMES |= {"redis+sentinel": WATCHED, "rediss+sentinel": WATCHED}
+"""How a URL may begin, and how it goes on."""
+
+
+class Place(NamedTuple):
+    """What a URL says."""
+
+    options: dict[str, Any]
+    """Of the connections to the server."""
+    sentinels: list[tuple[str, int]]
+    """Who knows where it is; empty if the URL does."""
+    sentinel_options: dict[str, Any]
+    """Of the connections to those."""
+    name: str
+    """What they call it."""
+    role: str
+    """``master``, or ``replica`` for whoever only reads."""
+
+
+def place_of(url: str) -> Place:
+    """Read a URL.
+
+    ``redis://``, ``rediss://`` (TLS) and ``unix://`` name a server. ``redis+sentinel://`` and ``rediss+sentinel://``
+    name sentinels (port 26379 by default), and what those call the server. The login before the ``@`` is the server's;
+    that of the sentinels, if they want one, stands in ``?sentinel_username=`` and ``?sentinel_password=``.
+    ``?role=replica`` leads to a replica that is up, for whoever only reads. Every other option goes to the connections,
+    such as ``?socket_timeout=3`` (seconds, 10 by default).
+
+    Raises:
+        ValueError: it cannot be used; the text says why.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"it begins with none of {', '.join(scheme + '://' for scheme in SCHEMES)}")
+    if SCHEMES[parts.scheme] is not WATCHED:
+        return Place(cast(dict[str, Any], parse_url(url)), [], {}, "", "master")
+    login, at, hosts = parts.netloc.rpartition("@")
+    name, _, db = parts.path.strip("/").partition("/")
+    if not hosts or not name:
+        raise ValueError("no sentinel, or no name behind them")
+    sentinels = []
+    for host in hosts.split(","):
+        one = urlsplit(f"redis://{host}")
+        if not one.hostname:
+            raise ValueError("a sentinel without a host")
+        sentinels.append((one.hostname, one.port or 26379))
+    scheme = parts.scheme.partition("+")[0]
+    options = cast(dict[str, Any], parse_url(f"{scheme}://{login}{at}/{db}?{parts.query}"))
+    options.pop("connection_class", None)
+    if db and "db" not in options:
+        raise ValueError(f"{db!r} is no number of a database")
+    role = options.pop("role", "master")
+    if role not in ("master", "replica"):
+        raise ValueError("role is neither master nor replica")
+    kept = ("socket_timeout", "socket_connect_timeout")
+    asked = {key: min(SENTINEL_TIMEOUT_S, options.get(key, SENTINEL_TIMEOUT_S)) for key in kept}
+    asked |= {key: value for key, value in options.items() if key.startswith("ssl")}
+    for key in ("username", "password"):
+        if (value := options.pop(f"sentinel_{key}", None)) is not None:
+            asked[key] = value
+    if scheme == "rediss":
+        options["ssl"] = asked["ssl"] = True
+    return Place(options, sentinels, asked, unquote(name), role)
+
+
+def connect(url: str, decode: bool = True) -> Redis:
+    """Return a client for short calls. It never retries by itself: a repeated ``XADD`` would be a second entry.
+
+    Behind sentinels each new connection goes to the server that is the master then (``?role=replica``: to one of its
+    replicas), and one that turns out to have been demoted is given up as if it were gone.
+
+    With ``decode=False`` its replies are bytes, for whoever must hand on a log exactly as it is.
+
+    ``protocol=2`` because replies of the two protocols differ in shape.
+
+    Raises:
+        ValueError: the URL cannot be used.
+    """
+    place = place_of(url)
+    never: Any = {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
+    ours = never | {
+        "decode_responses": decode,
+        "encoding_errors": "backslashreplace",
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": SOCKET_TIMEOUT_S,
+    }
+    if not place.sentinels:
+        return Redis.from_url(url, **ours)
+    pool: Any = WatchedPool  # redis-py has no types here
+    watch = cast(Any, Watch)(place.sentinels, sentinel_kwargs=never | place.sentinel_options)
+    return Redis.from_pool(pool(place.name, watch, is_master=place.role == "master", **ours | place.options))
+
+
+class Watch(Sentinel):
+    """The sentinels, who know which server is the master now."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Ask one after another; whoever answered is the first to be asked next time.
+
+        Raises:
+            AuthenticationError: no sentinel knew it, and one refused the login.
+            MasterNotFoundError: none knows it, or it is down and no other has been chosen yet.
+        """
+        told: list[str] = []
+        refused: AuthenticationError | None = None
+        for n, sentinel in enumerate(self.sentinels):
+            try:
+                masters: Any = await sentinel.sentinel_masters()
+            except AuthenticationError as problem:
+                refused = problem
+            except AWAY as problem:
+                told.append(str(problem))
+            else:
+                state = masters.get(service_name)
+                if state and self.check_master_state(state, service_name):
+                    self.sentinels.insert(0, self.sentinels.pop(n))
+                    return str(state["ip"]), int(state["port"])
+                told.append(f"{where_is(sentinel)} " + ("says that it is down" if state else f"knows {list(masters)}"))
+        if refused is not None:
+            raise AuthenticationError(f"a sentinel: {refused} (?sentinel_username=, ?sentinel_password=)")
+        raise MasterNotFoundError(f"no sentinel knows a master {service_name!r}: {'; '.join(told)}")
+
+
+class WatchedPool(SentinelConnectionPool):
+    """Connections to whichever server the sentinels name."""
+
+    sentinel_manager: Watch
+
+    async def rotate_slaves(self) -> AsyncIterator[tuple[str, int]]:
+        """Yield the replicas, in random order; never the master, which would take what is written."""
+        found = list(await self.sentinel_manager.discover_slaves(self.service_name))
+        random.shuffle(found)
+        for host, port in found:
+            yield str(host), int(port)
+        raise SlaveNotFoundError(f"no sentinel knows a replica of {self.service_name!r} that is up")
+
+    async def aclose(self) -> None:
+        """Let go of the server and of the sentinels."""
+        await super().aclose()
+        for sentinel in self.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+def where_is(redis: Redis) -> str:
+    """Say which server a client talks to, for a message."""
+    pool = redis.connection_pool
+    if isinstance(pool, WatchedPool):
+        known = ", ".join(where_is(sentinel) for sentinel in pool.sentinel_manager.sentinels)
+        return f"{pool.service_name} (sentinels {known})"
+    told = pool.connection_kwargs
+    return told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}"
+
+
+def is_away(problem: BaseException) -> bool:
+    """Tell whether ``problem`` may pass by waiting; a wrong password does not."""
+    if isinstance(problem, ResponseError) and str(problem).startswith("UNBLOCKED"):
+        return True  # what a blocked read is told by a master that is being demoted, which then hangs up
+    return isinstance(problem, AWAY) and not isinstance(problem, AuthenticationError)
+
+
+def is_read_only(problem: BaseException) -> bool:
+    """Tell whether a replica answered."""
+    return isinstance(problem, ServerReadOnly | ReadOnlyError)
+
+
+async def look_anew(*clients: Redis) -> None:
+    """Drop idle connections: where a name or an address moves with the master, the next call goes to the new one."""
+    for redis in clients:
+        await redis.connection_pool.disconnect(inuse_connections=False)
+
+
+def block_ms(redis: Redis, wanted: int) -> int:
+    """How long a blocking read may last: well below the time after which a silent server counts as gone."""
+    timeout_s = redis.connection_pool.connection_kwargs.get("socket_timeout")
+    return wanted if timeout_s is None else max(1, min(wanted, int(timeout_s * 500)))
+
+
+async def pause(attempt: int, longest_s: float = 2.0) -> None:
+    """Sleep before try number ``attempt``: twice as long each time, with full jitter so that a fleet spreads out.
+
+    (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015.)
+    """
+    await anyio.sleep(random.uniform(0.01, min(longest_s, 0.05 * 2**attempt)))

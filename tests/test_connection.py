@@ -1,0 +1,104 @@
+"""What a URL says about the way to a server, and what counts as a server that is away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from redis.exceptions import AuthenticationError, BusyLoadingError, MasterDownError, ReadOnlyError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from streamsched.connection import block_ms, connect, is_away, is_read_only, place_of, where_is
+from streamsched.errors import ServerReadOnly
+
+NO_LOGIN: dict[str, Any] = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("url", "sentinels", "name", "role", "options", "asked"),
+    [
+        ("redis+sentinel://h1:1,h2:2/m", [("h1", 1), ("h2", 2)], "m", "master", {}, NO_LOGIN),
+        ("redis+sentinel://h1,[::1]:7/m", [("h1", 26379), ("::1", 7)], "m", "master", {}, NO_LOGIN),
+        ("redis+sentinel://h1/my%20name/3", [("h1", 26379)], "my name", "master", {"db": 3}, NO_LOGIN),
+        ("redis+sentinel://h1/m?role=replica", [("h1", 26379)], "m", "replica", {}, NO_LOGIN),
+        (
+            "redis+sentinel://u:p%40ss@h1/m?sentinel_username=su&sentinel_password=sp",
+            [("h1", 26379)],
+            "m",
+            "master",
+            {"username": "u", "password": "p@ss"},
+            {**NO_LOGIN, "username": "su", "password": "sp"},
+        ),
+        (
+            "rediss+sentinel://:p@h1/m?ssl_cert_reqs=none&socket_timeout=1",
+            [("h1", 26379)],
+            "m",
+            "master",
+            {"password": "p", "ssl": True, "ssl_cert_reqs": "none", "socket_timeout": 1.0},
+            {"socket_timeout": 1.0, "socket_connect_timeout": 2.0, "ssl": True, "ssl_cert_reqs": "none"},
+        ),
+    ],
+)
+def test_a_url_names_sentinels_the_server_behind_them_and_a_login_for_each(
+    url: str, sentinels: list[Any], name: str, role: str, options: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    assert place_of(url) == (options, sentinels, asked, name, role)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://h1/m", "begins with none of redis://"),
+        ("redis+sentinel:///m", "no sentinel"),
+        ("redis+sentinel://h1", "no name behind them"),
+        ("redis+sentinel://h1,,h2/m", "a sentinel without a host"),
+        ("redis+sentinel://h1:port/m", "port"),
+        ("redis+sentinel://h1/m/db", "'db' is no number of a database"),
+        ("redis+sentinel://h1/m?role=leader", "role is neither master nor replica"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_with_the_reason(url: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        place_of(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("redis://h1:7/2", "h1:7"),
+        ("redis://", "localhost:6379"),
+        ("unix:///run/s.sock", "/run/s.sock"),
+        ("redis+sentinel://:geheim@h1,h2:2/m", "m (sentinels h1:26379, h2:2)"),
+    ],
+)
+def test_a_message_says_where_the_server_was_looked_for(url: str, where: str) -> None:
+    assert where_is(connect(url)) == where
+
+
+def test_a_blocking_read_ends_before_its_silence_counts_as_a_lost_server() -> None:
+    assert block_ms(connect("redis://h1"), 1000) == 1000
+    assert block_ms(connect("redis://h1?socket_timeout=1"), 5000) == 500
+    assert block_ms(connect("redis+sentinel://h1/m?socket_timeout=0.3"), 1000) == 150
+
+
+@pytest.mark.parametrize(
+    ("problem", "away"),
+    [
+        (RedisConnectionError("closed"), True),
+        (BusyLoadingError("loading"), True),
+        (MasterDownError("link with MASTER is down"), True),
+        (ResponseError("UNBLOCKED force unblock from blocking operation, instance state changed"), True),
+        (OSError("no route"), True),
+        (AuthenticationError("wrong password"), False),
+        (ResponseError("NOGROUP no such group"), False),
+        (ReadOnlyError("You can't write against a read only replica."), False),
+    ],
+)
+def test_only_what_may_pass_by_waiting_counts_as_away(problem: Exception, away: bool) -> None:
+    assert is_away(problem) is away
+
+
+def test_a_replica_is_known_by_its_answer_to_a_command_and_to_a_script() -> None:
+    assert is_read_only(ReadOnlyError("You can't write"))
+    assert is_read_only(ServerReadOnly("connect to the primary"))
+    assert not is_read_only(RedisConnectionError("closed"))
