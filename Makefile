@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-quick clean
+.PHONY: demo test check bench bench-quick campaign clean
 
 demo: $(READY)
 	$(BIN)/streamsched demo
@@ -21,6 +21,11 @@ bench: $(READY)
 
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks --quick
+
+# Faults on real processes, one after the other, for MINUTES; every fault at least once.
+MINUTES ?= 10
+campaign: $(READY)
+	$(BIN)/python -m tests.campaign --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,11 +20,12 @@ LEAVE_S = 6.0
 class Child:
     """One process, with a pipe to its standard input and a file for what it prints."""
 
-    def __init__(self, name: str, command: list[str], log: Path) -> None:
+    def __init__(self, name: str, command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.name, self.log = name, log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
+                env=environment,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -76,8 +77,11 @@ class Crew:
 
     def start(self, module: str, name: str) -> Child:
         """Start ``python -m streamsched.demo.<module> URL NAMESPACE FOLDER`` under a name of its own."""
-        command = [sys.executable, "-m", f"streamsched.demo.{module}", *self._place]
-        child = Child(name, command, self._folder / f"{len(self.children):02}-{name}.log")
+        return self.run(name, [sys.executable, "-m", f"streamsched.demo.{module}", *self._place])
+
+    def run(self, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Child:
+        """Start any command under a name of its own; one that does not read its standard input is killed in the end."""
+        child = Child(name, command, self._folder / f"{len(self.children):02}-{name}.log", environment)
         self.children.append(child)
         return child
 

@@ -1,0 +1,115 @@
+"""Gathers what the checker may look at: journals, dead letters, log and archive, and the state beside its refold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+from redis import Redis
+
+from streamsched.archive import MANIFEST, Archive
+from streamsched.connection import connect
+from streamsched.entries import Chunk, Entry, fields_of, position, refusal
+from streamsched.errors import ArchiveDamaged, SchedulerError
+from streamsched.keys import Keys
+from streamsched.replay import difference, read_state
+from streamsched.scratch import open_scratch
+
+from . import journal
+from .check import Evidence
+
+PAGE = 1000
+
+
+def gather(url: str, keys: Keys, folder: Path, archive: Path | None) -> Evidence:
+    """Read everything about a partition that is at rest.
+
+    Args:
+        url: its server.
+        keys: the partition.
+        folder: where the journals lie.
+        archive: the folder of its archive, if it has one.
+    """
+    with Redis.from_url(url, protocol=2) as redis:
+        redis.set_response_callback("XRANGE", lambda reply, **options: reply)
+        live = [Entry(entry_id.decode(), flat) for entry_id, flat in _stream(redis, keys("events"))]
+        letters = [Entry(entry_id.decode(), flat) for entry_id, flat in _stream(redis, keys("dead"))]
+        added = redis.xinfo_stream(keys("events"))["entries-added"] if redis.exists(keys("events")) else 0
+        folded = int(redis.hget(keys("meta"), "folded") or 0)
+    kept, archived_letters, damage = _archived(archive, keys)
+    entries = [*kept, *(entry for entry in live if not kept or position(entry.id) > position(kept[-1].id))]
+    damage += _contradictions(kept, live)
+    refused = dict(filter(None, map(refusal, [*archived_letters, *letters])))
+    return Evidence(
+        journals={path.stem: list(journal.read(path)) for path in sorted(folder.glob("*.journal"))},
+        entries=[(entry.id, fields_of(entry)) for entry in entries],
+        dead=refused,
+        folded=folded,
+        added=added,
+        differing=anyio.run(_differing, url, keys, entries, refused),
+        damage=damage,
+        archived=len(kept),
+    )
+
+
+def _stream(redis: Any, key: str) -> Iterator[Any]:
+    after = "-"
+    while page := redis.xrange(key, min=after, count=PAGE):
+        yield from page
+        after = f"({page[-1][0].decode()}"
+
+
+def _archived(folder: Path | None, keys: Keys) -> tuple[list[Entry], list[Entry], list[str]]:
+    """Read an archive to its last row, as far as it can be read."""
+    if folder is None or not (folder / MANIFEST).exists():
+        return [], [], []
+    entries: list[Entry] = []
+    try:
+        archive = Archive.open(folder, keys)
+        for piece in archive.segments:
+            archive.check(piece)
+        for chunk in archive.read():
+            entries += chunk.entries
+        return entries, list(archive.letters()), []
+    except (ArchiveDamaged, OSError) as problem:
+        return entries, [], [str(problem)]
+
+
+def _contradictions(kept: list[Entry], live: list[Entry]) -> list[str]:
+    """Say where the archive and the log hold different events under one id."""
+    by_id = {entry.id: entry.flat for entry in kept}
+    found = []
+    for entry in live:
+        if kept and position(kept[0].id) <= position(entry.id) <= position(kept[-1].id):
+            if entry.id not in by_id:
+                found.append(f"{entry.id}: the log holds it, the archive does not")
+            elif by_id[entry.id] != entry.flat:
+                found.append(f"{entry.id}: log and archive hold different events")
+    return found
+
+
+async def _differing(url: str, keys: Keys, entries: list[Entry], refused: dict[str, str]) -> dict[str, str]:
+    """Fold the history anew on a server of its own, and compare every key with the live state."""
+    redis = connect(url)
+    try:
+        live = await read_state(redis, keys)
+    finally:
+        await redis.aclose()
+    async with open_scratch(keys) as scratch:
+        for start in range(0, len(entries), PAGE):
+            part = entries[start : start + PAGE]
+            try:
+                await scratch.feed(Chunk(part, {entry.id: refused[entry.id] for entry in part if entry.id in refused}))
+            except SchedulerError as problem:
+                return {part[0].id: f"the history cannot be folded from here on: {problem}"}
+        folded = await read_state(scratch.redis, keys)
+    return {key: _apart(*values) for key, values in difference(live, folded).items()}
+
+
+def _apart(live: Any, folded: Any) -> str:
+    if isinstance(live, dict) and isinstance(folded, dict):
+        names = sorted(name for name in live | folded if live.get(name) != folded.get(name))
+        live, folded = ({name: value.get(name) for name in names} for value in (live, folded))
+    return f"live {live!r:.300}, refolded {folded!r:.300}"

@@ -1,0 +1,50 @@
+"""What a fault is: a name, what it does, how it heals, and what it may cost."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..check import Allowance, Evidence
+from ..stage import Stage
+from ..story import Breach
+
+NOTHING = Allowance()
+
+
+class Fault:
+    """One fault. A class attribute or a method that a fault does not need stays as it is here."""
+
+    name: ClassVar[str]
+    how: ClassVar[str]
+    """What is done, for the table."""
+    heal_how: ClassVar[str] = "nothing to do"
+    """What ends it, for the table."""
+    fsync: ClassVar[str] = "everysec"
+    """``appendfsync`` of the server."""
+    allowed: ClassVar[Allowance] = NOTHING
+    hold_s: ClassVar[float] = 1.0
+    """How long it lasts."""
+    servers: ClassVar[tuple[str, ...]] = ("valkey", "redis")
+    """On which servers it can be played."""
+
+    def lacks(self) -> str:
+        """Say what this machine lacks for it; empty if it can be played here."""
+        return ""
+
+    def prepare(self, stage: Stage) -> None:
+        """Start the server, and what else must stand before the first client connects."""
+        stage.serve()
+
+    def strike(self, stage: Stage) -> None:
+        """Do it."""
+
+    def heal(self, stage: Stage) -> None:
+        """End it."""
+
+    def judge(self, stage: Stage, evidence: Evidence) -> list[Breach]:
+        """Say what this fault in particular must not have brought about; the general rules are the checker's."""
+        return []
+
+    def costs(self, stage: Stage, evidence: Evidence) -> dict[str, int]:
+        """Return figures of this fault's own, for the report."""
+        return {}

@@ -1,0 +1,151 @@
+"""Processes of the system killed and stopped, and started or let go again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from streamsched.demo.crew import Child
+
+from ..stage import Stage
+from .fault import Fault
+
+
+class Kill(Fault):
+    """SIGKILL, again and again; a new process takes the place after each."""
+
+    heal_how = "started again"
+    times = 3
+
+    def victim(self, stage: Stage) -> Child:
+        """Return the process to kill."""
+        raise NotImplementedError
+
+    def revive(self, stage: Stage) -> None:
+        """Start what takes its place."""
+        raise NotImplementedError
+
+    def strike(self, stage: Stage) -> None:
+        for n in range(self.times):
+            time.sleep(stage.random.uniform(0, 0.3))
+            self.victim(stage).kill()
+            if n + 1 < self.times:
+                self.revive(stage)
+                time.sleep(stage.random.uniform(0.5, 1.2))  # it takes half a second until it is at work
+
+    def heal(self, stage: Stage) -> None:
+        self.revive(stage)
+
+
+class KillWorker(Kill):
+    name = "worker killed"
+    how = "SIGKILL to a worker, three times"
+
+    def victim(self, stage: Stage) -> Child:
+        return stage.workers[-1]
+
+    def revive(self, stage: Stage) -> None:
+        stage.start_worker()
+
+
+class KillProducer(Kill):
+    name = "producer killed"
+    how = "SIGKILL to a producer with appends under way, three times"
+
+    def victim(self, stage: Stage) -> Child:
+        return stage.producers[-1]
+
+    def revive(self, stage: Stage) -> None:
+        stage.start_producer()
+
+
+class KillArchiver(Kill):
+    name = "archiver killed"
+    how = "SIGKILL to the trimming archiver, three times"
+
+    def victim(self, stage: Stage) -> Child:
+        return stage.archiver
+
+    def revive(self, stage: Stage) -> None:
+        stage.start_archiver()
+
+
+class KillNode(Fault):
+    name = "node killed"
+    how = "SIGKILL to a process of two nodes, jobs under way"
+    heal_how = "started again after the timeout"
+    hold_s = 4.0
+
+    def strike(self, stage: Stage) -> None:
+        stage.down("host1")
+        stage.hosts["host1"].kill()
+
+    def heal(self, stage: Stage) -> None:
+        stage.start_host("host1")
+
+
+class KillNodeBriefly(Kill):
+    name = "node killed and back at once"
+    how = "SIGKILL to a process of two nodes, three times, back before anybody noticed"
+
+    def victim(self, stage: Stage) -> Child:
+        return stage.hosts["host1"]
+
+    def revive(self, stage: Stage) -> None:
+        stage.start_host("host1")
+
+
+class Stop(Fault):
+    """SIGSTOP, and SIGCONT later: a process that comes back and does not know that time has passed."""
+
+    heal_how = "SIGCONT"
+    hold_s = 4.0
+
+    def victims(self, stage: Stage) -> list[Child]:
+        """Return the processes to stop."""
+        raise NotImplementedError
+
+    def strike(self, stage: Stage) -> None:
+        for child in self.victims(stage):
+            os.kill(child.pid, signal.SIGSTOP)
+
+    def heal(self, stage: Stage) -> None:
+        for child in self.victims(stage):
+            os.kill(child.pid, signal.SIGCONT)
+
+
+class StopWorker(Stop):
+    name = "worker stopped"
+    how = "SIGSTOP to one of two workers for 4 s"
+
+    def victims(self, stage: Stage) -> list[Child]:
+        return stage.workers[:1]
+
+
+class StopNode(Stop):
+    name = "node stopped"
+    how = "SIGSTOP to a process of two nodes for 4 s, past its timeout; it comes back with stale attempts"
+
+    def victims(self, stage: Stage) -> list[Child]:
+        return [stage.hosts["host1"]]
+
+    def strike(self, stage: Stage) -> None:
+        stage.down("host1")
+        super().strike(stage)
+
+
+class StopProducer(Stop):
+    name = "producer stopped"
+    how = "SIGSTOP to a producer for 4 s, with appends under way"
+
+    def victims(self, stage: Stage) -> list[Child]:
+        return stage.producers[:1]
+
+
+class StopArchiver(Stop):
+    name = "archiver stopped"
+    how = "SIGSTOP to the trimming archiver for 4 s"
+
+    def victims(self, stage: Stage) -> list[Child]:
+        return [stage.archiver]

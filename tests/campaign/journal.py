@@ -1,0 +1,121 @@
+"""What a process knows by itself, in a file outside Redis: a line before each call and a line after it.
+
+A line goes to the kernel in one ``write`` before the call is made, so that it outlives SIGKILL. An intent that no line
+answers is a doubt: the call was under way when its process died.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streamsched.errors import SchedulerError
+from streamsched.partition import Answer, Partition
+
+
+class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One line of a journal."""
+
+    do: str
+    """``intent``, then ``ack``, ``refused`` or ``doubt``; ``told``: a result came; ``mark``: what the driver did."""
+    ts: int
+    """When, ms since the epoch, by the clock of this process."""
+    n: int = -1
+    """Which intent of this process this is, or answers."""
+    event: list[str] = []
+    """Of an intent: the event, flat as it goes on the wire; payloads are left out."""
+    tries: int = 0
+    """Of an intent: how often it may be sent at most; 0: as often as it takes, by whoever bears an identity."""
+    id: str = ""
+    """Of an ack: the entry's id."""
+    job: list[str] = []
+    """Of an ack: what was said of the job; of ``told``: job id and status."""
+    why: str = ""
+    """Of a refusal its code, of a doubt the error, of a mark what happened."""
+    who: str = ""
+    """Of a mark: whom it happened to."""
+
+
+BULKY = ("payload_json", "result_json", "cap_json", "pool_names_json", "load_json")
+
+
+class Journal:
+    """The journal of one process, appended to over its restarts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._n = time.time_ns() // 1000  # an earlier life of this process has counted below
+
+    def intent(self, event: list[str], tries: int = 0) -> int:
+        """Note that an event is about to be sent; returns the number that its answer bears."""
+        self._n += 1
+        short = [part for n in range(0, len(event), 2) if event[n] not in BULKY for part in event[n : n + 2]]
+        self._write(Line(do="intent", ts=now_ms(), n=self._n, event=short, tries=tries))
+        return self._n
+
+    def ack(self, n: int, entry_id: str, job: tuple[str, ...] | None = None) -> None:
+        """Note that an event was acknowledged."""
+        self._write(Line(do="ack", ts=now_ms(), n=n, id=entry_id, job=list(job or ())))
+
+    def refused(self, n: int, code: str) -> None:
+        """Note that an event was refused: the scheduler answered, and said no."""
+        self._write(Line(do="refused", ts=now_ms(), n=n, why=code))
+
+    def doubt(self, n: int, why: str) -> None:
+        """Note that an event was sent, and no answer came."""
+        self._write(Line(do="doubt", ts=now_ms(), n=n, why=why))
+
+    def told(self, job_id: str, status: str) -> None:
+        """Note the outcome of a job as its submitter was told it."""
+        self._write(Line(do="told", ts=now_ms(), job=[job_id, status]))
+
+    def mark(self, why: str, who: str = "") -> int:
+        """Note that something was done to the system; returns when."""
+        ts = now_ms()
+        self._write(Line(do="mark", ts=ts, why=why, who=who))
+        return ts
+
+    def _write(self, line: Line) -> None:
+        os.write(self._file, msgspec.json.encode(line) + b"\n")
+
+
+def now_ms() -> int:
+    """Return the time of this process's clock, ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def read(path: Path) -> Iterator[Line]:
+    """Yield the lines of a journal; a last one that a kill cut short is left out."""
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    for line in whole.splitlines():
+        yield msgspec.json.decode(line, type=Line)
+
+
+def journalled(partition: Partition, journal: Journal) -> None:
+    """Have everything that goes through ``partition.append`` stand in ``journal``: before the call, and after it."""
+    send: Callable[[list[str]], Awaitable[Answer]] = partition.append_fields
+
+    async def append_fields(fields: list[str]) -> Answer:
+        n = journal.intent(fields)
+        try:
+            answer = await send(fields)
+        except SchedulerError as problem:
+            if problem.code == "SERVER_UNREACHABLE":
+                journal.doubt(n, problem.code)
+            else:
+                journal.refused(n, problem.code)
+            raise
+        except BaseException as problem:  # cancelled, say: what was sent may have arrived
+            journal.doubt(n, type(problem).__name__)
+            raise
+        journal.ack(n, answer.event_id, answer.job)
+        return answer
+
+    replaced: Any = partition
+    replaced.append_fields = append_fields

