@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio.to_thread
+import msgpack
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from .events import FOLD_VERSION
 from .keys import SOFT_META_FIELDS, Keys
 from .replay import state_keys
 from .scratch import Scratch
+from .scripts import script
 
 FOLDER = "snapshots"
 PAGE = 1000
@@ -116,29 +118,25 @@ async def load(redis: Any, keys: Keys, path: Path) -> About:
         NewerLog: a newer program made it; nothing was loaded.
     """
     about = await anyio.to_thread.run_sync(_checked, path, keys)
-    meta: dict[bytes, bytes] = {}
     rows = _read(path)
+    meta: list[Row] = []
     while page := await anyio.to_thread.run_sync(lambda: [row for row, _ in zip(rows, range(ROWS), strict=False)]):
-        async with redis.pipeline(transaction=False) as pipe:
-            for row in page:
-                if row.name == "meta":
-                    meta = row.value
-                else:
-                    _put(pipe, keys.prefix + row.name, row)
-            await pipe.execute()
-    await redis.hset(keys("meta"), mapping=meta)
+        meta += [row for row in page if row.name == "meta"]
+        await _put(redis, keys, [row for row in page if row.name != "meta"])
+    await _put(redis, keys, meta)
     return about
 
 
-def _put(pipe: Any, key: str, row: Row) -> None:
+async def _put(redis: Any, keys: Keys, rows: list[Row]) -> None:
+    packed = msgpack.packb([(row.name, row.kind, row.start, _flat(row)) for row in rows], use_bin_type=False)
+    await script("load")(redis, events=keys("events"), prefix=keys.prefix, page=packed)
+
+
+def _flat(row: Row) -> list[Any]:
+    """Return the members of a row as the command that stores them takes them."""
     if row.kind == "hash":
-        pipe.hset(key, mapping=row.value)
-    elif row.kind == "set":
-        pipe.sadd(key, *row.value)
-    elif row.kind == "zset":
-        pipe.zadd(key, dict(row.value))
-    else:
-        pipe.rpush(key, *row.value)
+        return [text for pair in row.value.items() for text in pair]
+    return [text for member, score in row.value for text in (score, member)] if row.kind == "zset" else row.value
 
 
 def _checked(path: Path, keys: Keys) -> About:
