@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,21 +44,19 @@ async def show_at(target: Target, options: AtOptions) -> int:
     """
     async with target.history(options.archive, options.offline) as history:
         until = await history.id_at(options.moment)
-        with EmbeddedServer(port=options.port) as server:
+        async with AsyncExitStack() as stack:
+            server = stack.enter_context(EmbeddedServer(port=options.port))
             with bar("folding") as (progress, _):
-                scratch = await folded_at(server.url, history, until, progress)
-            try:
-                if options.serve:
-                    return await _serve(scratch, server, history)
-                overview = await read_overview(scratch.redis, scratch.keys, options.limit)
-                if options.json:
-                    as_json({"at": scratch.watermark, "folded": scratch.folded, **_past(overview)})
-                else:
-                    screen = console()
-                    screen.print(Text.assemble(("as of ", "bold"), moment_words(scratch.watermark, scratch.folded)))
-                    screen.print(render_state(overview))
-            finally:
-                await scratch.redis.aclose()
+                scratch = await stack.enter_async_context(folded_at(server.url, history, until, progress))
+            if options.serve:
+                return await _serve(scratch, server, history)
+            overview = await read_overview(scratch.redis, scratch.keys, options.limit)
+            if options.json:
+                as_json({"at": scratch.watermark, "folded": scratch.folded, **_past(overview)})
+            else:
+                screen = console()
+                screen.print(Text.assemble(("as of ", "bold"), moment_words(scratch.watermark, scratch.folded)))
+                screen.print(render_state(overview))
     return OK
 
 

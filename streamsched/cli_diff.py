@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +38,19 @@ async def show_diff(target: Target, options: DiffOptions) -> int:
     """
     async with target.history(options.archive, options.offline) as history:
         moments = [await history.id_at(options.first), await history.id_at(options.second)]
-        with EmbeddedServer() as one, EmbeddedServer() as other:
+        async with AsyncExitStack() as stack:
+            servers = [stack.enter_context(EmbeddedServer()) for _ in moments]
             with bar("folding") as (progress, _):
-                before = await folded_at(one.url, history, moments[0], progress)
-                after = await folded_at(other.url, history, moments[1], progress)
-            try:
-                totals: Counter[str] = Counter()
-                shown: list[Change] = []
-                async for change in changes(before.redis, after.redis, history.keys):
-                    totals[f"{change.key.split(':')[0]} {change.kind}"] += 1
-                    if len(shown) < options.limit:
-                        shown.append(change)
-            finally:
-                await before.redis.aclose()
-                await after.redis.aclose()
+                before, after = [
+                    await stack.enter_async_context(folded_at(server.url, history, moment, progress))
+                    for server, moment in zip(servers, moments, strict=True)
+                ]
+            totals: Counter[str] = Counter()
+            shown: list[Change] = []
+            async for change in changes(before.redis, after.redis, history.keys):
+                totals[f"{change.key.split(':')[0]} {change.kind}"] += 1
+                if len(shown) < options.limit:
+                    shown.append(change)
             shown.sort(key=lambda change: change.key)
             if options.json:
                 as_json({"from": before.watermark, "to": after.watermark, "totals": totals, "changes": shown})

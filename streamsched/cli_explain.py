@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,11 @@ async def _state(target: Target, history: History, offline: bool) -> AsyncIterat
         async with target.open() as partition:
             yield partition.redis
         return
-    with EmbeddedServer() as server:
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(EmbeddedServer())
         with bar("folding") as (progress, _):
-            scratch = await folded_at(server.url, history, "+", progress)
-        try:
-            yield scratch.redis
-        finally:
-            await scratch.redis.aclose()
+            scratch = await stack.enter_async_context(folded_at(server.url, history, "+", progress))
+        yield scratch.redis
 
 
 def _print(found: Explanation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from .cli_at import moment_words
@@ -25,14 +26,13 @@ async def make_snapshot(target: Target, folder: Path, moment: str | None, json: 
         if archive is None or not archive.segments:
             raise OutsideLog(f"{folder} holds no event: `streamsched archive --to {folder}` first")
         until = archive.last if moment is None else await history.id_at(moment)
-        with EmbeddedServer() as server:
+        async with AsyncExitStack() as stack:
+            server = stack.enter_context(EmbeddedServer())
             with bar("folding") as (progress, set_total):
                 set_total(archive.number_up_to(until))
-                scratch = await folded_at(server.url, history, until, progress, decode=False)
-            try:
-                path = await write(scratch, archive)
-            finally:
-                await scratch.redis.aclose()
+                past = folded_at(server.url, history, until, progress, decode=False)
+                scratch = await stack.enter_async_context(past)
+            path = await write(scratch, archive)
     if json:
         as_json({"path": str(path), "watermark": scratch.watermark, "folded": scratch.folded})
     else:

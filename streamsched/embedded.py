@@ -145,8 +145,8 @@ class EmbeddedServer:
             self._process = None
 
     def stop(self) -> None:
-        """End the process in good order, and drop its data if the folder was its own."""
-        self.kill(signal.SIGTERM)
+        """End the process, in good order if somebody keeps its data; drop the folder that was its own."""
+        self.kill(signal.SIGKILL if self._own_data else signal.SIGTERM)
         if self._own_data:
             shutil.rmtree(self.data, ignore_errors=True)
 

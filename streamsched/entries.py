@@ -28,6 +28,12 @@ def position(entry_id: str) -> tuple[int, int]:
     return int(ms), int(sequence or 0)
 
 
+def before(entry_id: str) -> str:
+    """Return the id that stands right before another one."""
+    ms, sequence = position(entry_id)
+    return f"{ms}-{sequence - 1}" if sequence else f"{ms - 1}-{2**64 - 1}"
+
+
 def refusal(letter: Entry) -> tuple[str, str] | None:
     """Return which event of the log a dead letter is about, and why; ``None`` for a letter of another stream."""
     fields = fields_of(letter)

@@ -98,6 +98,21 @@ def nearest(folder: Path, until: str) -> Path | None:
     return max(found, key=lambda path: position(path.stem), default=None)
 
 
+async def kept_hash(archive: Archive, keys: Keys, name: str) -> dict[bytes, bytes] | None:
+    """Return a hash as the latest snapshot of an archive holds it; ``None`` if there is none, or no such key in it.
+
+    Raises:
+        ArchiveDamaged, NewerLog: see :func:`load`.
+    """
+    path = nearest(archive.folder, archive.last)
+    if path is None:
+        return None
+    await anyio.to_thread.run_sync(_checked, path, keys)
+    found = await anyio.to_thread.run_sync(lambda: pq.read_table(path, filters=[("key", "=", name)]).to_pylist())
+    value: dict[bytes, bytes] | None = _decode("hash", found[0]["value"]) if found else None
+    return value
+
+
 async def start_from(scratch: Scratch, archive: Archive, until: str) -> None:
     """Load the nearest snapshot at or before ``until`` into an empty scratch, if there is one.
 

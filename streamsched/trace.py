@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from .entries import fields_of, position
+from .entries import before, fields_of, position
 from .history import History
 
 Fields = dict[str, str]
@@ -135,14 +135,31 @@ class Story:
             return " ".join(f"{name}={text}" for name, text in e.items() if name != "type")
 
 
+async def _begins_behind(history: History, kind: str, name: str) -> str:
+    """Return an id behind which a story begins: of a job that the live state or the latest snapshot knows, right before
+    its submission, so that nobody reads a million events for one job. Of all else it may begin with the first event.
+    """
+    if kind != "job":
+        return "0-0"
+    submitted = None
+    if history.live is not None:
+        submitted = await history.live.redis.hget(history.keys.job(name), "submit_id")
+    if submitted is None and history.archive is not None:
+        from .snapshot import kept_hash  # here, because the extra that reads Parquet may be missing
+
+        job = await kept_hash(history.archive, history.keys, f"job:{name}")
+        submitted = job and job.get(b"submit_id")
+    return before(submitted.decode()) if submitted else "0-0"
+
+
 async def trace(history: History, kind: str, name: str) -> AsyncIterator[Step]:
     """Yield the story of one job, node or session, in the order of the log.
 
     Raises:
-        ArchiveDamaged: a segment is not what its manifest says.
+        ArchiveDamaged: a segment or snapshot is not what its manifest, or it itself, says.
     """
-    story, before = Story(kind, name), None
-    async for chunk in history.chunks():
+    story, last_ts = Story(kind, name), None
+    async for chunk in history.chunks(await _begins_behind(history, kind, name)):
         for entry in chunk.entries:
             fields = fields_of(entry)
             words = story.words(entry.id, fields)
@@ -152,13 +169,13 @@ async def trace(history: History, kind: str, name: str) -> AsyncIterator[Step]:
             yield Step(
                 id=entry.id,
                 ts=ts,
-                after_ms=None if before is None else ts - before,
+                after_ms=None if last_ts is None else ts - last_ts,
                 type=fields.get("type", ""),
                 words=words,
                 refused=chunk.buried.get(entry.id, ""),
                 fields=fields,
             )
-            before = ts
+            last_ts = ts
 
 
 def span_words(ms: int) -> str:

@@ -11,10 +11,14 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
+from streamsched import snapshot
 from streamsched.archive import Archive
 from streamsched.digest import StateDigest
+from streamsched.entries import before
+from streamsched.history import History, open_history
 from streamsched.replay import read_state
 from streamsched.restore import restore
+from streamsched.trace import trace
 
 from .ledger import Ledger
 from .processes import Cli
@@ -71,20 +75,41 @@ async def test_a_load_that_was_killed_half_way_starts_over(
     before = await read_state(log.redis, log.keys)
     await log.redis.delete(*[key async for key in log.redis.scan_iter(match=log.keys.prefix + "*")])
     kept = Archive.open(cli.folder / "kept", log.keys)
-    hset = type(log.redis).hset
+    put = snapshot._put
 
-    def dies(self: Any, name: str, *arguments: Any, **more: Any) -> Any:
-        if more.get("mapping") is not None and name.endswith(":meta"):
+    async def dies(redis: Any, keys: Any, rows: list[snapshot.Row]) -> None:
+        if [row.name for row in rows] == ["meta"]:
             raise RuntimeError("killed")
-        return hset(self, name, *arguments, **more)
+        await put(redis, keys, rows)
 
-    monkeypatch.setattr(type(log.redis), "hset", dies)
+    monkeypatch.setattr(snapshot, "_put", dies)
     with pytest.raises(RuntimeError, match="killed"):
         await restore(log.redis, log.keys, kept)
     monkeypatch.undo()
     assert await log.redis.hget(log.keys("meta"), "rebuilding")
     await restore(log.redis, log.keys, kept)
     assert await read_state(log.redis, log.keys) == before
+
+
+@pytest.mark.parametrize("source", ["the live state", "the snapshot"])
+async def test_the_story_of_a_job_begins_at_its_submission_and_reads_nothing_before(
+    source: str, log: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await snapped(log, cli)
+    submitted = (await log.job("a-waits"))["submit_id"]
+    chunks, read = History.chunks, list[Any]()
+
+    def noted(self: History, *arguments: Any) -> Any:
+        read.append(arguments)
+        return chunks(self, *arguments)
+
+    monkeypatch.setattr(History, "chunks", noted)
+    url = log.redis.connection_pool.connection_kwargs
+    live = f"redis://127.0.0.1:{url['port']}" if source == "the live state" else None
+    async with open_history(live, log.keys, cli.folder / "kept") as history:
+        steps = [step async for step in trace(history, "job", "a-waits")]
+    assert [step.id for step in steps] == [submitted]
+    assert read == [(before(submitted),)]
 
 
 async def test_a_moment_behind_a_snapshot_is_the_same_as_without_it(log: Ledger, cli: Cli) -> None:
