@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ ROWS = 2000
 """Rows that are held in memory at once."""
 
 SCHEMA = pa.schema([("key", pa.string()), ("kind", pa.string()), ("start", pa.int64()), ("value", pa.binary())])
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError)
 MEND = "delete it: the segments hold everything, and `streamsched snapshot` makes another"
 
 
@@ -105,12 +107,15 @@ async def kept_hash(archive: Archive, keys: Keys, name: str) -> dict[bytes, byte
         ArchiveDamaged, NewerLog: see :func:`load`.
     """
     path = nearest(archive.folder, archive.last)
-    if path is None:
-        return None
-    await anyio.to_thread.run_sync(_checked, path, keys)
-    found = await anyio.to_thread.run_sync(lambda: pq.read_table(path, filters=[("key", "=", name)]).to_pylist())
-    value: dict[bytes, bytes] | None = _decode("hash", found[0]["value"]) if found else None
-    return value
+
+    def find() -> dict[bytes, bytes] | None:
+        # to the end, because only there is it known whether all of it is what it states
+        rows = (
+            [row.value for page in _pages(path, _about(path, keys)) for row in page if row.name == name] if path else []
+        )
+        return rows[0] if rows else None
+
+    return await anyio.to_thread.run_sync(find)
 
 
 async def start_from(scratch: Scratch, archive: Archive, until: str) -> None:
@@ -129,15 +134,24 @@ async def load(redis: Any, keys: Keys, path: Path) -> About:
     """Put a snapshot under a prefix that holds no state; the watermark comes last, so that a torn load shows.
 
     Raises:
-        ArchiveDamaged: it is damaged, or of another partition; nothing was loaded.
+        ArchiveDamaged: it is damaged, or of another partition; there is no watermark then.
         NewerLog: a newer program made it; nothing was loaded.
     """
-    about = await anyio.to_thread.run_sync(_checked, path, keys)
-    rows = _read(path)
+    about = await anyio.to_thread.run_sync(_about, path, keys)
+    pages = _pages(path, about)
     meta: list[Row] = []
-    while page := await anyio.to_thread.run_sync(lambda: [row for row, _ in zip(rows, range(ROWS), strict=False)]):
-        meta += [row for row in page if row.name == "meta"]
-        await _put(redis, keys, [row for row in page if row.name != "meta"])
+    putting: asyncio.Task[None] | None = None
+    try:
+        while page := await anyio.to_thread.run_sync(next, pages, None):
+            if putting is not None:
+                await putting
+            meta += [row for row in page if row.name == "meta"]
+            rows = [row for row in page if row.name != "meta"]
+            putting = asyncio.create_task(_put(redis, keys, rows))  # the next page is read while this one is stored
+    finally:
+        if putting is not None:
+            with anyio.CancelScope(shield=True):
+                await putting
     await _put(redis, keys, meta)
     return about
 
@@ -154,20 +168,16 @@ def _flat(row: Row) -> list[Any]:
     return [text for member, score in row.value for text in (score, member)] if row.kind == "zset" else row.value
 
 
-def _checked(path: Path, keys: Keys) -> About:
-    """Read a snapshot to its end, and see whether it is what it states."""
+def _about(path: Path, keys: Keys) -> About:
+    """Read what a snapshot states of itself, and see whether that fits."""
     try:
-        stated = pq.ParquetFile(path).metadata.metadata[b"snapshot"]
-        about = msgspec.json.decode(stated, type=About)
-        digest = StateDigest()
-        for row in _read(path):
-            digest.add(row.name, row.kind, row.value, row.start)
-    except (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError) as problem:
+        about = msgspec.json.decode(pq.ParquetFile(path).metadata.metadata[b"snapshot"], type=About)
+    except UNREADABLE as problem:
         raise ArchiveDamaged(f"snapshot {path} cannot be read ({problem}): {MEND}") from None
     if (about.namespace, about.partition) != (keys.namespace, keys.partition):
         raise ArchiveDamaged(f"snapshot {path} is of {about.namespace}:{{{about.partition}}}: {MEND}")
-    if about.watermark != path.stem or digest.hexdigest() != about.digest:
-        raise ArchiveDamaged(f"snapshot {path} is not what it states, its digest differs: {MEND}")
+    if about.watermark != path.stem:
+        raise ArchiveDamaged(f"snapshot {path} is not what it states, {about.watermark}: {MEND}")
     if about.fold_version > FOLD_VERSION:
         raise NewerLog(
             f"snapshot {path} was folded by version {about.fold_version}, this program folds up to {FOLD_VERSION}: "
@@ -176,10 +186,22 @@ def _checked(path: Path, keys: Keys) -> About:
     return about
 
 
-def _read(path: Path) -> Iterator[Row]:
-    for batch in pq.ParquetFile(path).iter_batches(ROWS):
-        for row in batch.to_pylist():
-            yield Row(row["key"], row["kind"], row["start"], _decode(row["kind"], row["value"]))
+def _pages(path: Path, about: About) -> Iterator[list[Row]]:
+    """Read a snapshot page by page; behind the last one it is known whether all of it is what it states."""
+    digest = StateDigest()
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(ROWS):
+            page = [
+                Row(row["key"], row["kind"], row["start"], _decode(row["kind"], row["value"]))
+                for row in batch.to_pylist()
+            ]
+            for row in page:
+                digest.add(row.name, row.kind, row.value, row.start)
+            yield page
+    except UNREADABLE as problem:
+        raise ArchiveDamaged(f"snapshot {path} cannot be read ({problem}): {MEND}") from None
+    if digest.hexdigest() != about.digest:
+        raise ArchiveDamaged(f"snapshot {path} is not what it states, its digest differs: {MEND}")
 
 
 def _decode(kind: str, value: bytes) -> Any:
