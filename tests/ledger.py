@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import Any
 
 from redis.asyncio import Redis
@@ -10,6 +11,8 @@ from redis.asyncio import Redis
 from streamsched.events import Event, JobSubmitted, NodeHeartbeat, NodeRegistered, to_wire
 from streamsched.keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
 from streamsched.scripts import script
+
+from .model import fold
 
 Job = dict[str, str]
 
@@ -191,7 +194,12 @@ class Ledger:
                 return await self.state(scratch)
 
     async def check(self) -> None:
-        """Invariant 1: the state equals the fold of the log, however the fold is cut into calls."""
+        """Invariant 1: the state equals the fold of the log, by the scripts and by the model."""
+        await self.check_refold()
+        await self.check_model()
+
+    async def check_refold(self) -> None:
+        """The state equals the fold of the log, however the fold is cut into calls."""
         live = await self.state(self.keys)
         for batch in (1, 7, 1000):
             refold = await self.refold(batch)
@@ -199,3 +207,14 @@ class Ledger:
                 key: (live.get(key), refold.get(key)) for key in live | refold if live.get(key) != refold.get(key)
             }
             assert differing == {}, f"the refold in batches of {batch} differs: {differing}"
+
+    async def check_model(self) -> None:
+        """The state and the dead letters are what the model makes of the log, which shares nothing with the scripts."""
+        log = await self.redis.xrange(self.keys("events"))
+        letters = {letter["id"]: letter["code"] for letter in await self.dead() if letter["stream"] == "events"}
+        forged = {entry_id for entry_id, code in letters.items() if code == "FORGED_DECISION"}
+        model = fold([(entry_id, [*chain(*fields.items())]) for entry_id, fields in log], forged)
+        assert model.dead == letters, "the model refuses others"
+        live, told = await self.state(self.keys), model.state
+        differing = {key: (live.get(key), told.get(key)) for key in live | told if live.get(key) != told.get(key)}
+        assert differing == {}, f"the model differs: {differing}"

@@ -1,0 +1,70 @@
+"""What may stand in a log: the table of the design, section 5, with the kind of each field; ``?``: may be left out."""
+
+from __future__ import annotations
+
+EVENTS: dict[str, str] = {
+    "node.registered": "node_id:id cap_json:json pool_names_json?:pools mailbox?:id",
+    "node.heartbeat": "node_id:id online:flag load_json?:json accepting?:flag",
+    "node.offline": "node_id:id reason?:text",
+    "node.cordoned": "node_id:id reason?:text",
+    "node.uncordoned": "node_id:id reason?:text",
+    "node.drained": "node_id:id reason?:text",
+    "job.submitted": (
+        "session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts "
+        "not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag "
+        "deliver?:flag"
+    ),
+    "job.started": "job_id:id node_id:id attempt:id",
+    "job.progressed": "job_id:id node_id:id attempt:id progress_json?:json",
+    "job.declined": "job_id:id node_id:id attempt:id reason?:text",
+    "job.completed": "job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text",
+    "job.cancelled": "job_id:id reason?:text",
+    "session.released": "session_id:id",
+    "scheduler.configured": (
+        "heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms "
+        "retention_ms?:ms policy?:policy"
+    ),
+}
+"""From producers, nodes and operators."""
+
+DECISIONS: dict[str, str] = {
+    "job.dispatched": "job_id node_id pool_id nonce seen why affinity",
+    "job.refused": "job_id code detail",
+    "job.requeued": "job_id node_id cause retry_ts? refund? stalled?",
+    "job.due": "job_id",
+    "job.expired": "job_id",
+    "job.extended": "job_id until_ts",
+    "job.exhausted": "job_id cause",
+    "node.expired": "node_id last_heartbeat_ts",
+    "node.recovered": "node_id accepting",
+    "node.reported": "node_id online accepting",
+    "scheduler.resumed": "since_ts",
+    "scheduler.upgraded": "fold_version",
+}
+"""Written by the scheduler alone."""
+
+CONFIG: dict[str, int] = {
+    "heartbeat_timeout_ms": 30_000,
+    "accept_timeout_ms": 10_000,
+    "job_timeout_ms": 0,  # none
+    "max_attempts": 3,
+    "retry_backoff_ms": 500,
+    "retention_ms": 3_600_000,
+}
+"""What holds until ``scheduler.configured`` says otherwise."""
+
+ID_BYTES = 256
+LANG_BYTES = 35
+TEXT_BYTES = 4096
+JSON_BYTES = 65_536
+PAYLOAD_BYTES = 1_048_576
+YEAR_MS = 365 * 24 * 3_600_000
+HIGHEST_PRIORITY = 100
+MOST_ATTEMPTS = 1000
+MOST_POOLS = 64
+MOST_LANGUAGES = 32
+FIRST_WINDOW, LAST_WINDOW = 8, 256
+LONGEST_PAUSE_MS = 60_000
+OUTAGE_MS = 5_000
+REMEMBERED_NODES = 8  # of those a job has been to
+PRIORITY_STEP = 2**40

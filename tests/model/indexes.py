@@ -1,0 +1,175 @@
+"""Every key of the state, defined by what it follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .state import HELD, Job, Node, Session, State
+
+Value = dict[str, str] | list[str] | list[tuple[str, float]]
+Queue = list[tuple[str, float]]
+
+
+def keys_of(state: State) -> dict[str, Value]:
+    """Return all hard state by key without its prefix: hashes, sorted sets by score, sets sorted, lists."""
+    found: dict[str, Value] = {"meta": meta(state), "config": dict(state.configured), "counters": counters(state)}
+    found |= {"ended": [f"{state.jobs[job_id].finished_ts} {job_id}" for job_id in state.ended]}
+    for job_id, job in state.jobs.items():
+        found[f"job:{job_id}"] = job_hash(job)
+    for session_id, session in state.sessions.items():
+        found[f"session:{session_id}"] = session_hash(session)
+    found |= places(state)
+    found |= queues(state, {name[5:] for name in found if name.startswith("open:") and found[name]})
+    return {name: value for name, value in found.items() if value}
+
+
+def meta(state: State) -> dict[str, str]:
+    """How far the fold has come, and what the scheduler remembers of itself."""
+    return texts(
+        watermark=state.watermark,
+        folded=state.folded,
+        fold_version=state.fold_version,
+        resumed_since_ts=state.resumed_since_ts,
+        resumed_ts=state.resumed_ts,
+    )
+
+
+def counters(state: State) -> dict[str, str]:
+    """What there is of each kind now, and what has happened so far; nothing is said of what never happened."""
+    now = {"nodes": len(state.nodes)} if state.nodes else {}
+    if state.counted["submitted"]:
+        now["waiting"] = sum(job.status == "created" for job in state.jobs.values())
+    if state.counted["dispatched"]:
+        now["held"] = sum(job.status in HELD for job in state.jobs.values())
+    return {name: str(count) for name, count in {**+state.counted, **now}.items()}
+
+
+def texts(**fields: object) -> dict[str, str]:
+    """A hash: booleans in lower case, what is unknown left out."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def job_hash(job: Job) -> dict[str, str]:
+    """Everything known of a job."""
+    return job.asked | texts(
+        status=job.status,
+        order=job.order,
+        created_ts=job.created_ts,
+        timer=job.timer,
+        submit_id=job.submit_id,
+        node_id=job.node_id,
+        pool_id=job.pool_id,
+        attempt=job.attempt,
+        attempts=job.attempts if job.dispatched_ts is not None else None,
+        misses=job.misses or None,
+        excluded="\n".join(job.excluded) or None,
+        cause=job.cause,
+        error=job.error,
+        failed_attempt=job.failed_attempt,
+        progress_json=job.progress_json,
+        result_json=job.result_json,
+        dispatched_ts=job.dispatched_ts,
+        started_ts=job.started_ts,
+        progressed_ts=job.progressed_ts,
+        finished_ts=job.finished_ts,
+    )
+
+
+def session_hash(session: Session) -> dict[str, str]:
+    """Where a conversation was last served."""
+    return texts(
+        preferred_pool=session.preferred_pool,
+        last_lang_pair=session.last_lang_pair,
+        node_id=session.node_id,
+        last_job=session.last_job,
+    )
+
+
+def node_hash(node: Node) -> dict[str, str]:
+    """Everything known of a node but its beats."""
+    return texts(
+        online=node.online,
+        accepting=node.accepting,
+        cordoned=node.cordoned,
+        cordon_reason=node.cordon_reason,
+        cap_json=node.cap_json,
+        pool_names_json=node.pool_names_json,
+        mailbox=node.mailbox,
+        pools=" ".join(node.pools),
+        incarnation=node.incarnation,
+        since_ts=node.since_ts,
+        window=node.window,
+        full_at=node.full_at,
+        pending=len(node.unread),
+        open=node.is_open,
+    )
+
+
+def places(state: State) -> dict[str, Value]:
+    """The nodes, the pools, and which of them serve a pair, now or in principle."""
+    found: dict[str, Value] = {
+        "nodes": sorted(state.nodes),
+        "online": sorted(node_id for node_id, node in state.nodes.items() if node.online),
+        "lost": sorted(node_id for node_id, node in state.nodes.items() if node.held and not node.online),
+        "pools": sorted(state.pools),
+    }
+    members: dict[str, list[str]] = {}
+    for node_id in sorted(state.nodes):
+        node = state.nodes[node_id]
+        found[f"node:info:{node_id}"] = node_hash(node)
+        found[f"node:jobs:{node_id}"] = sorted(node.held)
+        for pool_id in node.pools:
+            members.setdefault(pool_id, []).append(node_id)
+    serving: dict[str, list[str]] = {}
+    for pool_id in sorted(state.pools):
+        pool = state.pools[pool_id]
+        belong = members.get(pool_id, [])
+        ready = [node_id for node_id in belong if state.nodes[node_id].is_open]
+        found[f"pool:{pool_id}:members"] = belong
+        found[f"pool:{pool_id}:online"] = ready
+        found[f"pool:{pool_id}:info"] = texts(name=pool.name, languages=" ".join(pool.languages), open=bool(ready))
+        for src in pool.languages:
+            for tgt in pool.languages:
+                if src != tgt:
+                    serving.setdefault(f"lang:{src}:{tgt}", []).append(pool_id)
+                    if ready:
+                        serving.setdefault(f"open:{src}:{tgt}", []).append(pool_id)
+    return found | serving
+
+
+def queues(state: State, open_pairs: set[str]) -> dict[str, Value]:
+    """Who waits for what: a node, a moment, a deadline."""
+    waiting: dict[str, dict[str, float]] = {}
+    timers: dict[str, float] = {}
+    deadlines: dict[str, float] = {}
+    for job_id, job in state.jobs.items():
+        if job.timer:
+            timers[job_id] = job.due_ts
+        elif job.status == "created":
+            waiting.setdefault(":".join(job.pair), {})[job_id] = job.order
+        if job.finished_ts is None and job.deadline_ts is not None:
+            deadlines[job_id] = job.deadline_ts
+    heads = {pair: min(queue.values()) for pair, queue in waiting.items() if pair in open_pairs}
+    found: dict[str, Value] = {f"waiting:{pair}": ranked(queue.items()) for pair, queue in waiting.items()}
+    return found | {
+        "timers": ranked(timers.items()),
+        "deadlines": ranked(deadlines.items()),
+        "ready": ranked(heads.items()),
+    }
+
+
+def ranked(members: Iterable[tuple[str, float]]) -> Queue:
+    """A sorted set: by score, then by member."""
+    return sorted(((member, float(score)) for member, score in members), key=lambda pair: (pair[1], pair[0]))
+
+
+def kind_of(name: str, value: Any) -> str:
+    """Return the server's type of a key."""
+    if isinstance(value, dict):
+        return "hash"
+    return "list" if name == "ended" else "zset" if isinstance(value[0], tuple) else "set"

@@ -1,0 +1,142 @@
+"""What the log is about: nodes, pools, jobs, sessions and the configuration. No index, nothing said twice."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from .contract import CONFIG, FIRST_WINDOW
+
+HELD = ("dispatched", "running")
+TERMINAL = ("finished", "failed", "cancelled", "expired", "refused")
+
+
+@dataclass(slots=True)
+class Node:
+    """A machine that has registered. ``None``: never said, or taken back."""
+
+    since_ts: int
+    cap_json: str = ""
+    pool_names_json: str | None = None
+    mailbox: str | None = None
+    pools: list[str] = field(default_factory=list)
+    incarnation: str = ""
+    online: bool = False
+    accepting: bool = True
+    cordoned: bool = False
+    cordon_reason: str | None = None
+    window: int = FIRST_WINDOW
+    full_at: int | None = None
+    held: set[str] = field(default_factory=set)
+    """Jobs it was given and has not ended or handed back."""
+    unread: set[str] = field(default_factory=set)
+    """Those of them that came through its inbox and that it has not started."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may receive a job now."""
+        accepts = self.online and self.accepting and not self.cordoned
+        return accepts and len(self.unread) < self.window and (self.full_at is None or len(self.held) < self.full_at)
+
+
+@dataclass(slots=True)
+class Pool:
+    """A set of nodes that serve a set of languages; who belongs to it is what the nodes say."""
+
+    name: str
+    languages: list[str]
+
+    def serves(self, src: str, tgt: str) -> bool:
+        """Whether it translates between the two."""
+        return src != tgt and src in self.languages and tgt in self.languages
+
+
+@dataclass(slots=True)
+class Job:
+    """A piece of work, from its submission until its retention is over. ``None``: has not happened."""
+
+    asked: dict[str, str]
+    """The fields of its submission that it is known by, as they came."""
+    submit_id: str
+    order: int
+    created_ts: int
+    timer: str = ""
+    """What happens at ``due_ts``: ``decide``, ``retry``, ``due``, ``accept``, ``run``; empty: nothing."""
+    due_ts: int = 0
+    status: str = "created"
+    node_id: str | None = None
+    pool_id: str | None = None
+    attempt: str | None = None
+    attempts: int = 0
+    misses: int = 0
+    excluded: list[str] = field(default_factory=list)
+    cause: str | None = None
+    error: str | None = None
+    failed_attempt: str | None = None
+    progress_json: str | None = None
+    result_json: str | None = None
+    dispatched_ts: int | None = None
+    started_ts: int | None = None
+    progressed_ts: int | None = None
+    finished_ts: int | None = None
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Source and target language."""
+        return self.asked["src_lang"], self.asked["tgt_lang"]
+
+    @property
+    def delivered(self) -> bool:
+        """Whether its assignment goes through the node's inbox; otherwise its caller takes it there."""
+        return self.asked.get("deliver") != "false"
+
+    @property
+    def deadline_ts(self) -> int | None:
+        """When it ends, whatever has become of it."""
+        return int(self.asked["deadline_ts"]) if "deadline_ts" in self.asked else None
+
+    def wait_for(self, timer: str, due_ts: int) -> None:
+        """Set the one timer that a job has."""
+        self.timer, self.due_ts = timer, due_ts
+
+
+@dataclass(slots=True)
+class Session:
+    """Where a conversation was last served."""
+
+    preferred_pool: str
+    last_lang_pair: str
+    node_id: str
+    last_job: str
+
+
+@dataclass(slots=True)
+class State:
+    """All of a partition."""
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    pools: dict[str, Pool] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    ended: deque[str] = field(default_factory=deque)
+    """Terminal jobs in the order in which they ended."""
+    configured: dict[str, str] = field(default_factory=dict)
+    counted: Counter[str] = field(default_factory=Counter)
+    """What has happened how often since the log began."""
+    watermark: str = "0-0"
+    folded: int = 0
+    fold_version: int | None = None
+    resumed_since_ts: int | None = None
+    resumed_ts: int | None = None
+
+    def config(self, name: str) -> int:
+        """Return a number of the configuration in force."""
+        return int(self.configured.get(name, CONFIG[name]))
+
+    def pools_of(self, pair: tuple[str, str]) -> list[str]:
+        """Return the pools that serve a language pair."""
+        return [pool_id for pool_id, pool in self.pools.items() if pool.serves(*pair)]
+
+    def max_attempts(self, job: Job) -> int:
+        """Return how often a job may be begun: its own word, or the configuration's."""
+        return int(job.asked["max_attempts"]) if "max_attempts" in job.asked else self.config("max_attempts")
