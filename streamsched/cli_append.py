@@ -115,7 +115,7 @@ async def append_one(partition: Partition, flat: list[str], as_json: bool) -> in
     Raises:
         ServerUnreachable: the server stayed away.
     """
-    pending = asyncio.ensure_future(partition.append_fields(flat))
+    pending = partition.append_soon(flat)
     report = await _settle(Line(1, flat[1], pending))
     _print(report, as_json, numbered=False)
     return OK if report.accepted else REFUSED
@@ -168,8 +168,7 @@ async def _read(partition: Partition, send: MemoryObjectSendStream[Line]) -> Non
                     raise InvalidField(f"the line is longer than {LONGEST_LINE} bytes: shorten it")
                 flat = flat_event(msgspec.json.decode(text))
                 event = flat[1]
-                # the task puts its event into the partition's queue at its first step, so the order is the input's
-                pending = asyncio.ensure_future(partition.append_fields(flat))
+                pending = partition.append_soon(flat)
                 await send.send(Line(number, event, pending))
             except (msgspec.DecodeError, UnicodeDecodeError) as problem:
                 told = InvalidField(f"the line is no JSON ({problem}): give one JSON object per line, in UTF-8")

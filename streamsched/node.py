@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -30,8 +31,9 @@ from .events import (
     NodeHeartbeat,
     NodeOffline,
     NodeRegistered,
+    to_wire,
 )
-from .partition import read_stream
+from .partition import Answer, read_stream
 
 log = structlog.get_logger(__name__)
 
@@ -223,10 +225,14 @@ class Node:
 
         What still runs after the grace period is cancelled and handed back.
         """
+        # a task group of asyncio, because one of anyio spends eight times as long on starting a task
         async with anyio.create_task_group() as grace:
-            async with anyio.create_task_group() as jobs:
+            async with asyncio.TaskGroup() as jobs:
                 async for task in self._started:
-                    jobs.start_soon(self._carry_out, handler, task)
+                    jobs.create_task(self._carry_out(handler, task))
+                    with suppress(anyio.WouldBlock, anyio.EndOfStream):
+                        while True:  # what came together needs no turn of the loop for each
+                            jobs.create_task(self._carry_out(handler, self._started.receive_nowait()))
                 grace.start_soon(self._end_grace)
             grace.cancel_scope.cancel()
 
@@ -319,18 +325,19 @@ class Node:
             async for entries in read_stream(self.scheduler.url, self._inbox, last_id):
                 self._reading_since = anyio.current_time()
                 await self._inbox_open.wait()
-                for _, fields in entries or ():
-                    self._take(fields, answers)
+                taken = [assignment for _, fields in entries or () if (assignment := self._take(fields, answers))]
+                if taken:
+                    answers.start_soon(self._start, taken)
                 if entries and not self._shared_inbox:
                     try:
                         await redis.xtrim(self._inbox, minid=entries[-1][0], approximate=True)
                     except (RedisError, OSError):
                         log.debug("inbox not trimmed", node_id=self.node_id)  # the next batch trims as well
 
-    def _take(self, fields: dict[str, str], answers: anyio.abc.TaskGroup) -> None:
-        """Act on one inbox entry; what needs an answer from the scheduler runs beside the reading."""
+    def _take(self, fields: dict[str, str], answers: anyio.abc.TaskGroup) -> Assignment | None:
+        """Act on one inbox entry, and return an assignment that is taken; declining it runs beside the reading."""
         if fields.get("node_id") != self.node_id:
-            return  # a mailbox shared with other nodes
+            return None  # a mailbox shared with other nodes
         if fields["type"] == "job.cancelled":
             task = self.tasks.get(fields["job_id"])
             if task is not None and task.assignment.attempt == fields["attempt"]:
@@ -343,9 +350,10 @@ class Node:
             refusal = self._refusal(assignment)
             if refusal:
                 answers.start_soon(self.decline, assignment, refusal)
-            else:
-                self._taken += 1
-                answers.start_soon(self._start, assignment)
+                return None
+            self._taken += 1
+            return assignment
+        return None
 
     def _refusal(self, assignment: Assignment) -> str | None:
         if self._leaving:
@@ -355,23 +363,26 @@ class Node:
         verdict = self._arbiter(assignment) if self._arbiter else True
         return None if verdict is True else FULL if verdict is False else verdict
 
-    async def _start(self, assignment: Assignment) -> None:
-        """Begin a job once the scheduler has confirmed that it is still ours: it may have gone elsewhere unread."""
-        task = Task(self, assignment)
-        self.tasks[assignment.job_id] = task
-        started = JobStarted(job_id=assignment.job_id, node_id=assignment.node_id, attempt=assignment.attempt)
-        try:
-            await self.scheduler.append(started)
-        except (SchedulerError, RedisError, OSError) as problem:
-            log.info("assignment dropped", job_id=assignment.job_id, problem=str(problem))
-            self.ended(assignment.job_id)
-            return
-        if task.revoked is not None:
-            return
-        if self._leaving:
-            await task.hand_back(LEAVING)
-            return
-        self._started_send.send_nowait(task)
+    async def _start(self, assignments: list[Assignment]) -> None:
+        """Begin jobs once the scheduler has confirmed that they are still ours: they may have gone elsewhere unread."""
+        answers: list[tuple[Task, asyncio.Future[Answer]]] = []
+        for a in assignments:
+            task = self.tasks[a.job_id] = Task(self, a)
+            started = JobStarted(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt)
+            answers.append((task, self.scheduler.partition.append_soon(to_wire(started))))
+        for task, answer in answers:
+            try:
+                await answer
+            except (SchedulerError, RedisError, OSError) as problem:
+                log.info("assignment dropped", job_id=task.assignment.job_id, problem=str(problem))
+                self.ended(task.assignment.job_id)
+                continue
+            if task.revoked is not None:
+                continue
+            if self._leaving:
+                await task.hand_back(LEAVING)
+                continue
+            self._started_send.send_nowait(task)
 
     async def _carry_out(self, handler: Handler, task: Task) -> None:
         result: Any = None

@@ -177,19 +177,24 @@ class Partition:
             SchedulerError: the event was refused; it stands in the log and as a dead letter, with the same code.
             ServerUnreachable: the server stayed away for the patience of this partition; the event may have arrived.
         """
-        return await self.append_fields(to_wire(event))
+        return await self.append_soon(to_wire(event))
 
-    async def append_fields(self, fields: list[str]) -> Answer:
-        """Append an event given flat, ``[type, …, field, value, …]``; see :meth:`append`."""
+    def append_soon(self, fields: list[str]) -> asyncio.Future[Answer]:
+        """Let an event given flat, ``[type, …, field, value, …]``, travel with the next call.
+
+        Returns a future that holds what :meth:`append` returns or raises: whoever appends many needs no task for each.
+        They travel in the order in which they were given.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         try:
             encoded = msgspec.json.encode(fields)  # here, so that text without a form in UTF-8 harms no other event
         except UnicodeEncodeError as problem:
-            raise InvalidField(f"{fields[1]}: a field is not UTF-8 ({problem}): encode it as UTF-8") from None
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            future.set_exception(InvalidField(f"{fields[1]}: a field is not UTF-8 ({problem}): encode it as UTF-8"))
+            return future
         self._queue.append((encoded, future))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
-        return await future
+        return future
 
     async def _send(self) -> None:
         """Send what has gathered, call after call, until nothing is left."""

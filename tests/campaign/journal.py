@@ -6,9 +6,10 @@ answers is a doubt: the call was under way when its process died.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,23 +100,24 @@ def read(path: Path) -> Iterator[Line]:
 
 def journalled(partition: Partition, journal: Journal) -> None:
     """Have everything that goes through ``partition.append`` stand in ``journal``: before the call, and after it."""
-    send: Callable[[list[str]], Awaitable[Answer]] = partition.append_fields
+    send: Callable[[list[str]], asyncio.Future[Answer]] = partition.append_soon
 
-    async def append_fields(fields: list[str]) -> Answer:
+    def append_soon(fields: list[str]) -> asyncio.Future[Answer]:
         n = journal.intent(fields)
-        try:
-            answer = await send(fields)
-        except SchedulerError as problem:
-            if problem.code == "SERVER_UNREACHABLE":
-                journal.doubt(n, problem.code)
-            else:
+
+        def answered(future: asyncio.Future[Answer]) -> None:
+            problem = asyncio.CancelledError() if future.cancelled() else future.exception()
+            if problem is None:
+                answer = future.result()
+                journal.ack(n, answer.event_id, answer.job)
+            elif isinstance(problem, SchedulerError) and problem.code != "UNREACHABLE":
                 journal.refused(n, problem.code)
-            raise
-        except BaseException as problem:  # cancelled, say: what was sent may have arrived
-            journal.doubt(n, type(problem).__name__)
-            raise
-        journal.ack(n, answer.event_id, answer.job)
-        return answer
+            else:  # cancelled, say: what was sent may have arrived
+                journal.doubt(n, problem.code if isinstance(problem, SchedulerError) else type(problem).__name__)
+
+        future = send(fields)
+        future.add_done_callback(answered)
+        return future
 
     replaced: Any = partition
-    replaced.append_fields = append_fields
+    replaced.append_soon = append_soon
