@@ -25,7 +25,7 @@ LIMITS: dict[str, int] = {
     "window": 256,  # assignments a node may have that it neither started nor declined
     "backoff_ms": 60_000,  # the longest pause between two attempts
     "sleep_ms": 1_000,  # the longest a worker blocks: a wake-up may die with another worker
-    "outage_ms": 5_000,  # silence between two calls from which on the scheduler counts itself as absent
+    "outage_ms": 5_000,  # silence between two calls from which on the scheduler counts as absent; see resume.lua
     "inbox": 65_536,  # entries an inbox keeps for a reader that stays away
     "heartbeats": 131_072,  # beats kept: more than a large fleet sends while every worker is away for a moment
     "reply": 65_536,  # outcomes kept for a client that stays away

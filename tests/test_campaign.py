@@ -10,7 +10,7 @@ from .campaign.play import play
 
 @pytest.mark.parametrize("fault", ["node killed", "archiver killed", "server killed, everysec"])
 def test_nothing_promised_is_broken_by(fault: str) -> None:
-    run = play(FAULTS[fault], seed=0)
+    run = play(FAULTS[fault](), seed=0)
     assert run.violations == [], f"kept in {run.folder}"
     assert run.verdict.lost == []
     assert run.verdict.figures["jobs"] > 0

@@ -610,6 +610,32 @@ async def test_invariant_11_a_short_silence_is_no_outage(ledger: Ledger) -> None
     assert (await ledger.last("job.requeued"))["cause"] == "accept timeout"
 
 
+@pytest.mark.parametrize("timeouts", [(2_500, 10_000), (30_000, 2_500)])
+async def test_invariant_11_an_absence_shorter_than_usual_counts_where_a_timeout_is_shorter_still(
+    ledger: Ledger, timeouts: tuple[int, int]
+) -> None:
+    """A server that stood still for 4 s expired every node of a fleet with a timeout of 2.5 s."""
+    await ledger.freeze()
+    await ledger.append(SchedulerConfigured(heartbeat_timeout_ms=timeouts[0], accept_timeout_ms=timeouts[1]))
+    await ledger.node()
+    await ledger.submit()
+    await ledger.pass_time_unattended(4_000)
+    assert len(await ledger.facts("scheduler.resumed")) == 1
+    assert await ledger.facts("node.expired") == []
+    assert await ledger.facts("job.requeued") == []
+    await ledger.pass_time(timeouts[0])
+    assert (await ledger.last("node.expired"))["node_id"] == "n1", "a fresh timeout, not an endless one"
+
+
+async def test_invariant_11_the_sleep_of_an_idle_worker_is_no_absence(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.append(SchedulerConfigured(heartbeat_timeout_ms=500))
+    await ledger.node()
+    await ledger.pass_time_unattended(1_000)
+    assert await ledger.facts("scheduler.resumed") == []
+    assert (await ledger.last("node.expired"))["node_id"] == "n1"
+
+
 async def test_invariant_11_after_a_rebuild_every_node_has_a_full_timeout_to_show_itself(ledger: Ledger) -> None:
     await ledger.freeze()
     await ledger.node()

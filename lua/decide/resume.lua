@@ -1,9 +1,23 @@
--- USES: context decide written
+-- USES: context config decide written
+-- Whether nobody has called for so long that the scheduler counts as absent: half of the shortest limit in force, so that
+-- a node that beat just before is not lost to the other half, but never as short as an idle worker sleeps.
+local function was_away(silent)
+  if silent <= 2 * limit.sleep_ms or silent > limit.outage_ms then
+    return silent > limit.outage_ms
+  end
+  local shortest = math.huge
+  for _, name in ipairs({ 'heartbeat_timeout_ms', 'accept_timeout_ms', 'job_timeout_ms' }) do
+    local timeout = tonumber(config(name))
+    shortest = timeout > 0 and math.min(shortest, timeout) or shortest
+  end
+  return silent > shortest / 2
+end
+
 -- Notice that nobody called for a while: time limits that ran out meanwhile start anew from here.
 local function resume()
   local since = meta.last_call_ts
   meta.last_call_ts = now
-  if now - since <= limit.outage_ms then
+  if not was_away(now - since) then
     return
   end
   if rcall('ZCOUNT', written(key.timers), '(0', now_text) + rcall('ZCOUNT', key.expiry, '-inf', now_text) > 0 then

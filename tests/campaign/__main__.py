@@ -33,7 +33,7 @@ def main() -> int:
     chosen = given.fault or list(FAULTS)
     most = given.runs or (1 if given.fault else 10**6)
     console = Console(width=None if Console().is_terminal else 200)
-    left_out = {name: why for name in chosen if (why := FAULTS[name].lacks())}
+    left_out = {name: why for name in chosen if (why := FAULTS[name]().lacks())}
     runs: list[Run] = []
     deadline = time.monotonic() + given.minutes * 60
     for n in range(most):
@@ -55,7 +55,7 @@ def main() -> int:
 
 def _played(console: Console, name: str, seed: int, keep: bool) -> Run | None:
     try:
-        run = play(FAULTS[name], seed, keep=keep)
+        run = play(FAULTS[name](), seed, keep=keep)
     except StageFailed as problem:
         console.print(f"{name}, seed {seed}: not played, {problem}", style="yellow", highlight=False)
         return None

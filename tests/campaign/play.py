@@ -48,13 +48,12 @@ def server_of(fault: Fault, seed: int) -> str:
     return servers[seed % len(servers)]
 
 
-def play(fault: Fault, seed: int, program: tuple[str, ...] = ("streamsched",), keep: bool = False) -> Run:
+def play(fault: Fault, seed: int, keep: bool = False) -> Run:
     """Play a fault once.
 
     Args:
         fault: which.
         seed: what the run draws from; it also chooses the server.
-        program: how the product is started; see :class:`Stage`.
         keep: keep the run's folder even if nothing was wrong.
 
     Raises:
@@ -64,7 +63,8 @@ def play(fault: Fault, seed: int, program: tuple[str, ...] = ("streamsched",), k
     folder = Path(tempfile.mkdtemp(prefix="streamsched-campaign-"))
     server = server_of(fault, seed)
     try:
-        with Stage(folder, seed, Path(REDIS) if server == "redis" and REDIS else None, program) as stage:
+        binary = Path(REDIS) if server == "redis" and REDIS else None
+        with Stage(folder, seed, binary, fault.program) as stage:
             stage.options["appendfsync"] = fault.fsync
             fault.prepare(stage)
             stage.start()

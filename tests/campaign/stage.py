@@ -62,11 +62,14 @@ class Stage:
         self.data = folder / "server"
         self.archive = folder / "archive"
         self.server: EmbeddedServer
+        self.environment: dict[str, str] = {}
+        """What the fault adds to the environment of every process."""
         self.url = ""
         """Where clients connect: the server, or what a fault has put before it."""
         self.crew: Crew
         self.workers: list[Child] = []
         self.hosts: dict[str, Child] = {}
+        self.homes: dict[str, tuple[str, ...]] = dict(HOMES)
         self.producers: list[Child] = []
         self.archiver: Child
         self.held = ExitStack()
@@ -105,9 +108,13 @@ class Stage:
 
     def product(self, name: str, *arguments: str, **environment: str) -> Child:
         """Start a command of the product."""
-        clean = {key: text for key, text in os.environ.items() if not key.startswith("STREAMSCHED_")}
-        clean |= {"STREAMSCHED_URL": self.url, "STREAMSCHED_NAMESPACE": self.keys.namespace, **environment}
-        return self.crew.run(name, [sys.executable, "-m", *self.program, *arguments], clean)
+        place = {"STREAMSCHED_URL": self.url, "STREAMSCHED_NAMESPACE": self.keys.namespace}
+        command = [sys.executable, "-m", *self.program, *arguments]
+        return self.crew.run(name, command, self._clean() | place | environment)
+
+    def _clean(self) -> dict[str, str]:
+        inherited = {key: text for key, text in os.environ.items() if not key.startswith(("STREAMSCHED_", "CAMPAIGN_"))}
+        return inherited | self.environment
 
     def start_worker(self, **environment: str) -> Child:
         """Start one more ``streamsched worker``."""
@@ -125,7 +132,7 @@ class Stage:
 
     def start_host(self, name: str, conduct: str = "works", nodes: tuple[str, ...] = ()) -> Child:
         """Start the process that hosts some nodes, a new one or one that is to come back."""
-        nodes = nodes or HOMES[name]
+        nodes = self.homes.setdefault(name, nodes)
         self.hosts[name] = self._own("node", name, conduct, *nodes)
         for node_id in nodes:
             self.journal.mark("up", node_id)
@@ -141,11 +148,11 @@ class Stage:
     def _own(self, module: str, name: str, *arguments: str) -> Child:
         program = [*self.program[:-1], f"tests.campaign.{module}"]
         place = [self.url, self.keys.namespace, str(self.folder), name]
-        return self.crew.run(name, [sys.executable, "-m", *program, *place, *arguments])
+        return self.crew.run(name, [sys.executable, "-m", *program, *place, *arguments], self._clean())
 
     def down(self, host: str) -> None:
         """Note that the nodes of a process are about to be stopped."""
-        for node_id in HOMES[host]:
+        for node_id in self.homes[host]:
             self.journal.mark("down", node_id)
 
     def backlog(self) -> int | None:

@@ -22,6 +22,8 @@ class Fault:
     fsync: ClassVar[str] = "everysec"
     """``appendfsync`` of the server."""
     allowed: ClassVar[Allowance] = NOTHING
+    program: ClassVar[tuple[str, ...]] = ("streamsched",)
+    """How processes of the product are started: as they are, or wrapped."""
     hold_s: ClassVar[float] = 1.0
     """How long it lasts."""
     servers: ClassVar[tuple[str, ...]] = ("valkey", "redis")

@@ -149,3 +149,43 @@ class StopArchiver(Stop):
 
     def victims(self, stage: Stage) -> list[Child]:
         return [stage.archiver]
+
+
+class Cancel(Kill):
+    """Every task of the process is cancelled, wherever it is; a process that ends by that is started again."""
+
+    program = ("tests.campaign.wrapped", "streamsched")
+
+    def prepare(self, stage: Stage) -> None:
+        super().prepare(stage)
+        stage.environment["CAMPAIGN_CANCEL"] = "1"
+
+    def strike(self, stage: Stage) -> None:
+        for n in range(self.times):
+            time.sleep(stage.random.uniform(0, 0.3))
+            child = self.victim(stage)
+            os.kill(child.pid, signal.SIGUSR1)
+            stage.until(lambda child=child: not child.alive, 5)  # type: ignore[misc]
+            if n + 1 < self.times:
+                self.revive(stage)
+                time.sleep(stage.random.uniform(0.8, 1.5))
+
+
+class CancelWorker(Cancel, KillWorker):
+    name = "worker cancelled"
+    how = "every task of a worker is cancelled, three times"
+
+
+class CancelNode(Cancel, KillNodeBriefly):
+    name = "node cancelled"
+    how = "every task of a process of two nodes is cancelled, appends under way, three times"
+
+
+class CancelProducer(Cancel, KillProducer):
+    name = "producer cancelled"
+    how = "every task of a producer is cancelled, appends under way, three times"
+
+
+class CancelArchiver(Cancel, KillArchiver):
+    name = "archiver cancelled"
+    how = "every task of the trimming archiver is cancelled, three times"

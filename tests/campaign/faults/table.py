@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+from . import load, processes, replies, server
 from .fault import Fault
-from .processes import (
-    KillArchiver,
-    KillNode,
-    KillNodeBriefly,
-    KillProducer,
-    KillWorker,
-    StopArchiver,
-    StopNode,
-    StopProducer,
-    StopWorker,
-)
-from .server import KillServer, KillServerAlways
 
-FAULTS: dict[str, Fault] = {
+FAULTS: dict[str, type[Fault]] = {
     fault.name: fault
     for fault in (
-        KillWorker(),
-        KillNode(),
-        KillNodeBriefly(),
-        KillProducer(),
-        KillArchiver(),
-        StopWorker(),
-        StopNode(),
-        StopProducer(),
-        StopArchiver(),
-        KillServer(),
-        KillServerAlways(),
+        processes.KillWorker,
+        processes.KillNode,
+        processes.KillNodeBriefly,
+        processes.KillProducer,
+        processes.KillArchiver,
+        processes.StopWorker,
+        processes.StopNode,
+        processes.StopProducer,
+        processes.StopArchiver,
+        processes.CancelWorker,
+        processes.CancelNode,
+        processes.CancelProducer,
+        processes.CancelArchiver,
+        server.KillServer,
+        server.KillServerAlways,
+        server.FreezeServer,
+        server.Outage,
+        server.OutOfMemory,
+        server.TwoVersions,
+        replies.LoseAppendReplies,
+        replies.LoseAdvanceReplies,
+        replies.LosePipelineReplies,
+        load.Burst,
+        load.SlowWorkers,
+        load.DeafNodes,
+        load.IdleNodes,
+        load.SlowNodes,
+        load.Poison,
     )
 }
 """By name, in the order in which they are played."""
