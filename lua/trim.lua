@@ -29,7 +29,7 @@ if not keep and #entries > 0 then
 end
 local trimmed = 0
 if keep then
+  trimmed = rcall('XTRIM', events, 'MINID', '=', keep) -- first, because it is allowed on a server that is out of memory
   rcall('HSET', key.meta, 'archived', archived, 'archive', archive)
-  trimmed = rcall('XTRIM', events, 'MINID', '=', keep)
 end
 return { trimmed, (not stopped and #entries == tonumber(batch)) and 1 or 0, stopped or '' }

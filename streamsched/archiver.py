@@ -20,7 +20,7 @@ from . import segment
 from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata, previous, sync
 from .connection import is_away, pause
 from .entries import Entry, position
-from .errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap
+from .errors import PASSING, ArchiveDamaged, ArchiveLocked, LogFork, LogGap
 from .events import FOLD_VERSION
 from .history import LiveLog
 from .keys import Keys
@@ -215,7 +215,9 @@ class Archiver:
         self._oldest = 0.0
 
     async def run(self) -> None:
-        """Archive until :attr:`stopping` is set, and then what is left; wait out a server that is away and a full disk.
+        """Archive until :attr:`stopping` is set, and then what is left.
+
+        What may pass is waited out: a server that is away, out of memory or rebuilding its state, and a full disk.
 
         Raises:
             LogFork: the log holds other entries than the archive.
@@ -231,8 +233,8 @@ class Archiver:
                     return
                 with anyio.move_on_after(1):
                     await self.stopping.wait()
-            except (RedisError, OSError) as problem:
-                if self.stopping.is_set() or not (is_away(problem) or isinstance(problem, OSError)):
+            except (*PASSING, RedisError, OSError) as problem:
+                if self.stopping.is_set() or not (is_away(problem) or isinstance(problem, (OSError, *PASSING))):
                     raise
                 log.error("not archived", problem=str(problem))
                 await pause(attempt, 10)

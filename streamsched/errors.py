@@ -245,6 +245,17 @@ ERRORS: dict[str, type[SchedulerError]] = {
 }
 
 
+PASSING = (
+    PartitionHalted,
+    PartitionRebuilding,
+    ServerOutOfMemory,
+    ServerReadOnly,
+    ServerCannotReplicate,
+    ServerCannotPersist,
+)
+"""Refusals of a call that say nothing of its event: nothing was written, and it may go through later."""
+
+
 def error_of(code: str, detail: str = "") -> SchedulerError:
     """Return the exception of a wire code; an unknown code keeps its text in a plain ``SchedulerError``."""
     kind = ERRORS.get(code)

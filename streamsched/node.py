@@ -116,7 +116,8 @@ class Task:
         # the slot is free before the scheduler hears of it: it may fill it again in the very call that tells it
         self._node.ended(a.job_id)
         try:
-            await self._node.scheduler.append(completed)
+            # as long as nobody has heard it the job is held here, and nothing else would ever end it
+            await self._node.scheduler.partition.insist(completed, lambda: self._node.leaving)
         except SchedulerError as problem:
             if isinstance(problem, ServerUnreachable):
                 raise
@@ -175,7 +176,7 @@ class Node:
         self._reading_since = -math.inf  # when the inbox last answered
         self._inbox_open = anyio.Event()
         self._inbox_open.set()
-        self._leaving = False
+        self.leaving = False
         self._shared_inbox = mailbox is not None
         self._threads = anyio.CapacityLimiter(concurrency)
         self._started_send, self._started = anyio.create_memory_object_stream[Task](math.inf)
@@ -245,8 +246,8 @@ class Node:
     def stop(self) -> None:
         """Take no more jobs; iteration ends, and :meth:`run` returns once what runs has ended. Safe in a signal handler
         of the event loop."""
-        if not self._leaving:
-            self._leaving = True
+        if not self.leaving:
+            self.leaving = True
             self._started_send.close()
 
     def pause_inbox(self) -> None:
@@ -263,7 +264,7 @@ class Node:
             job_id=assignment.job_id, node_id=assignment.node_id, attempt=assignment.attempt, reason=reason
         )
         try:
-            await self.scheduler.append(declined)
+            await self.scheduler.partition.insist(declined, lambda: self.leaving)
         except SchedulerError as problem:
             if isinstance(problem, ServerUnreachable):
                 raise
@@ -298,7 +299,7 @@ class Node:
     async def _beat(self) -> None:
         # only a node that reads its inbox and has room may claim to accept: the claim reopens one that was closed
         reading = anyio.current_time() - self._reading_since < 3
-        accepting = False if self._leaving else True if reading and self._taken < self.concurrency else None
+        accepting = False if self.leaving else True if reading and self._taken < self.concurrency else None
         beat = NodeHeartbeat(
             node_id=self.node_id, online=True, load_json=self._load() if self._load else None, accepting=accepting
         )
@@ -356,7 +357,7 @@ class Node:
         return None
 
     def _refusal(self, assignment: Assignment) -> str | None:
-        if self._leaving:
+        if self.leaving:
             return LEAVING
         if self._taken >= self.concurrency:
             return FULL
@@ -379,7 +380,7 @@ class Node:
                 continue
             if task.revoked is not None:
                 continue
-            if self._leaving:
+            if self.leaving:
                 await task.hand_back(LEAVING)
                 continue
             self._started_send.send_nowait(task)

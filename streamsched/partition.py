@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from .connection import block_ms, connect, is_away, look_anew, pause, where_is
 from .entries import position
 from .errors import (
+    PASSING,
     InvalidField,
     PartitionHalted,
     PartitionRebuilding,
@@ -148,7 +149,8 @@ class Partition:
     async def _look_back(self) -> None:
         """See whether the log still holds the last event it had; a failover or a crash may have lost its end."""
         if self._known not in ("", "0-0"):
-            async with self.redis.pipeline(transaction=True) as pipe:
+            # no transaction: a server that is out of memory refuses even to read in one
+            async with self.redis.pipeline(transaction=False) as pipe:
                 pipe.xrange(self.keys("events"), self._known, self._known)
                 pipe.xinfo_stream(self.keys("events"))
                 found, about = await pipe.execute(raise_on_error=False)
@@ -178,6 +180,25 @@ class Partition:
             ServerUnreachable: the server stayed away for the patience of this partition; the event may have arrived.
         """
         return await self.append_soon(to_wire(event))
+
+    async def insist(self, event: Event, given_up: Callable[[], bool]) -> Answer:
+        """Append what has to be heard: a server that can write nothing for the moment is asked again and again.
+
+        Raises:
+            SchedulerError: the event was refused, or nothing could be written and ``given_up()`` is true.
+            ServerUnreachable: see :meth:`append`.
+        """
+        attempt = 0
+        while True:
+            try:
+                return await self.append(event)
+            except PASSING as problem:
+                if given_up():
+                    raise
+                if not attempt:
+                    log.warning("nothing can be written now", waiting=to_wire(event)[1], problem=str(problem))
+            await pause(attempt)
+            attempt += 1
 
     def append_soon(self, fields: list[str]) -> asyncio.Future[Answer]:
         """Let an event given flat, ``[type, …, field, value, …]``, travel with the next call.

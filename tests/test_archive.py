@@ -22,7 +22,7 @@ from streamsched.archiver import Archiver, ArchiveWriter
 from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
 from streamsched.entries import Entry
-from streamsched.errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap
+from streamsched.errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap, ServerOutOfMemory
 from streamsched.events import JobSubmitted
 from streamsched.history import LiveLog, open_history
 from streamsched.keys import Keys
@@ -395,6 +395,33 @@ async def test_an_archiver_out_of_space_trims_nothing_and_goes_on_once_there_is_
     eventually(lambda: not list((tmp_path / "kept").glob("*.par*")))  # between two tries nothing half done stays
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     eventually(lambda: Archive.open(tmp_path / "kept").count == length)
+    assert cli.stop(process) == 0
+    await redis.aclose()
+
+
+async def test_a_server_out_of_memory_is_relieved_by_trimming(log: Ledger, live: LiveLog, tmp_path: Path) -> None:
+    await story(log, jobs=50)
+    await live.redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(ServerOutOfMemory):
+            await log.submit("too much")
+        done = await archive(live, tmp_path, max_events=1000, trim=True)
+        assert done.trimmed > 0
+        assert (await live.span()).count == 0
+    finally:
+        await live.redis.config_set("maxmemory", 0)
+
+
+async def test_an_archiver_outlasts_a_state_that_is_being_rebuilt(cli: Cli, tmp_path: Path) -> None:
+    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
+    log = Ledger(redis, cli.keys)
+    await story(log)
+    length = await redis.xlen(cli.keys("events"))
+    await redis.hset(cli.keys("meta"), "begin", "torn")
+    process = cli.start("archive", "--to", "kept", "--max-age", "0", "--trim", "--yes")
+    eventually(lambda: "not archived" in cli.output(process))
+    await redis.hset(cli.keys("meta"), "begin", await redis.hget(cli.keys("meta"), "done"))
+    eventually(lambda: cli.redis.xlen(cli.keys("events")) < length)
     assert cli.stop(process) == 0
     await redis.aclose()
 

@@ -272,3 +272,44 @@ async def test_a_malformed_pool_stops_a_node_before_it_serves(server: EmbeddedSe
         with pytest.raises(InvalidField, match="names one language"):
             async with Node(scheduler, "n1", pools=["en"]):
                 pass
+
+
+@pytest.mark.parametrize("ends", ["completed", "declined"])
+async def test_what_a_node_says_while_nothing_can_be_written_is_heard_once_it_can(
+    server: EmbeddedServer, keys: Keys, ends: str
+) -> None:
+    """Without that the job would be held for ever: the node beats, and has no time limit to exceed."""
+    began, full = anyio.Event(), anyio.Event()
+
+    async def handler(assignment: Assignment) -> str:
+        began.set()
+        if assignment.attempts == 1:
+            await full.wait()
+        return "{}"
+
+    async with running(server, keys) as scheduler, serving(scheduler, handler) as node:
+        redis: Any = scheduler.partition.redis
+        job = await scheduler.submit(work())
+        with anyio.fail_after(20):
+            await began.wait()
+        await redis.config_resetstat()
+        await redis.config_set("maxmemory", 1)
+        try:
+            async with anyio.create_task_group() as group:
+                if ends == "completed":
+                    full.set()
+                else:
+                    group.start_soon(node.tasks[job.job_id].hand_back, "too hot")
+                await until(lambda: _refuses(redis))
+                await redis.config_set("maxmemory", 0)
+        finally:
+            await redis.config_set("maxmemory", 0)
+            full.set()
+        assert (await job.result(20)).status is JobState.FINISHED
+        assert f"job.{ends}" in [fact["type"] for fact in await facts(scheduler)]
+
+
+async def _refuses(redis: Any) -> bool:
+    """Whether a node's word was among what the server has refused for want of memory."""
+    about = await redis.info("errorstats")
+    return bool(about.get("errorstat_OOM", {}).get("count", 0) > 5)

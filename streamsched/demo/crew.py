@@ -22,6 +22,8 @@ class Child:
 
     def __init__(self, name: str, command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.name, self.log = name, log
+        self.dismissed = False
+        """Whether it was asked to end, or killed: one that has ended without that has failed."""
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
@@ -51,6 +53,7 @@ class Child:
 
     def kill(self) -> None:
         """End it as a crash would, with SIGKILL, by its own id."""
+        self.dismissed = True
         if self.alive:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
@@ -58,6 +61,7 @@ class Child:
 
     def leave(self) -> None:
         """Ask it to end in good order; :meth:`Crew.end` waits for it."""
+        self.dismissed = True
         self.tell(Leave())
         self._close()
 

@@ -11,12 +11,12 @@ from redis import Redis
 
 from streamsched.archive import MANIFEST, Archive
 from streamsched.connection import connect
-from streamsched.entries import Chunk, Entry, fields_of, position, refusal
-from streamsched.errors import ArchiveDamaged, SchedulerError
+from streamsched.entries import Entry, fields_of, position, refusal
+from streamsched.errors import ArchiveDamaged
 from streamsched.keys import Keys
-from streamsched.replay import difference, read_state
-from streamsched.scratch import open_scratch
+from streamsched.replay import State, difference, read_state
 
+from ..model import Unlawful, fold
 from . import journal
 from .check import Evidence
 
@@ -48,7 +48,7 @@ def gather(url: str, keys: Keys, folder: Path, archive: Path | None) -> Evidence
         dead=refused,
         folded=folded,
         added=added,
-        differing=anyio.run(_differing, url, keys, entries, refused),
+        differing=_differing(url, keys, entries, refused),
         damage=damage,
         archived=len(kept),
     )
@@ -90,22 +90,28 @@ def _contradictions(kept: list[Entry], live: list[Entry]) -> list[str]:
     return found
 
 
-async def _differing(url: str, keys: Keys, entries: list[Entry], refused: dict[str, str]) -> dict[str, str]:
-    """Fold the history anew on a server of its own, and compare every key with the live state."""
+def _differing(url: str, keys: Keys, entries: list[Entry], refused: dict[str, str]) -> dict[str, str]:
+    """Fold the history with the model, and compare every key, and every refusal, with the live state."""
+    live = anyio.run(_live, url, keys)
+    forged = {entry_id for entry_id, why in refused.items() if why.startswith("FORGED_DECISION ")}
+    try:
+        told = fold(((entry.id, entry.flat) for entry in entries), forged)
+    except Unlawful as problem:
+        return {"the log": str(problem)}
+    found = {key: _apart(*values) for key, values in difference(live, told.state).items()}
+    codes = {entry_id: why.partition(" ")[0] for entry_id, why in refused.items()}
+    for entry_id in sorted(codes.keys() | told.dead.keys(), key=position):
+        if codes.get(entry_id) != told.dead.get(entry_id):
+            found[entry_id] = f"refused as {codes.get(entry_id)}, by the model as {told.dead.get(entry_id)}"
+    return found
+
+
+async def _live(url: str, keys: Keys) -> State:
     redis = connect(url)
     try:
-        live = await read_state(redis, keys)
+        return await read_state(redis, keys)
     finally:
         await redis.aclose()
-    async with open_scratch(keys) as scratch:
-        for start in range(0, len(entries), PAGE):
-            part = entries[start : start + PAGE]
-            try:
-                await scratch.feed(Chunk(part, {entry.id: refused[entry.id] for entry in part if entry.id in refused}))
-            except SchedulerError as problem:
-                return {part[0].id: f"the history cannot be folded from here on: {problem}"}
-        folded = await read_state(scratch.redis, keys)
-    return {key: _apart(*values) for key, values in difference(live, folded).items()}
 
 
 def _apart(live: Any, folded: Any) -> str:

@@ -104,20 +104,18 @@ def journalled(partition: Partition, journal: Journal) -> None:
 
     def append_soon(fields: list[str]) -> asyncio.Future[Answer]:
         n = journal.intent(fields)
-
-        def answered(future: asyncio.Future[Answer]) -> None:
-            problem = asyncio.CancelledError() if future.cancelled() else future.exception()
-            if problem is None:
-                answer = future.result()
-                journal.ack(n, answer.event_id, answer.job)
-            elif isinstance(problem, SchedulerError) and problem.code != "UNREACHABLE":
-                journal.refused(n, problem.code)
-            else:  # cancelled, say: what was sent may have arrived
-                journal.doubt(n, problem.code if isinstance(problem, SchedulerError) else type(problem).__name__)
-
         future = send(fields)
-        future.add_done_callback(answered)
+        future.add_done_callback(lambda done: heard(n, done))  # the first callback: it runs before the caller goes on
         return future
+
+    def heard(n: int, done: asyncio.Future[Answer]) -> None:
+        problem = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if problem is None:
+            journal.ack(n, done.result().event_id, done.result().job)
+        elif isinstance(problem, SchedulerError) and problem.code != "UNREACHABLE":
+            journal.refused(n, problem.code)
+        else:  # cancelled, say: what was sent may have arrived
+            journal.doubt(n, type(problem).__name__)
 
     replaced: Any = partition
     replaced.append_soon = append_soon

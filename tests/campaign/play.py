@@ -76,9 +76,11 @@ def play(fault: Fault, seed: int, keep: bool = False) -> Run:
             stage.journal.mark("healed")
             drain_ms = stage.drained_ms(level)
             stage.highest_backlog(AFTER_S)
+            failed = stage.failed()
             stage.rest()
             evidence = gather(stage.server.url, stage.keys, folder, stage.archive)
             verdict = check(evidence, fault.allowed, TIMEOUT_MS)
+            verdict.violations += [Breach("process", f"ended by itself: {words}") for words in failed]
             verdict.violations += _own(fault, stage, evidence, drain_ms)
             costs = fault.costs(stage, evidence)
     except StageFailed:

@@ -193,6 +193,11 @@ class Stage:
             return now_ms() - since
         return None
 
+    def failed(self) -> list[str]:
+        """Return the last words of processes that ended though nobody had asked them to."""
+        ended = [child for child in self.crew.children if not child.alive and not child.dismissed]
+        return [f"{child.name}: {child.log.read_text(errors='replace')[-300:]}" for child in ended]
+
     def rest(self) -> bool:
         """Have the producers leave, let every job come to its end, and end the rest; tells whether every job did."""
         self.crew.end(self.producers)

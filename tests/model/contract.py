@@ -66,5 +66,6 @@ MOST_LANGUAGES = 32
 FIRST_WINDOW, LAST_WINDOW = 8, 256
 LONGEST_PAUSE_MS = 60_000
 OUTAGE_MS = 5_000
+LONGEST_SLEEP_MS = 2_000  # of a worker, twice: no silence that short is an absence
 REMEMBERED_NODES = 8  # of those a job has been to
 PRIORITY_STEP = 2**40

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .contract import OUTAGE_MS
+from .contract import LONGEST_SLEEP_MS, OUTAGE_MS
 from .folds import Entry, folds
 from .refusals import require
 from .state import State
@@ -35,7 +35,10 @@ def configured(state: State, entry: Entry, **given: object) -> None:
 @folds("scheduler.resumed")
 def resumed(state: State, entry: Entry, since_ts: str) -> None:
     """Nobody called for a while."""
-    require(entry.at - int(since_ts) > OUTAGE_MS, f"away since {since_ts} is no absence")
+    limits = [state.config(name) for name in ("heartbeat_timeout_ms", "accept_timeout_ms", "job_timeout_ms")]
+    shortest = min(limit for limit in limits if limit)
+    absence = min(OUTAGE_MS, max(LONGEST_SLEEP_MS, shortest / 2))
+    require(entry.at - int(since_ts) > absence, f"away since {since_ts} is no absence")
     state.resumed_since_ts, state.resumed_ts = int(since_ts), entry.at
 
 

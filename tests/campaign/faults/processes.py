@@ -166,6 +166,7 @@ class Cancel(Kill):
             child = self.victim(stage)
             os.kill(child.pid, signal.SIGUSR1)
             stage.until(lambda child=child: not child.alive, 5)  # type: ignore[misc]
+            child.kill()
             if n + 1 < self.times:
                 self.revive(stage)
                 time.sleep(stage.random.uniform(0.8, 1.5))
