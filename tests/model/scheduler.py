@@ -36,7 +36,7 @@ def configured(state: State, entry: Entry, **given: object) -> None:
 def resumed(state: State, entry: Entry, since_ts: str) -> None:
     """Nobody called for a while."""
     limits = [state.config(name) for name in ("heartbeat_timeout_ms", "accept_timeout_ms", "job_timeout_ms")]
-    shortest = min(limit for limit in limits if limit)
+    shortest = min((limit for limit in limits if limit), default=2 * OUTAGE_MS)
     absence = min(OUTAGE_MS, max(LONGEST_SLEEP_MS, shortest / 2))
     require(entry.at - int(since_ts) > absence, f"away since {since_ts} is no absence")
     state.resumed_since_ts, state.resumed_ts = int(since_ts), entry.at
