@@ -2,7 +2,7 @@
 
 What events have in common is a typed column, so that DuckDB, Polars or Spark read the file as it lies; the rest is a
 map. ``fields`` keeps the names in the order of the wire. An entry that columns cannot hold exactly (a field sent twice,
-bytes that are no UTF-8) is kept in ``raw`` instead.
+bytes that are no UTF-8) is kept in ``raw`` as well, and given back from there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .entries import Entry
+from .entries import Entry, fields_of
 
 TEXTS = (
     "type",
@@ -82,21 +82,19 @@ def table_of(stream: str, entries: list[Entry]) -> pa.Table:
     rest: list[Any] = [None] * size
     raw: list[bytes | None] = [None] * size
     fields: list[str] = [""] * size
-    for row, (_, flat) in enumerate(entries):
-        names = _names(tuple(flat[::2]))
-        if names is None:
-            raw[row] = msgspec.msgpack.encode(flat)
-            continue
+    for row, entry in enumerate(entries):
+        names = _names(tuple(entry.flat[::2]))
         try:
-            others = _spread(columns, row, size, names, flat)
+            others = None if names is None else _spread(columns, row, size, names, entry.flat)
         except UnicodeDecodeError:
-            raw[row] = msgspec.msgpack.encode(flat)
-            for column in columns.values():
-                column[row] = None
-            continue
-        fields[row] = " ".join(names)
-        if others:
-            rest[row] = others
+            names = None
+        if names is None:
+            raw[row] = msgspec.msgpack.encode(entry.flat)
+            # whoever adds an odd field must not be out of sight of every question
+            others = _spread(columns, row, size, *_as_read(entry))
+        else:
+            fields[row] = " ".join(names)
+        rest[row] = others or None
     ids = [entry.id.split("-") for entry in entries]
     arrays: dict[str, Any] = {
         "stream": pa.array([stream] * size, pa.string()),
@@ -129,6 +127,12 @@ def _spread(
             column = columns[name] = [None] * size
         column[row] = int(value) if name in NUMBERS else value.decode()
     return others
+
+
+def _as_read(entry: Entry) -> tuple[tuple[str, ...], list[bytes]]:
+    """Return the names of an entry's fields, and the entry, as everybody reads it who does not need it to the byte."""
+    read = fields_of(entry)
+    return tuple(read), [part.encode() for field in read.items() for part in field]
 
 
 @lru_cache(maxsize=4096)
