@@ -18,8 +18,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from .errors import InvalidField, SchedulerError, ServerUnreachable
 from .events import wire_value
 from .partition import Answer, Partition
-from .settings import mask
+from .shown import mask
 from .terminal import OK, REFUSED, UNREACHABLE, UsageProblem, complain, say
+from .terminal import as_json as print_json
 
 CHUNK = 2**16
 IN_FLIGHT = 1024
@@ -141,7 +142,7 @@ async def append_lines(partition: Partition, as_json: bool) -> int:
             accepted, refused = accepted + report.accepted, refused + (not report.accepted)
             _print(report, as_json, numbered=True)
     if as_json:
-        say(msgspec.json.encode(Summary(accepted=accepted, refused=refused)).decode())
+        print_json(Summary(accepted=accepted, refused=refused))
     else:
         say(f"{accepted} accepted, {refused} refused")
     return code or (REFUSED if refused else OK)
@@ -209,7 +210,7 @@ async def _settle(line: Line) -> Report:
 def _print(report: Report, as_json: bool, numbered: bool) -> None:
     where = f"line {report.line}: " if numbered else ""
     if as_json:
-        say(msgspec.json.encode(report).decode())
+        print_json(report)
     elif not report.accepted:
         complain(f"{where}{report.code}: {report.detail}")
     elif not numbered:

@@ -14,7 +14,8 @@ from rich.text import Text
 from .embedded import EmbeddedServer, free_port
 from .keys import DEFAULT_NAMESPACE
 from .settings import DEFAULT_URL, Settings
-from .terminal import UsageProblem, console, say
+from .terminal import UsageProblem, console
+from .terminal import as_json as print_json
 from .worker import Worker
 
 USUAL_PORT = 6379
@@ -83,7 +84,7 @@ async def _announce(worker: Worker, server: EmbeddedServer, settings: Settings, 
         data=str(server.data) if kept else None,
     )
     if as_json:
-        say(msgspec.json.encode(ready).decode())
+        print_json(ready)
         return
     screen = console()
     screen.rule("[bold]streamsched dev", align="left")

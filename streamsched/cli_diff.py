@@ -9,13 +9,15 @@ from typing import Any
 
 import msgspec
 from rich.table import Table
+from rich.text import Text
 
 from .cli_at import moment_words
 from .command import Target
 from .compare import Change, changes
 from .embedded import EmbeddedServer
 from .past import folded_at
-from .terminal import OK, as_json, bar, console, one_line, say
+from .shown import one_line
+from .terminal import OK, as_json, bar, console, say
 
 
 class DiffOptions(msgspec.Struct, kw_only=True, frozen=True):
@@ -66,15 +68,15 @@ def _table(shown: list[Change], total: int) -> Table:
     for column in ("key", "", "before", "after"):
         table.add_column(column, overflow="fold")
     for change in shown:
-        table.add_row(one_line(change.key), change.kind, _words(change.before), _words(change.after))
+        table.add_row(Text(one_line(change.key)), change.kind, _words(change.before), _words(change.after))
     if total > len(shown):
         table.caption = f"… and {total - len(shown)} more (--limit shows more)"
     return table
 
 
-def _words(value: Any) -> str:
+def _words(value: Any) -> Text:
     if isinstance(value, dict):
         value = " ".join(f"{field}={text}" for field, text in value.items())
     elif isinstance(value, list):
         value = " ".join(str(member) for member in value)
-    return one_line(str(value if value is not None else "")).replace("[", r"\[")
+    return Text(one_line(str(value if value is not None else "")))

@@ -14,7 +14,8 @@ from .errors import OutsideLog
 from .explain import Explanation, explain
 from .history import History
 from .past import folded_at
-from .terminal import OK, as_json, bar, one_line, say
+from .shown import one_line
+from .terminal import OK, as_json, bar, say
 
 
 async def show_explanation(target: Target, job_id: str, archive: Path | None, offline: bool, json: bool) -> int:

@@ -12,10 +12,12 @@ from typing import Any, Literal
 
 import anyio.to_thread
 from rich.table import Table
+from rich.text import Text
 
 from .command import Target
 from .query import QueryFailed, ask, collect_tail, database
-from .terminal import OK, UsageProblem, as_json, console, one_line, visible
+from .shown import one_line, visible
+from .terminal import OK, UsageProblem, as_json, console
 
 Form = Literal["table", "json", "csv"]
 
@@ -49,12 +51,14 @@ def _print(names: list[str], rows: Iterator[tuple[Any, ...]], form: Form, limit:
             as_json(dict(zip(names, row, strict=True)))
     elif form == "csv":
         out = csv.writer(sys.stdout)
-        out.writerow(names)
+        out.writerow([visible(name) for name in names])
         out.writerows([visible(str(value)) if value is not None else "" for value in row] for row in rows)
     else:
-        table = Table(*(one_line(name) for name in names))
+        table = Table()
+        for name in names:
+            table.add_column(Text(one_line(name)))  # as text: markup of anybody's takes no effect
         for row in itertools.islice(rows, limit):
-            table.add_row(*(one_line(str(value)).replace("[", r"\[") if value is not None else "" for value in row))
+            table.add_row(*(Text(one_line(str(value))) if value is not None else "" for value in row))
         if next(rows, None) is not None:
             table.caption = f"the first {limit} rows (--limit shows more, --csv and --json show all)"
         console().print(table)

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from .command import Target
-from .settings import mask
+from .shown import mask, one_line
 from .state import NodeView, Overview, read_overview
-from .terminal import OK, REFUSED, console, one_line
+from .terminal import OK, REFUSED, console
 from .terminal import as_json as print_json
 
 CONDITION = {"ok": "green", "rebuilding": "yellow", "halted": "bold red", "gap": "bold red"}

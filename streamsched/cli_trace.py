@@ -9,7 +9,8 @@ from rich.text import Text
 
 from .command import Target
 from .errors import OutsideLog
-from .terminal import OK, as_json, console, one_line
+from .shown import one_line
+from .terminal import OK, as_json, console
 from .trace import Step, span_words, trace
 
 

@@ -1,12 +1,19 @@
-"""How the programs log: one line per event on stderr, for a person at a terminal, as JSON for everything else."""
+"""How the programs log: one line per event on stderr, for a person at a terminal, as JSON for everything else.
+
+What is logged comes from anybody, errors of the server among it: secrets are masked, and nothing acts on the terminal.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
-from typing import Literal, TextIO
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO
 
 import structlog
+
+from .shown import mask, one_line, visible, visible_json
 
 Format = Literal["console", "json"]
 
@@ -28,9 +35,14 @@ def configure(style: Format | None = None, level: int = logging.INFO, stream: Te
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [_readable, structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_traceback)]
         if style == "console"
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        else [
+            structlog.processors.format_exc_info,
+            _masked,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+            _printable,
+        ]
     )
     structlog.configure(
         processors=[*shared, *last],
@@ -38,3 +50,21 @@ def configure(style: Format | None = None, level: int = logging.INFO, stream: Te
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
+
+
+def _readable(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: one_line(mask(told)) if isinstance(told, str) else told for name, told in event.items()}
+
+
+def _masked(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: mask(told) if isinstance(told, str) else told for name, told in event.items()}
+
+
+def _printable(logger: Any, method: str, rendered: Any) -> str:
+    return visible_json(rendered)
+
+
+def _traceback(out: TextIO, exc_info: Any) -> None:
+    buffer = io.StringIO()
+    structlog.dev.plain_traceback(buffer, exc_info)
+    out.write(visible(mask(buffer.getvalue())))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,12 +31,6 @@ class SettingsError(ValueError):
     """The settings cannot be used; the text names where the value came from, the key and the remedy."""
 
     code = "SETTINGS"
-
-
-def mask(text: str) -> str:
-    """Hide the password of every URL in ``text``, so that it may be shown or logged."""
-    text = re.sub(r"(\w+://[^\s:@/]*):\S*@", r"\1:***@", text)
-    return re.sub(r"([?&](?:sentinel_)?(?:password|username)=)[^&\s]*", r"\1***", text)
 
 
 class Settings(BaseSettings):

@@ -1,13 +1,14 @@
-"""What commands share at the terminal: exit codes, one clear line per error, and text that cannot harm the terminal."""
+"""What commands share at the terminal: exit codes, one clear line per error, output that cannot harm the terminal."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from .shown import mask, one_line, visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,26 +24,11 @@ INTERRUPTED = 130
 PIPE_WIDTH = 200
 """Columns of a table that nobody sees on a terminal."""
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
 START_ONE = "start one with `streamsched dev`, or give the right --url or STREAMSCHED_URL"
 
 
 class UsageProblem(Exception):
     """The command line cannot be acted on; the text names the argument and the remedy."""
-
-
-def visible(text: str) -> str:
-    """Return ``text`` with every control character but newline and tab escaped, so that it can be printed.
-
-    Payloads, reasons and errors come from anybody: an escape sequence in one must not act on the operator's terminal.
-    """
-    return CONTROL.sub(lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text)
-
-
-def one_line(text: str) -> str:
-    """Return ``text`` as :func:`visible` does, on a single line."""
-    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def say(text: str) -> None:
@@ -59,7 +45,7 @@ def as_json(value: Any) -> None:
     """Print ``value`` as one line of JSON."""
     import msgspec
 
-    print(msgspec.json.encode(value).decode(), flush=True)
+    print(visible_json(msgspec.json.encode(value).decode()), flush=True)
 
 
 def console() -> Console:
@@ -130,7 +116,7 @@ def verdict(problem: BaseException) -> tuple[int, str] | None:
     from .connection import is_away
     from .embedded import DataInUse, ServerDidNotStart
     from .errors import SchedulerError, ServerUnreachable
-    from .settings import SettingsError, mask
+    from .settings import SettingsError
 
     if isinstance(problem, SettingsError | UsageProblem | DataInUse):
         return USAGE, str(problem)

@@ -15,7 +15,8 @@ from streamsched.cli_worker import address_of
 from streamsched.errors import InvalidField, JobFailed
 from streamsched.node import Assignment
 from streamsched.program import Program
-from streamsched.terminal import UsageProblem, one_line, visible
+from streamsched.shown import one_line, visible
+from streamsched.terminal import UsageProblem
 
 from .live import until
 from .processes import alive

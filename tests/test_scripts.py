@@ -172,9 +172,9 @@ async def test_a_server_that_forgot_the_scripts_is_sent_them_again(ledger: Ledge
         await ledger.advance()
 
 
-LEAVES = {"errors", "keys", "entries", "digest", "beside", "embedded", "logs", "traces"}
+LEAVES = {"errors", "keys", "entries", "digest", "beside", "embedded", "shown", "traces"}
 LAYERS: list[set[str]] = [
-    LEAVES | {"events", "settings", "fleet", "workload", "segment", "connection"},
+    LEAVES | {"events", "settings", "fleet", "workload", "segment", "connection", "logs"},
     {"scripts", "archive"},
     {"partition"},
     {"state", "client", "history"},

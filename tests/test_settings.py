@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streamsched.settings import SettingsError, load, mask
+from streamsched.settings import SettingsError, load
+from streamsched.shown import mask
 
 
 @pytest.fixture(autouse=True)

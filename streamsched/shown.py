@@ -1,0 +1,47 @@
+"""Text that may be shown: secrets masked, and nothing in it that acts on the terminal or deceives its reader."""
+
+from __future__ import annotations
+
+import re
+
+ACTING = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters of both sets, among them the introducers of escape sequences
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # breaks, directions, unseen
+    "\ud800-\udfff"  # halves of characters, which no terminal can print
+    "\U000e0000-\U000e007f"  # tags: whole words that nobody sees
+    "]"
+)
+"""What is escaped. Joiners (U+200C, U+200D) stay: Persian, Hindi and emoji are spelt with them."""
+
+
+def mask(text: str) -> str:
+    """Hide the password of every URL in ``text``, so that it may be shown or logged."""
+    text = re.sub(r"(\w+://[^\s:@/]*):\S*@", r"\1:***@", text)
+    return re.sub(r"([?&](?:sentinel_)?(?:password|username)=)[^&\s]*", r"\1***", text)
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with every control character but newline and tab escaped, so that it can be printed.
+
+    Payloads, reasons, errors and ids come from anybody: an escape sequence in one must not act on the operator's
+    terminal, and a character that turns the direction or is not seen must not make one name look like another.
+    """
+    return ACTING.sub(lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as :func:`visible` does, on a single line."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def visible_json(encoded: str) -> str:
+    """Return JSON that says the same and may be printed: a terminal also acts on characters that JSON may hold as they
+    are.
+    """
+    return ACTING.sub(_json_escape, encoded)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    units = found.group().encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[n] << 8 | units[n + 1]:04x}" for n in range(0, len(units), 2))
