@@ -55,6 +55,7 @@ SOFT_META_FIELDS = (
     "rebuilding",
     "dead_cursor",
     "last_call_ts",
+    "clock_ts",
     "look_ts",
     "heartbeats_watermark",
     "rebuilt_ts",

@@ -23,12 +23,14 @@ class Ledger:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis: Any = redis  # redis-py types its replies as unions of every shape that any protocol gives
         self.keys = keys
+        self.frozen = False
 
     def streams(self) -> dict[str, Any]:
         return {name: self.keys(name) for name in ("events", "heartbeats", "dead")}
 
     async def append(self, *events: Event | list[str], batch: int = 256) -> list[list[str]]:
         """Append and advance in one call; returns ``[code, id or detail, …]`` for each event."""
+        await self._stand_still()
         own = json.dumps([event if isinstance(event, list) else to_wire(event) for event in events])
         reply = await script("append")(
             self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed", own=own
@@ -43,6 +45,7 @@ class Ledger:
     async def advance(self, batch: int = 256) -> list[Any]:
         """Advance until nothing is left to do now; returns the last reply."""
         while True:
+            await self._stand_still()
             reply: list[Any] = await script("advance")(
                 self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed"
             )
@@ -123,7 +126,13 @@ class Ledger:
 
     async def freeze(self) -> None:
         """Stop the scheduler's clock well ahead of the server's: from here on only :meth:`pass_time` moves it."""
+        self.frozen = True
         await self.pass_time(3_600_000)
+
+    async def _stand_still(self) -> None:
+        """Let the scheduler forget how much of the server's time it has counted, so that it counts none."""
+        if self.frozen:
+            await self.redis.hdel(self.keys("meta"), "clock_ts")
 
     async def pass_time(self, ms: int) -> list[Any]:
         """Let ``ms`` go by for the scheduler, and let it act: its last call is put that far ahead."""

@@ -17,6 +17,10 @@ end
 local function resume()
   local since = meta.last_call_ts
   meta.last_call_ts = now
+  local counted_text = skew > 0 and format('%.0f', meta.counted_ts) or ''
+  if counted_text ~= meta.clock_ts then
+    rcall('HSET', key.meta, 'clock_ts', counted_text)
+  end
   if not was_away(now - since) then
     return
   end

@@ -1,11 +1,11 @@
--- USES: context folded_up_to newer_log
+-- USES: context folded_up_to newer_log go_on
 -- Read where the partition stands, and refuse to go on where that would do harm. Returns the refusal, or nil.
 local function open_call()
   -- a foreign key in the place of a stream is met here, before anything is written, and not half way through
   rcall('XLEN', heartbeats)
   rcall('XLEN', dead)
   local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'begin', 'done', 'rebuilding', 'heartbeats_watermark',
-    'last_call_ts', 'resumed_since_ts', 'resumed_ts', 'rebuilt_ts', 'halted', 'look_ts', 'fold_version')
+    'last_call_ts', 'resumed_since_ts', 'resumed_ts', 'rebuilt_ts', 'halted', 'look_ts', 'fold_version', 'clock_ts')
   if newer_log(v[13]) then
     return newer_log(v[13])
   elseif v[5] then
@@ -20,12 +20,14 @@ local function open_call()
   meta = {
     watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), heartbeats_watermark = v[6] or '0-0',
     last_call_ts = tonumber(v[7] or 0), resumed_since_ts = tonumber(v[8] or 0), resumed_ts = tonumber(v[9] or 0),
-    rebuilt_ts = tonumber(v[10] or 0), look_ts = v[12] or '0', fold_version = tonumber(v[13] or 1),
+    rebuilt_ts = tonumber(v[10] or 0), look_ts = v[12] or '0', fold_version = tonumber(v[13] or 1), clock_ts = v[14] or '',
   }
   local time = rcall('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
   local clock = now
-  now = math.max(clock, meta.last_call_ts, tonumber(match(meta.watermark, '^%d+')))
+  local went_on
+  went_on, meta.counted_ts = go_on(clock, v[14])
+  now = math.max(clock, went_on, tonumber(match(meta.watermark, '^%d+')))
   skew = now - clock
   now_text = format('%.0f', now)
 end

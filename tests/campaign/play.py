@@ -66,6 +66,7 @@ def play(fault: Fault, seed: int, keep: bool = False) -> Run:
         binary = Path(REDIS) if server == "redis" and REDIS else None
         with Stage(folder, seed, binary, fault.program) as stage:
             stage.options["appendfsync"] = fault.fsync
+            stage.archives, stage.trims = fault.archives, fault.trims
             fault.prepare(stage)
             stage.start()
             level = stage.highest_backlog(BEFORE_S)

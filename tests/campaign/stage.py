@@ -62,6 +62,8 @@ class Stage:
         self.data = folder / "server"
         self.archive = folder / "archive"
         self.server: EmbeddedServer
+        self.archives = self.trims = True
+        """Whether there is an archiver, and whether it trims."""
         self.environment: dict[str, str] = {}
         """What the fault adds to the environment of every process."""
         self.url = ""
@@ -100,7 +102,8 @@ class Stage:
             self.start_worker()
         for name in HOMES:
             self.start_host(name)
-        self.start_archiver()
+        if self.archives:
+            self.start_archiver()
         nodes = [node_id for home in HOMES.values() for node_id in home]
         if not self.until(lambda: self.redis.scard(self.keys("pool_online", "en-zh")) == len(nodes), START_S):
             raise StageFailed(f"the fleet did not come online\n{self.crew.last_words()}")
@@ -123,11 +126,11 @@ class Stage:
         return worker
 
     def start_archiver(self, **environment: str) -> Child:
-        """Start ``streamsched archive --trim``, with small segments."""
-        sizes = ("--max-events", "200", "--max-age", "0.5")
-        self.archiver = self.product(
-            "archiver", "archive", "--to", str(self.archive), "--trim", "--yes", *sizes, **environment
-        )
+        """Start ``streamsched archive``, with small segments."""
+        options = ["--to", str(self.archive), "--max-events", "200", "--max-age", "0.5"]
+        if self.trims:
+            options += ["--trim", "--yes"]
+        self.archiver = self.product("archiver", "archive", *options, **environment)
         return self.archiver
 
     def start_host(self, name: str, conduct: str = "works", nodes: tuple[str, ...] = ()) -> Child:
@@ -204,7 +207,8 @@ class Stage:
         done = self.until(lambda: self.backlog() == 0, REST_S)
         self.crew.end(self.hosts.values())
         done = self.until(lambda: self.backlog() == 0, REST_S) and done
-        self.stop(self.archiver)
+        if self.archives:
+            self.stop(self.archiver)
         for worker in self.workers:
             worker.kill()
         return done

@@ -15,6 +15,7 @@ from . import inside
 INSIDE = {
     "CAMPAIGN_CANCEL": inside.cancel_on_signal,
     "CAMPAIGN_VERSION": inside.be_another_version,
+    "CAMPAIGN_DIE": inside.die_at,
 }
 
 

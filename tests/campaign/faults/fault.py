@@ -22,6 +22,10 @@ class Fault:
     fsync: ClassVar[str] = "everysec"
     """``appendfsync`` of the server."""
     allowed: ClassVar[Allowance] = NOTHING
+    archives: ClassVar[bool] = True
+    """Whether an archiver runs."""
+    trims: ClassVar[bool] = True
+    """Whether it trims the log: a state that is to be rebuilt by the workers alone needs all of it."""
     program: ClassVar[tuple[str, ...]] = ("streamsched",)
     """How processes of the product are started: as they are, or wrapped."""
     hold_s: ClassVar[float] = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import load, processes, replies, server
+from . import archiving, clock, disk, load, processes, replies, server
 from .fault import Fault
 
 FAULTS: dict[str, type[Fault]] = {
@@ -36,6 +36,13 @@ FAULTS: dict[str, type[Fault]] = {
         load.IdleNodes,
         load.SlowNodes,
         load.Poison,
+        archiving.ArchiverDies,
+        archiving.ArchiverLosesPower,
+        clock.ClockAhead,
+        clock.ClockBack,
+        disk.ArchiveDiskFull,
+        disk.AofDiskFull,
+        disk.AofDiskFullAlways,
     )
 }
 """By name, in the order in which they are played."""
