@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from . import cli_replay
+from . import cli_dead, cli_replay
 from .command import SERVICE_PATIENCE_S, Json, Target, command
 from .terminal import OK, UsageProblem, as_json, say
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_replay.app)
+app.add_typer(cli_dead.app)
 
 LogFormat = Annotated[Literal["console", "json"] | None, typer.Option(help="[default: console at a terminal]")]
 

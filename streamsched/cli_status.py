@@ -14,7 +14,7 @@ from rich.text import Text
 
 from .command import Target
 from .shown import mask, one_line
-from .state import NodeView, Overview, read_overview
+from .state import NodeView, Overview, PartitionView, read_overview
 from .terminal import OK, REFUSED, console
 from .terminal import as_json as print_json
 
@@ -79,8 +79,16 @@ def _partition(overview: Overview) -> RenderableType:
 def _counters(overview: Overview) -> RenderableType:
     c = overview.counters
     ended = "  ".join(f"{name} {c[name]}" for name in ENDED)
-    dead = Text(f"  dead letters {overview.partition.dead_letters}", "red" if overview.partition.dead_letters else "")
-    return Text.assemble("  ".join(f"{name} {c[name]}" for name in IN_FLOW), "\n", ended, dead)
+    return Text.assemble("  ".join(f"{name} {c[name]}" for name in IN_FLOW), "\n", ended, *_letters(overview.partition))
+
+
+def _letters(p: PartitionView) -> list[Text]:
+    if not p.dead_letters:
+        return [Text("  dead letters 0")]
+    codes = "  ".join(f"{code} {count}" for code, count in p.letters_by_code.items())
+    seen = f" of {p.dead_letters}, the others were seen to" if p.open_letters < p.dead_letters else ""
+    open_ = Text(f"  dead letters {p.open_letters}{seen}", "red" if p.open_letters else "")
+    return [open_, Text(f"\n  by code: {codes}" if codes else "")]
 
 
 def _pairs(overview: Overview) -> RenderableType:

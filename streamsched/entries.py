@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
+
+ENTRY_ID = re.compile(r"[0-9]+-[0-9]+")
+"""The id of an entry of a stream, in full."""
 
 
 class Entry(NamedTuple):

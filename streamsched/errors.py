@@ -101,6 +101,18 @@ class AlreadyTerminal(SchedulerError):
     code = "ALREADY_TERMINAL"
 
 
+class UnknownLetter(SchedulerError):
+    """No dead letter has this id."""
+
+    code = "UNKNOWN_LETTER"
+
+
+class NotRetryable(SchedulerError):
+    """The event of a dead letter cannot be appended once more; the text says why, and what to do instead."""
+
+    code = "NOT_RETRYABLE"
+
+
 class PartitionHalted(SchedulerError):
     """A script was torn, or a key of the state was overwritten; a worker rebuilds the partition from its log."""
 
@@ -224,6 +236,8 @@ ERRORS: dict[str, type[SchedulerError]] = {
         NodeMismatch,
         StaleAttempt,
         AlreadyTerminal,
+        UnknownLetter,
+        NotRetryable,
         PartitionHalted,
         PartitionRebuilding,
         LogGap,

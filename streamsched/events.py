@@ -33,6 +33,10 @@ LIMITS: dict[str, int] = {
 }
 """Bounds that Lua reads as ``limit.<name>``. Sizes are bytes, ``_ms`` are milliseconds."""
 
+RETRY = "retry_of"
+"""The extra field by which any event of the log says that it is a dead letter once more: the letter's id. However often
+that is said, it takes effect once."""
+
 FOLD_VERSION = 1
 """How this program folds. It grows with every change that would fold an older log to another state."""
 
@@ -51,6 +55,7 @@ Count = Annotated[int, "count"]
 Duration = Annotated[int, "ms"]
 Priority = Annotated[int, "priority"]
 Flag = Annotated[bool, "flag"]
+EntryId = Annotated[str, "entry"]
 
 
 class JobStatus(enum.StrEnum):
@@ -179,6 +184,12 @@ class SchedulerConfigured(Event, tag="scheduler.configured"):
     policy: Policy | None = None
 
 
+class LetterDropped(Event, tag="letter.dropped"):
+    letter: EntryId
+    """Id of the dead letter, in their own stream."""
+    reason: Text | None = None
+
+
 DEFAULTS: dict[str, int | str] = {
     "heartbeat_timeout_ms": 30_000,
     "accept_timeout_ms": 10_000,
@@ -208,6 +219,7 @@ AnyEvent = Union[  # noqa: UP007 - read by get_args, and a column of names reads
     JobCancelled,
     SessionReleased,
     SchedulerConfigured,
+    LetterDropped,
 ]
 """The tagged union of what producers, nodes and operators may append."""
 

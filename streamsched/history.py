@@ -41,7 +41,8 @@ class Span(msgspec.Struct, frozen=True):
         return f"{self.count} events from {self.first} to {self.last}" if self.count else "no event"
 
 
-def _as_it_is(reply: Any, **options: Any) -> Any:
+def as_it_is(reply: Any, **options: Any) -> Any:
+    """Leave a reply of the server as it came; a response callback."""
     return reply
 
 
@@ -51,7 +52,7 @@ class LiveLog:
     def __init__(self, redis: Any, keys: Keys) -> None:
         self.redis = redis
         # redis-py makes a dict of each entry, which loses a field that was sent twice
-        self.redis.set_response_callback("XRANGE", _as_it_is)
+        self.redis.set_response_callback("XRANGE", as_it_is)
         self.keys = keys
         self._letters: dict[str, str] = {}
         self._letters_read = "0-0"
@@ -195,15 +196,19 @@ class History:
             OutsideLog: it lies outside the history, or is neither an id nor a time.
         """
         span = await self.span()
-        wanted = _bound(moment)
+        wanted = bound(moment)
         if not span.count or wanted < position(span.first) or position(span.last)[0] < wanted[0]:
             raise OutsideLog(f"{moment!r} lies outside the history, which holds {span.words}")
         exact = f"{wanted[0]}-{wanted[1]}"
         return exact if wanted < position(span.last) else span.last
 
 
-def _bound(moment: str) -> tuple[int, int]:
-    """Return the highest position that still belongs to a moment."""
+def bound(moment: str) -> tuple[int, int]:
+    """Return the highest position that still belongs to a moment: an id, ms since the epoch, or a time as ISO 8601.
+
+    Raises:
+        OutsideLog: it is none of them.
+    """
     from datetime import datetime
 
     head, dash, tail = moment.partition("-")

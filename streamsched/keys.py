@@ -14,6 +14,7 @@ SHAPES: dict[str, str] = {
     "events": "events",
     "heartbeats": "heartbeats",
     "dead": "dead",
+    "dead_codes": "dead:codes",  # how many letters of each code there are; it goes with them, not with the state
     "inbox": "inbox:%s",
     "reply": "reply:%s",
     # nodes and pools
@@ -37,6 +38,7 @@ SHAPES: dict[str, str] = {
     "timers": "timers",  # the one moment at which each job next needs a decision
     "deadlines": "deadlines",
     "ended": "ended",  # terminal jobs in the order they ended, until their retention is over
+    "letters": "letters",  # dead letters that somebody has seen to: how, and by which event
     # the partition itself
     "meta": "meta",
     "config": "config",

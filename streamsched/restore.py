@@ -8,8 +8,9 @@ from typing import Any
 import anyio.to_thread
 
 from .archive import Archive, previous
-from .entries import Chunk, Entry, position
+from .entries import ENTRY_ID, Chunk, Entry, fields_of, position
 from .errors import ArchiveDamaged, LogGap, PartitionRebuilding
+from .events import RETRY
 from .keys import Keys
 from .replay import empty, fold_log
 from .scratch import packed
@@ -129,8 +130,15 @@ async def _put_back_letters(redis: Any, keys: Keys, archive: Archive) -> None:
 
     letters = await anyio.to_thread.run_sync(lost)
     for start in range(0, len(letters), CHUNK):
-        async with redis.pipeline(transaction=False) as pipe:
+        async with redis.pipeline(transaction=True) as pipe:
             for letter in letters[start : start + CHUNK]:
                 pipe.execute_command("XADD", keys("dead"), letter.id, *letter.flat)
+                pipe.hincrby(keys("dead_codes"), _counted_as(letter), 1)
             await pipe.execute()
 
+
+def _counted_as(letter: Entry) -> str:
+    """Return the code under which a dead letter is counted, as ``count_letter`` of the scripts does."""
+    fields = fields_of(letter)
+    again = fields["stream"] == "events" and ENTRY_ID.fullmatch(fields.get(RETRY, ""))
+    return "again" if again else fields["code"]

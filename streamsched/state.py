@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from .events import LIMITS
 from .keys import Keys
+from .letters import count_letters
 
 LIMIT = 50
 """Rows of each kind that an overview holds unless told otherwise."""
@@ -61,6 +62,11 @@ class PartitionView(msgspec.Struct, kw_only=True):
     last_call_ts: int | None
     """When the scheduler last acted, ms since the epoch."""
     dead_letters: int
+    """All there are, those seen to among them."""
+    open_letters: int
+    """Those that nobody has retried or dropped."""
+    letters_by_code: dict[str, int]
+    """All by the code under which they were refused; those of a version that did not count yet are missing."""
     now_ts: int
     """The server's clock at the time of reading, ms since the epoch."""
 
@@ -261,6 +267,7 @@ async def _read_partition(redis: Any, keys: Keys) -> PartitionView:
     elif folded > added or (length < added and await _unread(redis, keys, meta) < added - folded):
         lost = "more events were folded than the log took in" if folded > added else "unfolded entries are missing"
         condition, trouble = "gap", f"{lost}: restore the log, then `streamsched rebuild`"
+    letters = await count_letters(redis, keys)
     return PartitionView(
         namespace=keys.namespace,
         partition=keys.partition,
@@ -274,7 +281,9 @@ async def _read_partition(redis: Any, keys: Keys) -> PartitionView:
         heartbeats_lag=await _lag(redis, keys("heartbeats")),
         workers=await _workers(redis, keys),
         last_call_ts=int(meta["last_call_ts"]) if "last_call_ts" in meta else None,
-        dead_letters=await redis.xlen(keys("dead")),
+        dead_letters=letters.all,
+        open_letters=letters.open,
+        letters_by_code=letters.by_code,
         now_ts=seconds * 1000 + micros // 1000,
     )
 

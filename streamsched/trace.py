@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from .entries import before, fields_of, position
+from .events import RETRY
 from .history import History
 
 Fields = dict[str, str]
@@ -118,6 +119,8 @@ class Story:
 
     def _of_job(self, kind: str, job_id: str, e: Fields) -> str:
         words = self._plain(kind, e)
+        if RETRY in e:
+            words += f" (dead letter {e[RETRY]}, retried)"
         if kind == "job.dispatched":
             self._holders[job_id] = e["node_id"]
             if self.kind == "session" and self._at and self._at != e["node_id"]:

@@ -117,6 +117,10 @@ class Ledger:
     async def dead(self) -> list[dict[str, str]]:
         return [fields for _, fields in await self.redis.xrange(self.keys("dead"))]
 
+    async def letter_ids(self) -> list[str]:
+        """The ids of the dead letters, in order."""
+        return [letter_id for letter_id, _ in await self.redis.xrange(self.keys("dead"))]
+
     async def now(self) -> int:
         """The scheduler's clock: never behind the server's, the last call's or the log's."""
         seconds, micros = await self.redis.time()

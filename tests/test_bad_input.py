@@ -36,6 +36,7 @@ GOOD: dict[str, dict[str, str]] = {
     "job.cancelled": {"job_id": "j1"},
     "session.released": {"session_id": "s1"},
     "scheduler.configured": {"max_attempts": "3"},
+    "letter.dropped": {"letter": "1700000000000-0"},
 }
 """One good event of each type, on the state that :func:`world` builds; ``@`` is the attempt of j1."""
 
@@ -121,6 +122,10 @@ TABLE: list[Case] = [
     ("node.heartbeat", {"load_json": "[0.5"}, INVALID, ("load_json is not JSON", "encode it as JSON")),
     ("job.progressed", {"progress_json": "half"}, INVALID, ("progress_json is not JSON", "encode it as JSON")),
     ("node.registered", {"pool_names_json": "en-zh"}, INVALID, ("pool_names_json is not JSON", "encode it as JSON")),
+    # dead letters
+    ("letter.dropped", {"letter": "1700000000000"}, INVALID, ('letter is "1700000000000"', "the id of an entry")),
+    ("letter.dropped", {"letter": f"1-{'0' * 40}"}, INVALID, ("letter is", "such as 1700000000000-0")),
+    ("job.cancelled", {"retry_of": "last"}, INVALID, ('retry_of is "last"', "the id of an entry")),
     # jobs and holders
     ("job.completed", {"job_id": "nobody"}, "UNKNOWN_JOB", ("job_id nobody", "no such job")),
     ("job.completed", {"node_id": "n2"}, "NODE_MISMATCH", ("node_id n2 does not hold job j1", "n1 does")),

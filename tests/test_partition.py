@@ -39,6 +39,7 @@ from streamsched.events import (
     JobStarted,
     JobStatus,
     JobSubmitted,
+    LetterDropped,
     NodeCordoned,
     NodeDrained,
     NodeHeartbeat,
@@ -109,6 +110,7 @@ ONE_OF_EACH: dict[str, Callable[[str], Event]] = {
     "job.cancelled": lambda attempt: JobCancelled(job_id="j1"),
     "session.released": lambda attempt: SessionReleased(session_id="s1"),
     "scheduler.configured": lambda attempt: SchedulerConfigured(max_attempts=5),
+    "letter.dropped": lambda attempt: LetterDropped(letter="1700000000000-0", reason="seen"),
 }
 
 

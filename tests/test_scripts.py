@@ -156,7 +156,7 @@ def test_every_key_of_a_partition_shares_its_slot_and_its_prefix() -> None:
     for name, shape in SHAPES.items():
         key = keys(name, *["x"] * shape.count("%s"))
         assert key.startswith("ns:{3}:")
-        assert keys.is_state(key) == (name not in ("events", "heartbeats", "dead", "inbox", "reply"))
+        assert keys.is_state(key) == (name not in ("events", "heartbeats", "dead", "dead_codes", "inbox", "reply"))
     assert not keys.is_state("other:{3}:job:x")
     with pytest.raises(ValueError, match="give a name without braces"):
         Keys("a{b}")
@@ -177,7 +177,7 @@ LAYERS: list[set[str]] = [
     LEAVES | {"events", "settings", "fleet", "workload", "segment", "connection", "logs"},
     {"scripts", "archive"},
     {"partition"},
-    {"state", "client", "history"},
+    {"state", "client", "history", "letters"},
     {"scratch"},
     {"node", "worker", "replay", "archiver", "snapshot", "past"},
     {"verify", "trace", "explain", "query", "restore", "compare"},

@@ -1,4 +1,4 @@
--- USES: context
+-- USES: context count_letter
 -- Keep an event that could not be folded, with the reason: the original fields behind the letter's own.
 local function bury(stream, id, e, problem)
   local letter = { 'id', id, 'stream', stream, 'code', problem.code, 'reason', problem.detail }
@@ -15,5 +15,6 @@ local function bury(stream, id, e, problem)
   if #letter > 2000 then
     letter = { 'id', id, 'stream', stream, 'code', problem.code, 'reason', problem.detail } -- unpack has a limit
   end
+  count_letter(stream, e, problem.code, 1)
   rcall('XADD', dead, '*', unpack(letter))
 end

@@ -1,9 +1,13 @@
--- USES: context fail halt raise_fence bump commit bury retire upcast
+-- USES: context fail halt raise_fence bump commit bury retire upcast retried_before
 local function plan_event(stream, id, e, decided)
+  local letter = e.retry_of
   e = upcast(e)
   local kind = e.type
   local fold = FOLDS[kind]
   if fold and (stream == 'events' or kind == 'node.heartbeat') then
+    if letter and stream == 'events' and retried_before(letter, id) then
+      return nil
+    end
     return fold(e, id, stream)
   end
   local fact = FACTS[kind]

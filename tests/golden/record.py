@@ -1,4 +1,4 @@
-"""Records the golden log of a release: ``python -m tests.golden.record 0.1.0``. What is recorded stays as it is."""
+"""Records a golden log: ``python -m tests.golden.record 0.1.0``. What is recorded stays as it is."""
 
 from __future__ import annotations
 
@@ -83,15 +83,36 @@ async def story(log: Ledger) -> None:
     await log.append(["type", "session.released", "session_id", "s2"])
 
 
+async def letters(log: Ledger) -> None:
+    """Dead letters retried, dropped, retried in vain, and retried twice."""
+    await log.freeze()
+    await log.append(["type", "node.cordoned", "node_id", "n1", "reason", "hot"])
+    await log.append(["type", "job.cancelled", "job_id", "nobody"])
+    await log.node("n1")
+    first, second = await log.letter_ids()
+    cordoned = ["type", "node.cordoned", "node_id", "n1", "reason", "hot", "retry_of", first]
+    await log.append(cordoned, cordoned, ["type", "node.uncordoned", "node_id", "n1"], cordoned)
+    cancelled = ["type", "job.cancelled", "job_id", "nobody", "retry_of", second]
+    await log.append(cancelled)
+    await log.submit("nobody")
+    await log.append(cancelled, cancelled, ["type", "job.cancelled", "job_id", "no one"])
+    await log.append(["type", "letter.dropped", "letter", (await log.letter_ids())[-1], "reason", "a test"])
+    await log.append(["type", "letter.dropped", "letter", first])
+
+
+STORIES = {"0.1.0": story, "letters": letters}
+"""By the name of the file; what came later has a story of its own."""
+
+
 async def record(release: str) -> None:
-    """Run the story on a server, and keep its log with what was refused and the digest of its fold."""
+    """Run a story on a server, and keep its log with what was refused and the digest of its fold."""
     path = HERE / f"{release}.ndjson"
     if path.exists():
         sys.exit(f"{path.name} is recorded already, and must fold to the same for ever")
     with EmbeddedServer() as server:
         keys = Keys("golden")
         log, raw = Ledger(connect(server.url), keys), connect(server.url, decode=False)
-        await story(log)
+        await STORIES[release](log)
         live = LiveLog(raw, keys)
         history = History(keys, live, None)
         lines = []

@@ -24,6 +24,7 @@ EVENTS: dict[str, str] = {
         "heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms "
         "retention_ms?:ms policy?:policy"
     ),
+    "letter.dropped": "letter:entry reason?:text",
 }
 """From producers, nodes and operators."""
 
@@ -54,6 +55,7 @@ CONFIG: dict[str, int] = {
 """What holds until ``scheduler.configured`` says otherwise."""
 
 ID_BYTES = 256
+ENTRY_BYTES = 41  # two numbers of 64 bits
 LANG_BYTES = 35
 TEXT_BYTES = 4096
 JSON_BYTES = 65_536

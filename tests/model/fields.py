@@ -13,6 +13,7 @@ from .refusals import Refused
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LANG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+ENTRY = re.compile(r"[0-9]+-[0-9]+")
 NUMBER = re.compile(r"-?[0-9]+")
 DIGITS_KEPT = 16  # sign and digits: what a double holds exactly
 
@@ -42,6 +43,13 @@ payload, lang_sized = text(contract.PAYLOAD_BYTES), text(contract.LANG_BYTES)
 def identifier(value: str) -> str:
     """An id or a name: no control characters."""
     if CONTROL.search(short(value)):
+        raise Refused("INVALID_FIELD")
+    return value
+
+
+def entry(value: str) -> str:
+    """The id of an entry of a stream."""
+    if len(short(value)) > contract.ENTRY_BYTES or not ENTRY.fullmatch(value):
         raise Refused("INVALID_FIELD")
     return value
 
@@ -95,6 +103,7 @@ def pools(value: str) -> list[Entry]:
 
 KINDS: dict[str, Callable[[str], Any]] = {
     "id": identifier,
+    "entry": entry,
     "lang": lang,
     "text": words,
     "json": json,

@@ -14,6 +14,7 @@ Queue = list[tuple[str, float]]
 def keys_of(state: State) -> dict[str, Value]:
     """Return all hard state by key without its prefix: hashes, sorted sets by score, sets sorted, lists."""
     found: dict[str, Value] = {"meta": meta(state), "config": dict(state.configured), "counters": counters(state)}
+    found |= {"letters": dict(state.letters)}
     found |= {"ended": [f"{state.jobs[job_id].finished_ts} {job_id}" for job_id in state.ended]}
     for job_id, job in state.jobs.items():
         found[f"job:{job_id}"] = job_hash(job)

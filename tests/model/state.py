@@ -121,6 +121,8 @@ class State:
     ended: deque[str] = field(default_factory=deque)
     """Terminal jobs in the order in which they ended."""
     configured: dict[str, str] = field(default_factory=dict)
+    letters: dict[str, str] = field(default_factory=dict)
+    """What somebody has done about dead letters, by their ids: retried or dropped, and by which event."""
     counted: Counter[str] = field(default_factory=Counter)
     """What has happened how often since the log began."""
     watermark: str = "0-0"

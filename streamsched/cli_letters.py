@@ -1,0 +1,244 @@
+"""``streamsched dead``: letters listed, shown, retried and dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import msgspec
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from .cli_trace import moment
+from .command import Target
+from .connection import connect
+from .errors import OutsideLog, SchedulerError, ServerUnreachable
+from .history import bound
+from .letters import Letter, Letters, Wanted, drop, retry
+from .partition import Answer, Partition
+from .shown import mask, one_line
+from .terminal import OK, REFUSED, UsageProblem, agreed, complain, console, say
+from .terminal import as_json as print_json
+
+AGE = re.compile(r"([0-9]+)([smhd])")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+REASON = 100
+"""Characters of a reason that a line of the list shows."""
+
+
+def wanted(code: str | None, type_: str | None, since: str | None, handled: bool = False) -> Wanted:
+    """Read what the flags of a command ask for.
+
+    Raises:
+        UsageProblem: ``since`` is neither a time nor an age.
+    """
+    since_ts = 0
+    if since is not None and (age := AGE.fullmatch(since)):
+        since_ts = int((time.time() - int(age[1]) * SECONDS[age[2]]) * 1000)
+    elif since is not None:
+        try:
+            since_ts = bound(since)[0]
+        except OutsideLog:
+            raise UsageProblem(f"--since {since!r}: give a time (ISO 8601, ms) or an age such as 90s, 2h, 7d") from None
+    return Wanted(code=code, type=type_, since_ts=since_ts, handled=handled)
+
+
+@asynccontextmanager
+async def opened(target: Target) -> AsyncIterator[tuple[Partition, Letters]]:
+    """Connect to the partition and to its letters."""
+    async with target.open() as partition:
+        raw = connect(target.settings.url, decode=False)
+        try:
+            yield partition, Letters(raw, target.settings.keys)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await raw.aclose()
+
+
+async def show_letters(target: Target, asked: Wanted, limit: int, json: bool) -> int:
+    """Print letters, the latest first; returns the exit code."""
+    async with opened(target) as (_, letters):
+        shown: list[Letter] = []
+        more = False
+        async for letter in letters.newest_first(asked):
+            more = len(shown) == limit
+            if more:
+                break
+            shown.append(letter)
+            if json:
+                print_json(letter)
+    if not json:
+        console().print(_table(shown))
+        if more:
+            say("… and more (--limit shows more)")
+    return OK
+
+
+def _table(letters: list[Letter]) -> Table | str:
+    if not letters:
+        return "no dead letter that nobody has seen to"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("letter", "refused", "code", "type", "about", "reason"):
+        table.add_column(column, no_wrap=column in ("letter", "refused", "code"))
+    for letter in letters:
+        # names and reasons come from anybody: neither markup nor control characters of theirs take effect
+        texts = (letter.letter, moment(letter.ts), letter.code, letter.fields["type"], _about(letter), _why(letter))
+        table.add_row(*(Text(one_line(text)) for text in texts))
+    return table
+
+
+def _about(letter: Letter) -> str:
+    for name in ("job_id", "node_id", "session_id", "letter"):
+        if name in letter.fields:
+            return f"{name.removesuffix('_id')} {letter.fields[name][:REASON]}"
+    return ""
+
+
+def _why(letter: Letter) -> str:
+    if letter.handled:
+        return f"{letter.handled}"
+    reason = letter.reason if len(letter.reason) <= REASON else letter.reason[:REASON] + "…"
+    return f"retried {letter.tries} times, last: {letter.refused_again[:REASON]}" if letter.tries else reason
+
+
+async def show_letter(target: Target, letter_id: str, json: bool) -> int:
+    """Print one letter in full; returns the exit code.
+
+    Raises:
+        UnknownLetter: there is none of this id.
+    """
+    async with opened(target) as (_, letters):
+        letter = await letters.get(letter_id)
+    if json:
+        print_json(letter)
+        return OK
+    say(f"letter {letter.letter}: {moment(letter.ts)}, entry {letter.id} of {letter.stream}")
+    say(f"{letter.code}: {letter.reason}")
+    for name, value in letter.fields.items():
+        say(f"  {one_line(name)} {one_line(value)}")
+    if letter.handled:
+        say(letter.handled)
+    elif letter.obstacle:
+        say(f"it cannot be retried: {letter.obstacle}")
+    else:
+        say(f"`streamsched dead retry {letter.letter}` appends it once more, `dead drop` takes it off the list")
+    return OK
+
+
+class Done(msgspec.Struct, kw_only=True):
+    """What became of the letters that a command was about."""
+
+    accepted: int = 0
+    refused: int = 0
+    untouched: int = 0
+    """Those that were retried or dropped before."""
+
+
+async def retry_letters(target: Target, ids: list[str], asked: Wanted, json: bool) -> int:
+    """Retry letters by id, or all that are asked for; returns the exit code.
+
+    Raises:
+        UnknownLetter: there is none of such an id; nothing was done.
+    """
+    done = Done()
+    async with opened(target) as (partition, letters):
+        async for page in _pages(letters, ids, asked):
+            await _each(page, done, lambda letter: letter.retried, lambda letter: retry(partition, letter), json)
+    _sum(done, "retried", json)
+    return REFUSED if done.refused else OK
+
+
+async def drop_letters(
+    target: Target, ids: list[str], asked: Wanted, reason: str | None, yes: bool, json: bool
+) -> int:
+    """Ask, and drop letters by id, or all that are asked for; returns the exit code.
+
+    Raises:
+        UsageProblem: there is nobody to ask, and no ``--yes``.
+        UnknownLetter: there is none of such an id; nothing was done.
+    """
+    done, codes = Done(), Counter[str]()
+    async with opened(target) as (partition, letters):
+        async for page in _pages(letters, ids, asked):
+            codes.update(letter.code for letter in page if not letter.handled)
+        what = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
+        if codes and not await agreed(f"This takes {codes.total()} letters off the list: {what}.", "Drop?", yes):
+            return REFUSED
+        async for page in _pages(letters, ids, asked):
+            await _each(page, done, lambda letter: letter.handled, lambda letter: drop(partition, letter, reason), json)
+    _sum(done, "dropped", json)
+    return REFUSED if done.refused else OK
+
+
+async def _pages(letters: Letters, ids: list[str], asked: Wanted) -> AsyncIterator[list[Letter]]:
+    if ids:
+        yield [await letters.get(letter_id) for letter_id in ids]
+        return
+    async for page in letters.oldest_first(asked):
+        yield page
+
+
+class Fate(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What became of one letter."""
+
+    letter: str
+    accepted: bool
+    type: str
+    id: str = ""
+    """Of the entry in the log."""
+    job_id: str = ""
+    status: str = ""
+    """Of the job, after a submission."""
+    code: str = ""
+    detail: str = ""
+
+
+async def _each(
+    page: list[Letter],
+    done: Done,
+    before: Callable[[Letter], object],
+    act: Callable[[Letter], Awaitable[Answer]],
+    json: bool,
+) -> None:
+    """Act on the letters of a page, all at once, and say of each what came of it."""
+    todo = [letter for letter in page if not before(letter)]
+    for letter in page:
+        if before(letter):
+            done.untouched += 1
+            if not json:
+                say(f"{letter.letter} was {letter.handled.replace(' ', ' before, by event ', 1)}")
+    # appends queue in the order in which they are made, and travel together
+    pending = [asyncio.ensure_future(act(letter)) for letter in todo]
+    for letter, answer in zip(todo, await asyncio.gather(*pending, return_exceptions=True), strict=True):
+        fate = _fate(letter, answer)
+        done.accepted, done.refused = done.accepted + fate.accepted, done.refused + (not fate.accepted)
+        if json:
+            print_json(fate)
+        elif not fate.accepted:
+            complain(f"{letter.letter}: {fate.code}: {fate.detail}")
+        else:
+            say(" ".join(filter(None, (letter.letter, fate.id, fate.job_id, fate.status))))
+
+
+def _fate(letter: Letter, answer: Answer | BaseException) -> Fate:
+    kind = letter.fields["type"]
+    if isinstance(answer, SchedulerError) and not isinstance(answer, ServerUnreachable):
+        return Fate(letter=letter.letter, accepted=False, type=kind, code=answer.code, detail=mask(answer.detail))
+    if isinstance(answer, BaseException):
+        raise answer
+    job_id, status = answer.job[:2] if answer.job else ("", "")
+    return Fate(letter=letter.letter, accepted=True, type=kind, id=answer.event_id, job_id=job_id, status=status)
+
+
+def _sum(done: Done, what: str, json: bool) -> None:
+    if json:
+        print_json(done)
+        return
+    refused = f", {done.refused} refused" if done.refused else ""
+    say(f"{done.accepted} {what}{refused}" + (f", {done.untouched} were seen to before" if done.untouched else ""))

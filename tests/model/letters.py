@@ -1,0 +1,26 @@
+"""Dead letters, as far as the state knows of them: what somebody has done about one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .fields import entry as entry_id_of
+from .folds import Entry, apply, folds
+from .state import State
+
+
+def once(kind: str, state: State, entry: Entry, fields: Callable[[], dict[str, Any]]) -> None:
+    """Let an event take effect, unless it is a letter that has done so before."""
+    letter = entry.raw.get("retry_of")
+    if letter is not None and state.letters.get(entry_id_of(letter), "").startswith("retried"):
+        return
+    apply(kind, state, entry, fields())
+    if letter is not None:
+        state.letters[letter] = f"retried {entry.entry_id}"
+
+
+@folds("letter.dropped")
+def dropped(state: State, entry: Entry, letter: str, reason: str | None) -> None:
+    """Nothing is to be done about a letter."""
+    state.letters.setdefault(letter, f"dropped {entry.entry_id}")
