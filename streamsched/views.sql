@@ -3,9 +3,21 @@ CREATE VIEW events AS
 SELECT ms || '-' || seq AS id, make_timestamp_ms(ms) AS ts, * EXCLUDE (stream, raw)
 FROM entries WHERE stream = 'events';
 
+-- `handled` says what somebody has done about it; of what was done in vain there is a letter of its own
 CREATE VIEW dead_letters AS
-SELECT rest['id'] AS event_id, make_timestamp_ms(ms) AS ts, rest['stream'] AS stream, code, reason, type, job_id, node_id
-FROM entries WHERE stream = 'dead';
+WITH letters AS (
+  SELECT ms || '-' || seq AS letter_id, rest['id'] AS event_id, make_timestamp_ms(ms) AS ts, rest['stream'] AS stream, code, reason,
+    type, job_id, node_id
+  FROM entries WHERE stream = 'dead'
+),
+seen AS (
+  SELECT coalesce(rest['retry_of'], rest['letter']) AS letter_id,
+    max(CASE WHEN rest['retry_of'] IS NULL THEN 'dropped' ELSE 'retried' END) AS handled
+  FROM entries WHERE stream = 'events' AND (rest['retry_of'] IS NOT NULL OR type = 'letter.dropped')
+    AND ms || '-' || seq NOT IN (SELECT event_id FROM letters WHERE stream = 'events' AND event_id IS NOT NULL)
+  GROUP BY ALL
+)
+SELECT letters.*, handled FROM letters LEFT JOIN seen USING (letter_id);
 
 -- what was refused changed nothing
 CREATE VIEW folded AS

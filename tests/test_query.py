@@ -110,6 +110,19 @@ async def test_archive_and_tail_are_one_view_without_doubles(log: Ledger, cli: C
     assert asked(cli, "SELECT rest['region'] AS r FROM events WHERE rest['region'] IS NOT NULL") == [{"r": "eu"}]
 
 
+async def test_a_letter_that_somebody_has_seen_to_says_how(log: Ledger, cli: Cli) -> None:
+    gone = [["type", "job.cancelled", "job_id", job_id] for job_id in ("j1", "j2", "j3")]
+    await log.append(*gone)
+    first, second, _ = await log.letter_ids()
+    await log.append([*gone[0], "retry_of", first])  # in vain
+    await log.submit("j1")
+    await log.append(["type", "letter.dropped", "letter", first], ["type", "letter.dropped", "letter", second])
+    await log.append([*gone[0], "retry_of", first])
+    sql = "SELECT job_id, handled FROM dead_letters ORDER BY event_id"
+    rows = [(row["job_id"], row["handled"]) for row in asked(cli, sql)]
+    assert rows == [("j1", "retried"), ("j2", "dropped"), ("j3", None), ("j1", None)]
+
+
 @pytest.mark.parametrize(
     ("sql", "words"),
     [

@@ -215,6 +215,18 @@ class Partition(RuleBasedStateMachine):
         else:
             self.tell("append", what, **dict.fromkeys(facts()[what], "1") | {"node_id": node, "job_id": "j0"})
 
+    @rule(which=few, what=st.sampled_from(["retried", "retried", "dropped"]), how=hows, times=st.integers(1, 2))
+    def see_to_a_letter(self, which: int, what: str, how: str, times: int) -> None:
+        """An operator retries a dead letter, or drops it, once or twice."""
+        letters = self.do(self.redis.xrevrange(self.keys("dead"), count=8))
+        if not letters:
+            return
+        letter_id, kept = letters[which % len(letters)]
+        fields = {name: text for name, text in kept.items() if name not in ("id", "stream", "code", "reason", "type")}
+        again = {"kind": kept.get("type", ""), **fields, "retry_of": letter_id}
+        for _ in range(times):
+            self.tell(how, **again if what == "retried" else {"kind": "letter.dropped", "letter": letter_id})
+
     @rule(batch=st.sampled_from([1, 2, 3, 5, 256]))
     def call(self, batch: int) -> None:
         """A worker calls once, and dies before it calls again."""
