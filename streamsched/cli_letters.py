@@ -119,7 +119,7 @@ async def show_letter(target: Target, letter_id: str, json: bool) -> int:
         print_json(letter)
         return OK
     say(f"letter {letter.letter}: {moment(letter.ts)}, entry {letter.id} of {letter.stream}")
-    say(f"{letter.code}: {letter.reason}")
+    say(f"{letter.code}: {one_line(letter.reason)}")
     for name, value in letter.fields.items():
         say(f"  {one_line(name)} {one_line(value)}")
     if letter.handled:

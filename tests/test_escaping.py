@@ -73,22 +73,27 @@ SHOWN = [
     ("query", "SELECT * FROM dead_letters"),
     ("query", "SELECT * FROM jobs"),
     ("query", f"SELECT 1 AS \"{UNSEEN}[bold]\""),
+    ("dead", "list"),
+    ("dead", "show", "letter"),
+    ("dead", "retry", "--all"),
     ("cancel", f"{JOB}3", "--reason", TEXT),
     ("append", "node.offline", f"node_id={NODE}", f"reason={TEXT}"),
 ]
 """Commands that print what is in the log or in the state."""
 
 
-def moments(command: tuple[str, ...], first: str, last: str) -> list[str]:
-    return [{"0-1": first, "9999999999999": last}.get(word, word) for word in command]
+async def pointed(log: Ledger, command: tuple[str, ...]) -> list[str]:
+    """A command with the ids of this log in the place of names for them."""
+    entries = await log.redis.xrange(log.keys("events"))
+    ids = {"0-1": entries[0][0], "9999999999999": entries[-1][0], "letter": (await log.letter_ids())[-1]}
+    return [ids.get(word, word) for word in command]
 
 
 @pytest.mark.parametrize("command", SHOWN, ids=[visible(" ".join(words[:2])) for words in SHOWN])
 async def test_nothing_that_a_command_prints_acts_on_the_terminal(
     command: tuple[str, ...], hostile: Cli, log: Ledger
 ) -> None:
-    entries = await log.redis.xrange(log.keys("events"))
-    words = moments(command, entries[0][0], entries[-1][0])
+    words = await pointed(log, command)
     for form in ([], ["--csv"], ["--json"]):
         if form == ["--csv"] and command[0] != "query":
             continue
