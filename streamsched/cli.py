@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from . import cli_dead, cli_replay
-from .command import SERVICE_PATIENCE_S, Json, Target, command
+from .command import COMMON, OF_THE_SERVER, SERVICE_PATIENCE_S, Json, Target, command
 from .terminal import OK, UsageProblem, as_json, say
 
 app = typer.Typer(
     name="streamsched",
     help="An event-sourced scheduler over Redis Streams. Start with: streamsched dev",
-    epilog="Settings come from flags, then STREAMSCHED_URL, STREAMSCHED_NAMESPACE, STREAMSCHED_PARTITION, then a TOML "
+    epilog="Settings come from flags, then STREAMSCHED_URL, STREAMSCHED_NAMESPACE and so on, then a TOML "
     "file (--config, STREAMSCHED_CONFIG, ./streamsched.toml, ~/.config/streamsched/config.toml). "
     "Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 server unreachable.",
     no_args_is_help=True,
@@ -40,7 +40,7 @@ def streamsched(
         raise typer.Exit(OK)
 
 
-@command(app, "streamsched dev --data ./streamsched-data", without=("url", "patience"))
+@command(app, "streamsched dev --data ./streamsched-data", without=OF_THE_SERVER)
 async def dev(
     target: Target,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="[default: 6379 if free, else a free one]")] = None,
@@ -200,7 +200,7 @@ async def status(
     return await show(target, watch, interval, limit, json)
 
 
-@command(app, "streamsched demo --speed 20", without=("url", "namespace", "partition", "config", "patience"))
+@command(app, "streamsched demo --speed 20", without=COMMON)
 async def demo(
     target: Target,
     trace: Annotated[

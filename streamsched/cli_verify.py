@@ -10,6 +10,7 @@ import msgspec
 from .command import Target
 from .compare import apart
 from .scratch import open_scratch
+from .settings import without_secret
 from .terminal import OK, REFUSED, as_json, bar, say
 from .verify import Difference, Item, Verifier
 
@@ -33,6 +34,8 @@ async def verify_state(target: Target, options: VerifyOptions) -> int:
         ScratchIsLive: the scratch server is not one.
         PartitionRebuilding: the state is being rebuilt.
     """
+    if options.scratch is not None:
+        without_secret("--scratch", options.scratch)
     async with (
         target.open() as partition,
         target.history(options.archive, offline=False) as history,

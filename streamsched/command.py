@@ -30,13 +30,26 @@ COMMON: dict[str, Any] = {
         str | None,
         typer.Option("--url", help="Server: redis://, rediss://, unix:// or redis+sentinel://. [default: redis://localhost:6379]"),
     ],
+    "password_file": Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="Holds the password; or STREAMSCHED_PASSWORD does."),
+    ],
+    "tls_ca": Annotated[
+        Path | None, typer.Option("--tls-ca", metavar="FILE", help="Who vouches for the server. [default: the system]")
+    ],
+    "tls_cert": Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Our certificate, for a server that asks for one.")
+    ],
+    "tls_key": Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key. [default: in the same file]")
+    ],
     "namespace": Annotated[
         str | None, typer.Option("--namespace", help="First part of every key. [default: scheduler]")
     ],
     "partition": Annotated[int | None, typer.Option("--partition", help="Number of the partition. [default: 0]")],
     "config": Annotated[
         Path | None,
-        typer.Option("--config", help="TOML file with url, namespace, partition. [default: ./streamsched.toml]"),
+        typer.Option("--config", help="TOML file with any of these. [default: ./streamsched.toml]"),
     ],
     "patience": Annotated[
         float | None,
@@ -49,6 +62,9 @@ COMMON: dict[str, Any] = {
     ],
 }
 """Options of every command; what is left out comes from the environment, the TOML file, the defaults."""
+
+OF_THE_SERVER = ("url", "password_file", "tls_ca", "tls_cert", "tls_key", "patience")
+"""Those of them that a command does without which starts its own server."""
 
 ArchiveDir = Annotated[
     Path | None, typer.Option("--archive", metavar="DIR", help="Read this archive too, for what the log holds no more.")

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import anyio
 from redis.asyncio import Redis
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SlaveNotFoundError
 from redis.backoff import NoBackoff
@@ -136,12 +136,14 @@ class Watch(Sentinel):
         """
         told: list[str] = []
         refused: AuthenticationError | None = None
+        away: Exception | None = None
         for n, sentinel in enumerate(self.sentinels):
             try:
                 masters: Any = await sentinel.sentinel_masters()
             except AuthenticationError as problem:
                 refused = problem
             except AWAY as problem:
+                away = problem
                 told.append(str(problem))
             else:
                 state = masters.get(service_name)
@@ -151,7 +153,7 @@ class Watch(Sentinel):
                 told.append(f"{where_is(sentinel)} " + ("says that it is down" if state else f"knows {list(masters)}"))
         if refused is not None:
             raise AuthenticationError(f"a sentinel: {refused} (?sentinel_username=, ?sentinel_password=)")
-        raise MasterNotFoundError(f"no sentinel knows a master {service_name!r}: {'; '.join(told)}")
+        raise MasterNotFoundError(f"no sentinel knows a master {service_name!r}: {'; '.join(told)}") from away
 
 
 class WatchedPool(SentinelConnectionPool):
@@ -181,7 +183,8 @@ def where_is(redis: Redis) -> str:
         known = ", ".join(where_is(sentinel) for sentinel in pool.sentinel_manager.sentinels)
         return f"{pool.service_name} (sentinels {known})"
     told = pool.connection_kwargs
-    return told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}"
+    how = " over TLS" if issubclass(pool.connection_class, SSLConnection) else ""
+    return told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}{how}"
 
 
 def is_away(problem: BaseException) -> bool:

@@ -41,6 +41,12 @@ class ForgedDecision(SchedulerError):
     code = "FORGED_DECISION"
 
 
+class NotPermitted(SchedulerError):
+    """Whoever spoke may not do this: the server's ACL forbids it, or what the source was admitted for."""
+
+    code = "NOT_PERMITTED"
+
+
 class InternalError(SchedulerError):
     """A fold failed on this event: a bug in streamsched. The event is kept as a dead letter."""
 
@@ -226,6 +232,7 @@ ERRORS: dict[str, type[SchedulerError]] = {
         UnknownEventType,
         UnsupportedVersion,
         ForgedDecision,
+        NotPermitted,
         InternalError,
         UnknownNode,
         NoPoolForLangPair,

@@ -13,13 +13,15 @@ import anyio
 import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
+from . import tls
 from .connection import block_ms, connect, is_away, look_anew, pause, where_is
 from .entries import position
 from .errors import (
     PASSING,
     InvalidField,
+    NotPermitted,
     PartitionHalted,
     PartitionRebuilding,
     ServerCannotReplicate,
@@ -45,6 +47,9 @@ PATIENCE_S = 30.0
 
 LOSS = "docs/durability.md"
 """Where it says what may be lost, and what to do then."""
+
+RIGHTS = "`streamsched acl ROLE` prints what each role needs"
+"""What to do about a server that permits a user too little."""
 
 OLDEST = (7, 0)
 """Redis 7.0 brought ``XGROUP SETID … ENTRIESREAD`` and ``entries-added``, which the gap detector needs."""
@@ -94,8 +99,13 @@ class Partition:
             ServerTooOld: it is older than Redis 7.0.
             ServerUnreachable: it did not answer within the patience of this partition.
         """
-        about = await self.patiently(lambda: self.redis.info("server"))
-        version = str(about.get("redis_version", "0"))
+        redis: Any = self.redis
+        try:
+            # it needs no permission, unlike INFO, which also tells who else is connected
+            about = await self.patiently(lambda: redis.execute_command("HELLO"))
+        except ResponseError as problem:
+            raise ServerTooOld(f"{problem}: use Redis 7.0, Valkey 7.2 or newer") from problem
+        version = str(dict(zip(about[::2], about[1::2], strict=True))["version"])
         major_minor = tuple(int(part) for part in version.split(".")[:2])
         if major_minor < OLDEST:
             raise ServerTooOld(f"the server is version {version}: use Redis 7.0, Valkey 7.2 or newer")
@@ -122,13 +132,18 @@ class Partition:
                     raise
                 await look_anew(self.redis)
             except AuthenticationError as problem:
-                raise ServerUnreachable(f"the server refused the login: {problem}; check the URL") from problem
+                raise ServerUnreachable(f"the server refused the login: {problem}; check the password") from problem
+            except NoPermissionError as problem:
+                raise NotPermitted(f"the server says: {problem}; {RIGHTS}") from problem
             except (RedisError, OSError) as problem:
                 if not is_away(problem):
                     raise
+                if not self._known and (why := tls.refusal(problem)):  # later on a new certificate is waited for
+                    raise ServerUnreachable(f"{where_is(self.redis)}: {why}") from problem
                 if anyio.current_time() > deadline:
+                    told = f"{problem}{tls.hint(problem)}"
                     where = where_is(self.redis)
-                    raise ServerUnreachable(f"no answer from {where} for {self.patience_s:g} s: {problem}") from problem
+                    raise ServerUnreachable(f"no answer from {where} for {self.patience_s:g} s: {told}") from problem
             await pause(attempt)
             attempt += 1
 

@@ -14,6 +14,7 @@ from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from .errors import JobFailed
 from .events import LIMITS
 from .node import Assignment
+from .shown import mask
 
 TAIL_BYTES = 2048
 """How much of a failed program's stderr goes into the job's error."""
@@ -29,8 +30,8 @@ class Program:
     """Runs a command once per job, without a shell, in a process group of its own.
 
     The environment holds ``STREAMSCHED_JOB_ID``, ``STREAMSCHED_SRC_LANG``, ``STREAMSCHED_TGT_LANG``,
-    ``STREAMSCHED_SESSION_ID`` and ``STREAMSCHED_ATTEMPT`` (1 at the first attempt). One newline at the end of the
-    output is dropped; no output is no result.
+    ``STREAMSCHED_SESSION_ID`` and ``STREAMSCHED_ATTEMPT`` (1 at the first attempt); the password of the server is taken
+    out of it. One newline at the end of the output is dropped; no output is no result.
 
     Args:
         command: program and arguments, quoted as a shell would have them.
@@ -52,7 +53,8 @@ class Program:
         Raises:
             JobFailed: the program did not exit with 0, or its output is too large or not UTF-8.
         """
-        process = await anyio.open_process(self.argv, env={**os.environ, **self._facts(job)}, start_new_session=True)
+        environment = {**_surroundings(), **self._facts(job)}
+        process = await anyio.open_process(self.argv, env=environment, start_new_session=True)
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -78,6 +80,16 @@ class Program:
             "STREAMSCHED_SESSION_ID": job.session_id,
             "STREAMSCHED_ATTEMPT": str(job.attempts),
         }
+
+
+def _surroundings() -> dict[str, str]:
+    """Return our environment without the secrets: a program that fails may print what it finds, and that goes into the
+    log as the job's error.
+    """
+    held = {name: text for name, text in os.environ.items() if name != "STREAMSCHED_PASSWORD"}
+    if mask(held.get("STREAMSCHED_URL", "")) != held.get("STREAMSCHED_URL", ""):
+        del held["STREAMSCHED_URL"]
+    return held
 
 
 def _result(code: int, out: bytes, err: bytes) -> str | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from . import tls
 from .connection import SCHEMES, connect, place_of
 from .keys import DEFAULT_NAMESPACE, Keys
 
@@ -38,16 +41,27 @@ class Settings(BaseSettings):
 
     Attributes:
         url: ``redis://``, ``rediss://``, ``unix://``, or ``redis+sentinel://`` for a server that sentinels look after;
-            ``redis://localhost:6379`` by default. May hold a password: show it through :func:`mask`.
+            ``redis://localhost:6379`` by default. As :func:`load` returns it, it holds the password and the files of
+            the certificates: show it through :func:`.shown.mask`.
         namespace: the first part of every key; ``scheduler`` by default.
         partition: the number of the partition, from 0; 0 by default.
+        password: of the URL's user; from the environment or the TOML file only.
+        password_file: a file that holds it.
+        tls_ca: certificates of those who may vouch for the server, in PEM; those that the system trusts by default.
+        tls_cert: our own certificate, in PEM, where the server asks for one.
+        tls_key: its key, if that is not in the same file.
     """
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
-    url: str = DEFAULT_URL
+    url: str = Field(DEFAULT_URL, repr=False)
     namespace: str = DEFAULT_NAMESPACE
     partition: int = 0
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
 
     @property
     def keys(self) -> Keys:
@@ -133,12 +147,102 @@ def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> 
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     try:
         found = Sourced(**given)
+        url = _with_certificates(found, _with_password(found))
+    except _Unfit as problem:
+        raise SettingsError(_explain(problem.name, problem.what, given, path)) from None
     except ValidationError as problem:
         wrong = problem.errors(include_url=False, include_input=False)[0]
         raise SettingsError(_explain(str(wrong["loc"][0]), wrong["msg"], given, path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise SettingsError(f'{path}: cannot be read as TOML: {problem}; write lines such as namespace = "…"') from None
-    return Settings.model_construct(**found.model_dump())
+    if "url" in given:
+        without_secret("--url", found.url)
+    rest = found.model_dump(exclude={"url", "password"})
+    return Settings.model_construct(url=url, password=None, **rest)
+
+
+def without_secret(flag: str, url: str) -> None:
+    """Make sure that a URL of the command line holds no password: whoever is on this machine reads it in ``ps``.
+
+    Raises:
+        SettingsError: it does.
+    """
+    place = place_of(url)
+    if "password" in place.options or "password" in place.sentinel_options:
+        raise SettingsError(
+            f"{flag}: holds a password, which the list of processes shows to everybody on this machine: give it in "
+            f"{ENV_PREFIX}PASSWORD or --password-file FILE, or the whole URL in {ENV_PREFIX}URL or the TOML file"
+        )
+
+
+class _Unfit(Exception):
+    """A value that cannot be used together with the others."""
+
+    def __init__(self, name: str, what: str) -> None:
+        self.name, self.what = name, what
+
+
+def _with_password(found: Settings) -> str:
+    """Return the URL with the password in it, wherever that comes from."""
+    password = None if found.password is None else found.password.get_secret_value()
+    if found.password_file is not None:
+        if password is not None:
+            raise _Unfit("password_file", f"{ENV_PREFIX}PASSWORD holds a password, too: leave one of the two out")
+        password = _read("password_file", found.password_file).removesuffix("\n").removesuffix("\r")
+        if not password or "\n" in password:
+            raise _Unfit("password_file", f"{found.password_file} is to hold the password, on one line")
+    if password is None:
+        return found.url
+    if "password" in place_of(found.url).options:
+        name = "password" if found.password_file is None else "password_file"
+        raise _Unfit(name, "the URL holds a password, too: leave one of the two out")
+    parts = urlsplit(found.url)
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.rstrip(':')}:{quote(password, safe='')}@{host}").geturl()
+
+
+def _with_certificates(found: Settings, url: str) -> str:
+    """Return the URL with the files of the certificates in it."""
+    files = {"tls_ca": "ssl_ca_certs", "tls_cert": "ssl_certfile", "tls_key": "ssl_keyfile"}
+    given = {name: file for name in files if (file := getattr(found, name)) is not None}
+    for name, file in given.items():
+        if not url.startswith("rediss"):
+            raise _Unfit(name, f"goes with rediss://, not {url.partition('://')[0]}://: change one of the two")
+        _read(name, file)
+    _check_certificates(found)
+    if "tls_key" in given and "tls_cert" not in given:
+        raise _Unfit("tls_key", "is of no use without the certificate: give tls_cert, too")
+    if not given:
+        return url
+    options = urlencode({files[name]: str(file) for name, file in given.items()})
+    return f"{url}{'&' if urlsplit(url).query else '?'}{options}"
+
+
+def _check_certificates(found: Settings) -> None:
+    """Read the files as a connection will: what is wrong with them is told here, and not as a server that is away."""
+
+    def encrypted() -> str:
+        raise _Unfit("tls_key" if found.tls_key else "tls_cert", "the key is encrypted: give one that is not")
+
+    if found.tls_ca is not None:
+        try:
+            ssl.create_default_context(cafile=str(found.tls_ca))
+        except ssl.SSLError:
+            raise _Unfit("tls_ca", f"{found.tls_ca} holds no certificates in PEM: give those of the CA") from None
+    if found.tls_cert is not None:
+        try:
+            ssl.create_default_context().load_cert_chain(found.tls_cert, found.tls_key, encrypted)
+        except ssl.SSLError as problem:
+            why = tls.refusal(problem) or str(problem)
+            raise _Unfit("tls_cert", f"{found.tls_cert} cannot be used: {why}") from None
+
+
+def _read(name: str, file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else "it is no text"
+        raise _Unfit(name, f"{file} cannot be read: {why}") from None
 
 
 def _explain(name: str, what: str, given: Mapping[str, Any], path: Path | None) -> str:
@@ -148,5 +252,5 @@ def _explain(name: str, what: str, given: Mapping[str, Any], path: Path | None) 
     what = what.removeprefix("Value error, ")
     variable = ENV_PREFIX + name.upper()
     if name in given:
-        return f"--{name}: {what}"
+        return f"--{name.replace('_', '-')}: {what}"
     return f"environment: {variable}: {what}" if os.environ.get(variable) else f"{path}: {name}: {what}"

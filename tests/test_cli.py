@@ -50,7 +50,8 @@ def test_the_version_is_told_and_an_unknown_command_is_a_usage_error(cli: Cli) -
     ids=lambda command: " ".join(command[:2]),
 )
 def test_a_wrong_url_is_one_line_with_a_remedy_and_exit_code_3(cli: Cli, command: tuple[str, ...]) -> None:
-    refused = cli.run(*command, "--url", f"redis://:geheim@127.0.0.1:{free_port()}", "--patience", "0.1")
+    url = f"redis://:geheim@127.0.0.1:{free_port()}"
+    refused = cli.run(*command, "--patience", "0.1", STREAMSCHED_URL=url)
     assert refused.code == 3, refused
     assert "UNREACHABLE: no answer from 127.0.0.1:" in refused.err
     assert "streamsched dev" in refused.err
@@ -62,11 +63,12 @@ def test_a_wrong_password_is_told_without_showing_it(cli: Cli, tmp_path: Path) -
     with EmbeddedServer(tmp_path / "server") as server:
         with Redis.from_url(server.url) as redis:
             redis.config_set("requirepass", "right")
-        refused = cli.run("status", "--url", server.url.replace("//", "//:geheim@"))
+        refused = cli.run("status", "--url", server.url, STREAMSCHED_PASSWORD="geheim")
         assert refused.code == 3
         assert "the server refused the login" in refused.err
         assert "geheim" not in refused.err
-        assert cli.run("status", "--url", server.url.replace("//", "//:right@")).code == 0
+        (tmp_path / "secret").write_text("right\n")
+        assert cli.run("status", "--url", server.url, "--password-file", str(tmp_path / "secret")).code == 0
 
 
 def test_settings_that_cannot_be_used_are_usage_errors(cli: Cli) -> None:

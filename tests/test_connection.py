@@ -67,6 +67,7 @@ def test_a_url_that_cannot_be_used_is_refused_with_the_reason(url: str, why: str
     [
         ("redis://h1:7/2", "h1:7"),
         ("redis://", "localhost:6379"),
+        ("rediss://h1?ssl_ca_certs=/ca.pem", "h1:6379 over TLS"),
         ("unix:///run/s.sock", "/run/s.sock"),
         ("redis+sentinel://:geheim@h1,h2:2/m", "m (sentinels h1:26379, h2:2)"),
     ],

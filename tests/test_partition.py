@@ -172,10 +172,10 @@ async def test_patience_ends_with_the_reason(flaky: Flaky) -> None:
 
 
 async def test_an_old_server_is_refused_with_the_remedy(partition: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def info(section: str) -> dict[str, str]:
-        return {"redis_version": "6.2.14"}
+    async def hello(command: str) -> list[str]:
+        return ["server", "redis", "version", "6.2.14"]
 
-    monkeypatch.setattr(partition.redis, "info", info)
+    monkeypatch.setattr(partition.redis, "execute_command", hello)
     with pytest.raises(ServerTooOld, match=r"6\.2\.14: use Redis 7\.0"):
         await partition.check_server()
 

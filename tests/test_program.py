@@ -53,6 +53,23 @@ async def test_the_result_is_what_the_program_prints_but_for_the_last_newline(co
     assert await Program(command).run(assignment()) == result
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://me:geheim@h1", "redis+sentinel://h1/m?sentinel_password=geheim"], ids=["server", "sentinel"]
+)
+async def test_a_program_does_not_find_the_password_that_it_might_print(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMSCHED_PASSWORD", "geheim")
+    monkeypatch.setenv("STREAMSCHED_URL", url)
+    monkeypatch.setenv("STREAMSCHED_NAMESPACE", "ns")
+    found = await Program("env").run(assignment())
+    assert found is not None
+    assert "geheim" not in found
+    assert "STREAMSCHED_NAMESPACE=ns" in found
+    monkeypatch.setenv("STREAMSCHED_URL", "redis://me@h1")
+    assert "STREAMSCHED_URL=redis://me@h1" in (await Program("env").run(assignment()) or "")
+
+
 async def test_a_program_need_not_read_a_large_payload() -> None:
     assert await Program("echo done").run(assignment("x" * 1_000_000)) == "done"
 

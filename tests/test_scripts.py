@@ -172,7 +172,7 @@ async def test_a_server_that_forgot_the_scripts_is_sent_them_again(ledger: Ledge
         await ledger.advance()
 
 
-LEAVES = {"errors", "keys", "entries", "digest", "beside", "embedded", "shown", "traces"}
+LEAVES = {"errors", "keys", "entries", "digest", "beside", "embedded", "shown", "tls", "traces"}
 LAYERS: list[set[str]] = [
     LEAVES | {"events", "settings", "fleet", "workload", "segment", "connection", "logs"},
     {"scripts", "archive"},

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trustme
 
+from streamsched.connection import place_of
 from streamsched.settings import SettingsError, load
 from streamsched.shown import mask
 
@@ -13,8 +17,8 @@ from streamsched.shown import mask
 @pytest.fixture(autouse=True)
 def nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No settings of the machine that runs the tests."""
-    for name in ("URL", "NAMESPACE", "PARTITION", "CONFIG"):
-        monkeypatch.delenv(f"STREAMSCHED_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("STREAMSCHED_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
 
@@ -106,6 +110,82 @@ def test_a_password_is_never_part_of_an_error() -> None:
         with pytest.raises(SettingsError) as refused:
             load({"url": url})
         assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "complete"),
+    [
+        ("redis://h1", "redis://:p%40s%2Fs@h1"),
+        ("redis://me@h1:1/2", "redis://me:p%40s%2Fs@h1:1/2"),
+        ("rediss+sentinel://me@h1,h2/m?socket_timeout=1", "rediss+sentinel://me:p%40s%2Fs@h1,h2/m?socket_timeout=1"),
+        ("unix:///run/s.sock?db=1", "unix://:p%40s%2Fs@/run/s.sock?db=1"),
+    ],
+)
+def test_the_password_comes_from_a_file_or_the_environment(
+    url: str, complete: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("p@s/s\n")
+    assert load({"url": url, "password_file": Path("secret")}).url == complete
+    (tmp_path / "streamsched.toml").write_text('password_file = "secret"')
+    assert load({"url": url}).url == complete
+    (tmp_path / "streamsched.toml").unlink()
+    monkeypatch.setenv("STREAMSCHED_PASSWORD", "p@s/s")
+    assert load({"url": url}).url == complete
+    options = place_of(complete).options
+    assert options["password"] == "p@s/s"
+    assert "p@s/s" not in repr(load({"url": url}))
+    assert "p%40s" not in repr(load({"url": url}))
+
+
+def test_the_files_of_the_certificates_become_a_part_of_the_url(tmp_path: Path) -> None:
+    ca = trustme.CA()
+    client = ca.issue_cert("client.example")
+    for name, held in (("ca", ca.cert_pem), ("cert", client.cert_chain_pems[0]), ("key", client.private_key_pem)):
+        held.write_to_path(str(tmp_path / f"{name} x.pem"))
+    files = {f"tls_{name}": Path(f"{name} x.pem") for name in ("ca", "cert", "key")}
+    options = place_of(load({"url": "rediss://h1/0?socket_timeout=1", **files}).url).options
+    assert {name: value for name, value in options.items() if name.startswith("ssl")} == {
+        "ssl_ca_certs": "ca x.pem",
+        "ssl_certfile": "cert x.pem",
+        "ssl_keyfile": "key x.pem",
+    }
+    assert options["socket_timeout"] == 1
+    assert place_of(load({"url": "rediss+sentinel://h1/m", **files}).url).sentinel_options["ssl_ca_certs"] == "ca x.pem"
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "parts"),
+    [
+        ({"url": "redis://:geheim@h1"}, {}, ["--url: holds a password", "list of processes", "STREAMSCHED_PASSWORD"]),
+        ({"url": "redis://h1?password=geheim"}, {}, ["--url: holds a password"]),
+        ({"url": "redis+sentinel://h1/m?sentinel_password=geheim"}, {}, ["--url: holds a password"]),
+        ({"password_file": Path("nowhere")}, {}, ["--password-file: nowhere cannot be read: No such file"]),
+        ({"password_file": Path("empty")}, {}, ["--password-file: empty is to hold the password, on one line"]),
+        ({"password_file": Path("lines")}, {}, ["--password-file: lines is to hold the password, on one line"]),
+        ({"password_file": Path("bytes")}, {}, ["--password-file: bytes cannot be read: it is no text"]),
+        ({"password_file": Path("secret")}, {"PASSWORD": "geheim"}, ["STREAMSCHED_PASSWORD holds a password, too"]),
+        ({}, {"PASSWORD": "x", "URL": "redis://:geheim@h1"}, ["STREAMSCHED_PASSWORD: the URL holds a password, too"]),
+        ({"tls_ca": Path("secret")}, {}, ["--tls-ca: goes with rediss://, not redis://"]),
+        ({}, {"TLS_CA": "secret"}, ["environment: STREAMSCHED_TLS_CA: goes with rediss://"]),
+        ({"url": "rediss://h1", "tls_ca": Path("nowhere")}, {}, ["--tls-ca: nowhere cannot be read: No such file"]),
+        ({"url": "rediss://h1", "tls_key": Path("secret")}, {}, ["--tls-key: is of no use", "give tls_cert"]),
+    ],
+)
+def test_a_secret_or_a_certificate_that_cannot_be_used_is_named_with_a_remedy(
+    flags: dict[str, Any],
+    environment: dict[str, str],
+    parts: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, held in (("empty", b"\n"), ("lines", b"geheim\ngeheim"), ("bytes", b"\xff"), ("secret", b"geheim")):
+        (tmp_path / name).write_bytes(held)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"STREAMSCHED_{name}", value)
+    with pytest.raises(SettingsError) as refused:
+        load(flags)
+    assert [part for part in parts if part not in str(refused.value)] == [], str(refused.value)
+    assert "geheim" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
