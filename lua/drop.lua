@@ -4,6 +4,8 @@
 -- USES: context fields_of not_behind folded_up_to count_letter
 -- Anybody may call it at any time, from several places at once: it works only while the partition is marked for it, and
 -- whoever has walked the whole keyspace with its own cursor ends the phase. Replies the next cursor, or '0'.
+local KEPT = { rebuilding = true, rebuild_until = true, rebuild_from = true, heartbeats_watermark = true, archive = true,
+  archived = true }
 if rcall('HGET', key.meta, 'rebuilding') ~= 'drop' then
   return '0'
 end
@@ -17,7 +19,10 @@ end
 if page[1] ~= '0' then
   return page[1]
 end
-local until_id = folded_up_to()
+-- What is known of the state that was: a rebuild that begins anew half-way still means that one. It is written first, and
+-- the phase last, so that a call torn in between is simply made again.
+local until_id = rcall('HGET', key.meta, 'rebuild_until') or folded_up_to()
+rcall('HSET', key.meta, 'rebuild_until', until_id)
 -- What a torn call had buried before it broke will be judged once more, as new: one letter each is enough.
 local letters = rcall('XREVRANGE', dead, '+', '-', 'COUNT', 1000)
 for i = 1, #letters do
@@ -27,16 +32,10 @@ for i = 1, #letters do
     rcall('XDEL', dead, letters[i][1])
   end
 end
-local kept = { 'HSET', key.meta, 'rebuilding', 'fold', 'rebuild_until', until_id }
-for _, field in ipairs({ 'heartbeats_watermark', 'archive', 'archived', 'rebuild_from' }) do
-  local value = rcall('HGET', key.meta, field)
-  if value then
-    kept[#kept + 1], kept[#kept + 2] = field, value
-    if field == 'rebuild_from' then
-      kept[4] = value
-    end
+for _, name in ipairs(rcall('HKEYS', key.meta)) do
+  if not KEPT[name] then
+    rcall('HDEL', key.meta, name)
   end
 end
-rcall('DEL', key.meta)
-rcall(unpack(kept))
+rcall('HSET', key.meta, 'rebuilding', rcall('HGET', key.meta, 'rebuild_from') or 'fold')
 return '0'

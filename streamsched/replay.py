@@ -8,8 +8,6 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.utils import str_if_bytes
 
-from .errors import LogGap, NewerLog, PartitionHalted, PartitionRebuilding
-from .events import FOLD_VERSION
 from .keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
 from .scripts import script
 
@@ -109,53 +107,36 @@ async def drop(redis: Redis, keys: Keys) -> None:
             await redis.unlink(key)
 
 
-async def is_damaged(redis: Redis, keys: Keys) -> bool:
-    """Tell whether the state is torn or gone, or a rebuild has begun and not ended."""
-    begin, done, rebuilding = await redis.hmget(keys("meta"), ("begin", "done", "rebuilding"))
-    return begin != done or rebuilding is not None or not await redis.exists(keys("meta"))
-
-
 async def rebuild(redis: Any, keys: Keys, progress: Callable[[int], None] = lambda folded: None) -> int:
-    """Drop the state of a partition and fold its log anew; returns the number of events folded.
+    """Drop the state of a partition, whole or not, and fold its log anew; returns the number of events folded.
 
     Live calls are refused with ``REBUILDING`` until the state is whole. Every step is atomic and may be repeated, so
-    any number of workers may call this at once, and whoever dies in it is replaced by the next to call.
+    any number of callers may be at it at once, and whoever dies in it is replaced by the next to call.
 
     Raises:
         LogGap: the log does not hold all its entries any more; the text says which archive would mend it.
         PartitionRebuilding: it is being rebuilt from an archive, which only that command can go on with.
         NewerLog: a newer program has taken over the log; nothing was dropped.
-        PartitionHalted: the log cannot be folded; the text says at which event.
+        PartitionHalted: the log cannot be folded; the text says at which event. The next call begins anew.
     """
-    wanted = ("rebuilding", "rebuild_from", "archive", "fold_version")
-    phase, source, archive, version = await redis.hmget(keys("meta"), wanted)
-    if int(version or 1) > FOLD_VERSION:
-        raise NewerLog(f"the log is folded by version {version}, this program up to {FOLD_VERSION}: upgrade it")
-    if source is None:
-        await _whole(redis, keys, archive)
-        if phase is None:
-            await redis.hset(keys("meta"), "rebuilding", "drop")
+    phase = await script("condemn")(redis, events=keys("events"), prefix=keys.prefix, at_will=1)
+    return await _fold_anew(redis, keys, phase, progress)
+
+
+async def mend(redis: Any, keys: Keys) -> int | None:
+    """Rebuild a state that is torn, gone or half rebuilt; ``None`` if it is whole, as when somebody has just done it.
+
+    Raises:
+        LogGap, PartitionRebuilding, NewerLog, PartitionHalted: see :func:`rebuild`.
+    """
+    phase = await script("condemn")(redis, events=keys("events"), prefix=keys.prefix, at_will=0)
+    return await _fold_anew(redis, keys, phase, lambda folded: None) if phase else None
+
+
+async def _fold_anew(redis: Any, keys: Keys, phase: str, progress: Callable[[int], None]) -> int:
+    if phase == "drop":
         await empty(redis, keys)
-    elif phase != "fold":
-        raise PartitionRebuilding(
-            "the state is being rebuilt by `streamsched rebuild --from`: if that was ended, run it again"
-        )
     return await fold_log(redis, keys, progress)
-
-
-async def _whole(redis: Any, keys: Keys, archive: str | None) -> None:
-    """Make sure that the log holds all its entries, before anything is dropped."""
-    if not await redis.exists(keys("events")):
-        return
-    about = await redis.xinfo_stream(keys("events"))
-    missing = about["entries-added"] - about["length"]
-    if missing:
-        first = about["first-entry"][0] if about["first-entry"] else "its end"
-        known = f" They were archived to {archive}." if archive else ""
-        raise LogGap(
-            f"of the {about['entries-added']} events of the log {missing} are not in it now (it begins at {first}); "
-            f"rebuild from the archive that holds them, with `streamsched rebuild --from DIR`.{known}"
-        )
 
 
 async def empty(redis: Any, keys: Keys) -> None:
@@ -178,11 +159,6 @@ async def fold_log(redis: Any, keys: Keys, progress: Callable[[int], None]) -> i
     more, folded = 1, "0"
     streams = {"events": keys("events"), "dead": keys("dead")}
     while more:
-        try:
-            more, _, folded = await script("replay")(redis, **streams, prefix=keys.prefix, batch=BATCH, in_place=1)
-        except PartitionHalted:
-            # torn again: the next to call begins anew instead of folding on top of it
-            await redis.hset(keys("meta"), "rebuilding", "drop")
-            raise
+        more, _, folded = await script("replay")(redis, **streams, prefix=keys.prefix, batch=BATCH, in_place=1)
         progress(int(folded))
     return int(folded)

@@ -49,13 +49,14 @@ async def restore(
             f"the archive begins at {archive.first}, {archive.before} events of the log come before: give the archive "
             "that holds them"
         )
-    phase, source = await redis.hmget(keys("meta"), ("rebuilding", "rebuild_from"))
+    wanted = ("rebuilding", "rebuild_from", "watermark", "begin", "done")
+    phase, source, watermark, begin, done = await redis.hmget(keys("meta"), wanted)
     if phase is None or source is None:
         await anyio.to_thread.run_sync(_check_all, archive)
         await _prepare(redis, keys, archive)
         phase = "drop"
-    if phase == "archive" and not await redis.hexists(keys("meta"), "watermark"):
-        await redis.hset(keys("meta"), "rebuilding", "drop")  # killed while a snapshot was being loaded
+    elif begin != done or (phase == "archive" and watermark is None):
+        await redis.hset(keys("meta"), "rebuilding", "drop")  # a call was torn, or a snapshot was being loaded
         phase = "drop"
     if phase == "drop":
         await empty(redis, keys)

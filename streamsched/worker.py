@@ -23,7 +23,7 @@ from .errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
 from .events import LIMITS
 from .keys import Keys
 from .partition import PATIENCE_S, Partition, Reply, open_partition
-from .replay import is_damaged, rebuild
+from .replay import mend
 
 log = structlog.get_logger(__name__)
 
@@ -164,8 +164,8 @@ class Worker:
             log.warning("rebuilding the state from the log", problem=str(problem))
         self.status, self.problem = "rebuilding", str(problem)
         try:
-            if await is_damaged(partition.redis, self.keys):  # else another worker has just done it
-                folded = await rebuild(partition.redis, self.keys)
+            folded = await mend(partition.redis, self.keys)
+            if folded is not None:  # else another worker has just done it
                 log.info("rebuilt", folded=folded)
         except (SchedulerError, RedisError, OSError) as trouble:
             log.error("rebuild failed", problem=str(trouble))

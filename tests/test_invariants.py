@@ -15,7 +15,7 @@ from streamsched.embedded import EmbeddedServer
 from streamsched.errors import LogGap, PartitionHalted
 from streamsched.events import NodeHeartbeat, SchedulerConfigured, SessionReleased
 from streamsched.keys import Keys
-from streamsched.replay import is_damaged, rebuild
+from streamsched.replay import mend, rebuild
 from streamsched.scripts import script, sources
 
 from .ledger import Ledger
@@ -256,8 +256,7 @@ async def test_invariant_04_a_state_that_is_gone_is_folded_anew_and_not_taken_fo
     for call in (ledger.advance, ledger.submit):
         with pytest.raises(PartitionHalted, match="its state is gone"):
             await call()
-    assert await is_damaged(ledger.redis, ledger.keys)
-    await rebuild(ledger.redis, ledger.keys)
+    assert await mend(ledger.redis, ledger.keys) is not None
     assert await ledger.state(ledger.keys) == before
     assert await ledger.dead() == []
 
@@ -626,6 +625,22 @@ async def test_invariant_11_an_outage_is_noticed_behind_a_backlog_of_many_calls(
         await ledger.redis.xadd(ledger.keys("events"), dict(fields), id=f"{later}-{n}")
     await ledger.advance(batch=7)
     assert [fact["job_id"] for fact in await ledger.facts("job.extended")] == ["j1"]
+    assert await ledger.facts("job.requeued") == []
+
+
+async def test_invariant_11_a_second_outage_takes_nothing_from_what_the_first_left_to_be_extended(
+    ledger: Ledger,
+) -> None:
+    await ledger.freeze()
+    await ledger.node()
+    await ledger.submit("j1")
+    await ledger.submit("j2")
+    for pause in (60_000, 20_000):
+        later = await ledger.now() + pause
+        await ledger.redis.xadd(ledger.keys("events"), {"type": "session.released", "session_id": "-"}, id=f"{later}-0")
+        await one_call(ledger, 3)  # notices, extends one, and its worker dies
+    await ledger.advance()
+    assert {fact["job_id"] for fact in await ledger.facts("job.extended")} == {"j1", "j2"}
     assert await ledger.facts("job.requeued") == []
 
 

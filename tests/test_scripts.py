@@ -21,7 +21,7 @@ from .ledger import Ledger
 PACKAGE = Path(streamsched.__file__).parent
 LUA = sorted(Path(str(lua_root())).rglob("*.lua"))
 PYTHON = sorted(PACKAGE.rglob("*.py"))
-ENTRIES = ["advance", "append", "drop", "load", "refold", "replay", "restore", "trim"]
+ENTRIES = ["advance", "append", "condemn", "drop", "load", "refold", "replay", "restore", "trim"]
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -13,7 +13,8 @@ local function was_away(silent)
   return silent > shortest / 2
 end
 
--- Notice that nobody called for a while: time limits that ran out meanwhile start anew from here.
+-- Notice that nobody called for a while: time limits that ran out meanwhile start anew from here. Where an earlier absence
+-- has still left some of them to be extended, both count as one.
 local function resume()
   local since = meta.last_call_ts
   meta.last_call_ts = now
@@ -24,7 +25,12 @@ local function resume()
   if not was_away(now - since) then
     return
   end
-  if rcall('ZCOUNT', written(key.timers), '(0', now_text) + rcall('ZCOUNT', key.expiry, '-inf', now_text) > 0 then
-    decide('scheduler.resumed', 'since_ts', format('%.0f', since))
+  local timers = written(key.timers)
+  if rcall('ZCOUNT', timers, '(0', now_text) + rcall('ZCOUNT', key.expiry, '-inf', now_text) > 0 then
+    local since_text = format('%.0f', meta.resumed_since_ts)
+    if rcall('ZCOUNT', timers, '(' .. since_text, format('%.0f', meta.resumed_ts)) == 0 then
+      since_text = format('%.0f', since)
+    end
+    decide('scheduler.resumed', 'since_ts', since_text)
   end
 end

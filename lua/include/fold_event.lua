@@ -48,7 +48,8 @@ local function fold_event(stream, id, e, decided)
   abandon()
   if type(problem) ~= 'table' or not problem.code then
     local text = type(problem) == 'table' and (problem.halt or problem.err) or tostring(problem)
-    if FACTS[e.type] or find(text, 'WRONGTYPE', 1, true) then
+    -- an error with a code is the server's: a wrong type, a key that it may not or cannot give. No fault of the event.
+    if FACTS[e.type] or find(text, '^%u+ ') then
       halt(text .. ' (at ' .. id .. ', ' .. tostring(e.type) .. ')')
     end
     problem = { code = 'INTERNAL', detail = text }
@@ -56,7 +57,7 @@ local function fold_event(stream, id, e, decided)
   if stream == 'events' then
     bumps.dead = (bumps.dead or 0) + 1 -- refused beats are not counted: counters follow from the log alone
   end
-  if live then
+  if burying then
     bury(stream, id, e, problem)
   end
   return problem

@@ -1,13 +1,18 @@
 -- USES: context
+-- Whether a call met something else under a key of the state: the keys of the log were looked at before.
+local function is_foreign(reason)
+  return live and meta and find(reason, 'WRONGTYPE', 1, true) and rcall('TYPE', events).ok == 'stream'
+end
+
 -- Run a call. Where it breaks before its first write, nothing has happened and the error is handed on; where it breaks
--- behind it, or where a fold found the state itself damaged, the fence stays up and the partition halts.
+-- behind it, or where the state itself was found damaged, the fence stays up and the partition halts.
 local function guarded(body)
   local done, reply = pcall(body)
   if done then
     return reply
   end
   local reason = type(reply) == 'table' and (reply.halt or reply.err) or tostring(reply)
-  if fence or (type(reply) == 'table' and reply.halt) then
+  if fence or (type(reply) == 'table' and reply.halt) or is_foreign(reason) then
     rcall('HSET', key.meta, 'begin', folding, 'done', 'torn', 'halted', reason)
     return redis.error_reply('HALTED ' .. reason)
   end

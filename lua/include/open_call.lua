@@ -11,8 +11,7 @@ local function open_call()
   elseif v[5] then
     return 'REBUILDING the state is being rebuilt from its log (' .. v[5] .. '): call again in a moment'
   end
-  local reached = not v[1] and not v[7] and folded_up_to()
-  if reached and reached ~= '0-0' and reached ~= '+' then
+  if not v[1] and not v[7] and folded_up_to() ~= '0-0' then
     return 'HALTED the log has been folded before, but its state is gone: a worker rebuilds it'
   elseif v[3] ~= v[4] then
     return 'HALTED ' .. (v[11] or 'a call was torn at ' .. v[3]) .. ': a worker rebuilds the state from its log'
@@ -21,6 +20,7 @@ local function open_call()
     watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), heartbeats_watermark = v[6] or '0-0',
     last_call_ts = tonumber(v[7] or 0), resumed_since_ts = tonumber(v[8] or 0), resumed_ts = tonumber(v[9] or 0),
     rebuilt_ts = tonumber(v[10] or 0), look_ts = v[12] or '0', fold_version = tonumber(v[13] or 1), clock_ts = v[14] or '',
+    done = v[4],
   }
   local time = rcall('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

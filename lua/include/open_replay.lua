@@ -2,7 +2,7 @@
 -- Read where a replay stands. In place it goes on only in its own phase of the rebuild. Returns the refusal, or nil;
 -- `meta` stays nil where another has finished, or begun anew.
 local function open_replay(phase)
-  live = false
+  live, burying = false, false
   local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'rebuilding', 'dead_cursor', 'begin', 'done', 'rebuild_until',
     'fold_version')
   if phase and v[3] ~= phase then
@@ -14,4 +14,5 @@ local function open_replay(phase)
   end
   meta = { watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), dead_cursor = v[4] or '0-0', rebuild_until = v[7] or '+',
     fold_version = tonumber(v[8] or 1) }
+  burying = phase == 'fold' and v[7] == '+'
 end

@@ -37,7 +37,8 @@ def dispatched(
     require(state.pools[pool_id].serves(*job.pair), f"{pool_id} does not serve {job.pair}")
     require(node_id not in job.excluded or why == "last_resort", f"{job_id} has been to {node_id} before")
     session = state.sessions.get(job.asked["session_id"])
-    require(affinity != "kept" or (session is not None and session.node_id == node_id), "no such affinity")
+    # the session may have gone with the time that this very fact let pass
+    require(affinity != "kept" or session is None or session.node_id == node_id, "no such affinity")
 
     job.status, job.node_id, job.pool_id = "dispatched", node_id, pool_id
     job.attempt, job.attempts, job.dispatched_ts = f"{entry.entry_id}-{nonce}", job.attempts + 1, entry.at
