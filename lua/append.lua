@@ -2,7 +2,7 @@
 -- back in the same round trip.
 -- KEYS: events heartbeats dead
 -- ARGV: prefix batch nonce own
--- USES: open_call fold_log find_gap settle upgrade resume append_entry fold_beats decide_due raise_fence close_call next_due guarded answer
+-- USES: open_call fold_log find_gap settle upgrade resume append_entry fold_beats decide_due raise_fence fields_of close_call next_due guarded answer
 -- `own` is a JSON list with each event as a flat list of texts. Replies {more, next_due_ts, now, answers, watermark}.
 -- `more` is 1, and nothing was appended, while the log ahead is longer than one call may fold; 2 if decisions are left
 -- for later.
@@ -23,7 +23,7 @@ return guarded(function()
   resume()
   local answers, beats, room = {}, false, left
   for _, flat in ipairs(cjson.decode(own)) do
-    if flat[2] == 'node.heartbeat' then
+    if flat[2] == 'node.heartbeat' and not fields_of(flat).request_id then -- else it is to count once: the log sees to it
       raise_fence('heartbeat')
       local id = rcall('XADD', heartbeats, 'MAXLEN', '~', limit.heartbeats, '*', unpack(flat))
       answers[#answers + 1] = { '', id, flat }

@@ -14,7 +14,7 @@ local keep, stopped
 for i = 1, #entries do
   local id, e = entries[i][1], fields_of(entries[i][2])
   if e.type == 'job.submitted' then
-    local job_id = e.job_id or ((e.session_id or '') .. ':' .. id)
+    local job_id = e.job_id or ((e.session_id or '') .. ':' .. (e.request_id or id))
     local job = rcall('HMGET', key.job(job_id), 'status', 'submit_id')
     if job[2] == id and not is_terminal(job[1]) then
       keep, stopped = id, job_id

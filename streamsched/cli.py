@@ -117,7 +117,8 @@ async def append(
     json: Json = False,
 ) -> int:
     """Append events to the log. On stdin: one JSON object per line, "type" and fields, sent in order, many at a time;
-    each line that is refused is named, the others go through. Exit code 1 if any was refused."""
+    each line that is refused is named, the others go through. Exit code 1 if any was refused. Who may have to send
+    the same once more gives it a request_id (a job: a job_id): it takes effect once."""
     from .cli_append import append_lines, append_one, flat_arguments
 
     if event == "-" and fields:

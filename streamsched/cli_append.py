@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -81,7 +80,7 @@ def flat_event(event: object) -> list[str]:
             flat += (field, msgspec.json.encode(value).decode())
         else:
             flat += (field, wire_value(field, value))
-    return identified(flat)
+    return flat
 
 
 def flat_arguments(kind: str, pairs: Iterable[str]) -> list[str]:
@@ -99,14 +98,6 @@ def flat_arguments(kind: str, pairs: Iterable[str]) -> list[str]:
             raise UsageProblem(f"{field} is given twice: give it once")
         seen.add(field)
         flat += (field, value)
-    return identified(flat)
-
-
-def identified(flat: list[str]) -> list[str]:
-    """Give a submission without a ``job_id`` one, so that an append whose reply was lost can be repeated."""
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    if fields["type"] == "job.submitted" and "job_id" not in fields and fields.get("session_id"):
-        flat += ("job_id", f"{fields['session_id']}:{secrets.token_hex(8)}")
     return flat
 
 

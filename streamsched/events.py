@@ -7,6 +7,7 @@ On the stream an event is flat: ``type`` first, then string fields, nested value
 from __future__ import annotations
 
 import enum
+import secrets
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -30,6 +31,7 @@ LIMITS: dict[str, int] = {
     "heartbeats": 131_072,  # beats kept: more than a large fleet sends while every worker is away for a moment
     "reply": 65_536,  # outcomes kept for a client that stays away
     "reply_ms": 3_600_000,  # and how long after the last one
+    "request_ms": 3_600_000,  # how long a request_id is remembered at least, by the time of the log
 }
 """Bounds that Lua reads as ``limit.<name>``. Sizes are bytes, ``_ms`` are milliseconds."""
 
@@ -80,7 +82,11 @@ class Policy(enum.StrEnum):
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="type"):
-    """What all events share. Unknown extra fields on the wire are kept in the log and ignored by the fold."""
+    """What all events share. Unknown extra fields on the wire are kept in the log and ignored by the fold.
+
+    Where nothing else tells an event from its repeat there is ``request_id``, made up before the first try: the same one
+    about the same thing takes effect once. It is remembered for an hour, of a job for its last eight.
+    """
 
 
 class NodeRegistered(Event, tag="node.registered"):
@@ -88,6 +94,7 @@ class NodeRegistered(Event, tag="node.registered"):
     cap_json: Json
     pool_names_json: PoolNames | None = None
     mailbox: Id | None = None
+    request_id: Id | None = None
 
 
 class NodeHeartbeat(Event, tag="node.heartbeat"):
@@ -95,26 +102,31 @@ class NodeHeartbeat(Event, tag="node.heartbeat"):
     online: Flag
     load_json: Json | None = None
     accepting: Flag | None = None
+    request_id: Id | None = None
 
 
 class NodeOffline(Event, tag="node.offline"):
     node_id: Id
     reason: Text | None = None
+    request_id: Id | None = None
 
 
 class NodeCordoned(Event, tag="node.cordoned"):
     node_id: Id
     reason: Text | None = None
+    request_id: Id | None = None
 
 
 class NodeUncordoned(Event, tag="node.uncordoned"):
     node_id: Id
     reason: Text | None = None
+    request_id: Id | None = None
 
 
 class NodeDrained(Event, tag="node.drained"):
     node_id: Id
     reason: Text | None = None
+    request_id: Id | None = None
 
 
 class JobSubmitted(Event, tag="job.submitted"):
@@ -134,6 +146,7 @@ class JobSubmitted(Event, tag="job.submitted"):
     """Dispatch at once or refuse: what ``dispatch_task`` means. Default false: the job waits for a node."""
     deliver: Flag | None = None
     """Put the assignment into the node's inbox. Default true; ``dispatch_task`` delivers by itself."""
+    request_id: Id | None = None
 
 
 class JobStarted(Event, tag="job.started"):
@@ -147,6 +160,7 @@ class JobProgressed(Event, tag="job.progressed"):
     node_id: Id
     attempt: Id
     progress_json: Json | None = None
+    request_id: Id | None = None
 
 
 class JobDeclined(Event, tag="job.declined"):
@@ -154,6 +168,7 @@ class JobDeclined(Event, tag="job.declined"):
     node_id: Id
     attempt: Id
     reason: Text | None = None
+    request_id: Id | None = None
 
 
 class JobCompleted(Event, tag="job.completed"):
@@ -163,6 +178,7 @@ class JobCompleted(Event, tag="job.completed"):
     attempt: Id | None = None
     result_json: Payload | None = None
     error: Text | None = None
+    request_id: Id | None = None
 
 
 class JobCancelled(Event, tag="job.cancelled"):
@@ -172,6 +188,7 @@ class JobCancelled(Event, tag="job.cancelled"):
 
 class SessionReleased(Event, tag="session.released"):
     session_id: Id
+    request_id: Id | None = None
 
 
 class SchedulerConfigured(Event, tag="scheduler.configured"):
@@ -182,6 +199,7 @@ class SchedulerConfigured(Event, tag="scheduler.configured"):
     retry_backoff_ms: Duration | None = None
     retention_ms: Duration | None = None
     policy: Policy | None = None
+    request_id: Id | None = None
 
 
 class LetterDropped(Event, tag="letter.dropped"):
@@ -243,6 +261,26 @@ def field_kinds(kind: type[Event]) -> dict[str, str]:
         name = get_args(named)[1] if get_origin(named) is Annotated else named.__name__.lower()
         kinds[field.name + ("" if field.required else "?")] = {"jobstatus": "status"}.get(name, name)
     return kinds
+
+
+NAMED_BY = {"job.submitted": "job_id", "job.completed": "attempt"}
+"""Events whose repeat is known by another field, if they have it."""
+
+
+def repeatable(flat: list[str]) -> list[str]:
+    """Give an event that nothing tells from its repeat a ``request_id``, so that it may be sent until it is answered.
+
+    Args:
+        flat: ``[type, …, field, value, …]``.
+    """
+    kind = EVENTS.get(flat[1])
+    if kind is None or "request_id" not in kind.__struct_fields__:
+        return flat
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    named = {"request_id", RETRY, NAMED_BY.get(flat[1], "request_id")} & fields.keys()
+    if named or (kind is NodeHeartbeat and fields.get("online") == "true"):
+        return flat  # a beat says that its node is there now: the repeat is another beat
+    return [*flat, "request_id", secrets.token_hex(8)]
 
 
 def wire_value(field: str, value: object) -> str:

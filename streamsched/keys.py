@@ -38,6 +38,7 @@ SHAPES: dict[str, str] = {
     "timers": "timers",  # the one moment at which each job next needs a decision
     "deadlines": "deadlines",
     "ended": "ended",  # terminal jobs in the order they ended, until their retention is over
+    "requests": "requests",  # what need not be folded again, by the time of its first coming
     "letters": "letters",  # dead letters that somebody has seen to: how, and by which event
     # the partition itself
     "meta": "meta",

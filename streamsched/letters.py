@@ -199,7 +199,7 @@ def as_new(letter: Letter) -> list[str]:
     if letter.obstacle:
         raise NotRetryable(f"letter {letter.letter}: {letter.obstacle}")
     fields = {**letter.fields, RETRY: letter.letter}
-    if fields["type"] == "job.submitted" and "session_id" in fields:
+    if fields["type"] == "job.submitted" and "session_id" in fields and "request_id" not in fields:
         fields.setdefault("job_id", f"{fields['session_id']}:{letter.id}")  # the id that its producer knows it by
     return [part for pair in fields.items() for part in pair]
 

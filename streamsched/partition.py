@@ -30,7 +30,7 @@ from .errors import (
     ServerUnreachable,
     error_of,
 )
-from .events import LIMITS, Event, to_wire
+from .events import LIMITS, Event, repeatable, to_wire
 from .keys import Keys
 from .scripts import script
 
@@ -80,8 +80,8 @@ class Partition:
     """Appends and advances on one partition, over one connection.
 
     Appends made in the same moment travel together, in one script call: whoever appends while a call is under way is
-    part of the next one. A call whose reply was lost is repeated; every event carries an identity (its job, node or
-    attempt), so the second one changes nothing.
+    part of the next one. A call whose reply was lost is repeated; every event carries an identity (its job, attempt or
+    ``request_id``), so the second one changes nothing.
     """
 
     def __init__(self, redis: Redis, keys: Keys, patience_s: float = PATIENCE_S) -> None:
@@ -193,6 +193,7 @@ class Partition:
         Raises:
             SchedulerError: the event was refused; it stands in the log and as a dead letter, with the same code.
             ServerUnreachable: the server stayed away for the patience of this partition; the event may have arrived.
+                Who wants to append it once more after that gives it a ``request_id`` before the first time.
         """
         return await self.append_soon(to_wire(event))
 
@@ -203,15 +204,15 @@ class Partition:
             SchedulerError: the event was refused, or nothing could be written and ``given_up()`` is true.
             ServerUnreachable: see :meth:`append`.
         """
-        attempt = 0
+        attempt, flat = 0, repeatable(to_wire(event))
         while True:
             try:
-                return await self.append(event)
+                return await self.append_soon(flat)
             except PASSING as problem:
                 if given_up():
                     raise
                 if not attempt:
-                    log.warning("nothing can be written now", waiting=to_wire(event)[1], problem=str(problem))
+                    log.warning("nothing can be written now", waiting=flat[1], problem=str(problem))
             await pause(attempt)
             attempt += 1
 
@@ -222,6 +223,7 @@ class Partition:
         They travel in the order in which they were given.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        fields = repeatable(fields)
         try:
             encoded = msgspec.json.encode(fields)  # here, so that text without a form in UTF-8 harms no other event
         except UnicodeEncodeError as problem:

@@ -101,7 +101,7 @@ class Story:
         kind = e.get("type", "")
         job_id = e.get("job_id", "")
         if kind == "job.submitted":
-            job_id = job_id or f"{e.get('session_id')}:{entry_id}"
+            job_id = job_id or f"{e.get('session_id')}:{e.get('request_id', entry_id)}"
             if self.kind == "session" and e.get("session_id") == self.name:
                 self._jobs.add(job_id)
         if self.kind == "node":

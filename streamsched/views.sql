@@ -25,7 +25,7 @@ SELECT * FROM events WHERE id NOT IN (SELECT event_id FROM dead_letters WHERE st
 
 CREATE VIEW jobs AS
 WITH told AS (
-  SELECT *, CASE WHEN type = 'job.submitted' THEN coalesce(job_id, session_id || ':' || id) ELSE job_id END AS job
+  SELECT *, CASE WHEN type = 'job.submitted' THEN coalesce(job_id, session_id || ':' || coalesce(rest['request_id'], id)) ELSE job_id END AS job
   FROM folded WHERE type LIKE 'job.%'
 ),
 said AS (

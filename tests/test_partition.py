@@ -22,7 +22,6 @@ from streamsched.errors import (
     ServerReadOnly,
     ServerTooOld,
     ServerUnreachable,
-    StaleAttempt,
     UnknownEventType,
     UnknownJob,
     UnknownNode,
@@ -128,12 +127,7 @@ async def test_an_append_whose_reply_was_lost_has_one_effect(kind: str) -> None:
             await partition.append(event)
         attempt = await flaky.hget("quick:{0}:job:j1", "attempt")
         flaky.lose = lost
-        if lost and kind == "job.declined":
-            # handed back and given out again before the repeat came: the repeat speaks of an attempt that is over
-            with pytest.raises(StaleAttempt):
-                await partition.append(ONE_OF_EACH[kind](str(attempt)))
-        else:
-            await partition.append(ONE_OF_EACH[kind](str(attempt)))
+        await partition.append(ONE_OF_EACH[kind](str(attempt)))
         counters = await flaky.hgetall("quick:{0}:counters")
         counters.pop("dead", None)
         jobs = {key: len(value) for key, value in (await read_state(flaky, Keys("quick"))).items() if "job" in key}

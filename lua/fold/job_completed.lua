@@ -1,8 +1,8 @@
 -- The holder ends the job. A failure with attempts left is not the end: whether and when to try again is decided next.
--- FIELDS: job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text
--- USES: context want bump held_job release finish completed_before may_try_again
+-- FIELDS: job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text request_id?:id
+-- USES: context want bump held_job release finish completed_before told_before may_try_again
 local job = read_held(job_id)
-if job and completed_before(job_id, job, node_id, attempt, status) then
+if job and (completed_before(job_id, job, node_id, attempt, status) or told_before(job_id, request_id)) then
   return
 end
 check_holder(job_id, job, node_id, attempt)

@@ -1,6 +1,9 @@
 -- The holder is getting on: its time limit starts anew.
--- FIELDS: job_id:id node_id:id attempt:id progress_json?:json
--- USES: context want held_job config whole
+-- FIELDS: job_id:id node_id:id attempt:id progress_json?:json request_id?:id
+-- USES: context want held_job config whole told_before
+if told_before(job_id, request_id) then
+  return
+end
 local job = held_job(job_id, node_id, attempt)
 want('HSET', key.job(job_id), 'progressed_ts', at_text)
 if progress_json then

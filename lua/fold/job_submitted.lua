@@ -1,7 +1,7 @@
 -- A session asks for work. The job is accepted and waits, for a node or for its time.
--- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag
+-- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag request_id?:id
 -- USES: context fail want bump submitted_before enqueue whole sequence job_to_dispatch
-job_id = job_id or (session_id .. ':' .. id)
+job_id = job_id or (session_id .. ':' .. (request_id or id))
 if #job_id > limit.id then
   fail('INVALID_FIELD', 'session_id leaves no room for a job_id made from it: shorten it, or give a job_id')
 end

@@ -1,7 +1,10 @@
 -- A node lives. On the heartbeat stream only the soft fields follow; what changes with the beat (it came online, left,
 -- stopped accepting) is decided at the tail and recorded as a fact. On the log the beat is that fact itself.
--- FIELDS: node_id:id online:flag load_json?:json accepting?:flag
--- USES: context want known_node set_liveness report
+-- FIELDS: node_id:id online:flag load_json?:json accepting?:flag request_id?:id
+-- USES: context want known_node set_liveness report requested_before
+if stream == 'events' and requested_before(e) then
+  return
+end
 local info = key.node_info(node_id)
 if load_json then
   want('HSET', info, 'last_heartbeat_ts', at_text, 'load_json', load_json)

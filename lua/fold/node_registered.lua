@@ -1,6 +1,9 @@
 -- A node announces itself, what it can do, and the pools it belongs to; announcing again replaces its pools.
--- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id
--- USES: context want touch each_pair bump
+-- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id request_id?:id
+-- USES: context want touch each_pair bump requested_before
+if requested_before(e) then
+  return
+end
 local info = key.node_info(node_id)
 local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools')
 if before[1] == cap_json and (before[2] or nil) == e.pool_names_json and (before[3] or nil) == mailbox then

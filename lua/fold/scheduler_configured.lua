@@ -1,6 +1,9 @@
 -- An operator changes the configuration; it holds for every event behind this one.
--- FIELDS: heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms retention_ms?:ms policy?:policy
--- USES: context want config
+-- FIELDS: heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms retention_ms?:ms policy?:policy request_id?:id
+-- USES: context want config requested_before
+if requested_before(e) then
+  return
+end
 for name in pairs(DEFAULTS) do
   if e[name] then
     want('HSET', key.config, name, e[name])

@@ -10,7 +10,7 @@ local function answer(own)
     return { own[1], own[2] }
   end
   local e = fields_of(flat)
-  local job_id = e.job_id or (e.session_id .. ':' .. own[2])
+  local job_id = e.job_id or (e.session_id .. ':' .. (e.request_id or own[2]))
   local v = rcall('HMGET', key.job(job_id), 'status', 'node_id', 'pool_id', 'attempt', 'error')
   return { '', own[2], job_id, v[1] or '', v[2] or '', v[3] or '', v[4] or '', v[5] or '' }
 end

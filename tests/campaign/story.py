@@ -51,7 +51,7 @@ class Story:
             self._job(entry_id, at_ms, kind[4:], fields)
 
     def _job(self, entry_id: str, at_ms: int, what: str, fields: Mapping[str, str]) -> None:
-        job_id = fields.get("job_id") or f"{fields['session_id']}:{entry_id}"
+        job_id = fields.get("job_id") or f"{fields['session_id']}:{fields.get('request_id', entry_id)}"
         job = self.jobs.get(job_id)
         if what == "submitted":
             if job is None:

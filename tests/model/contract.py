@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 EVENTS: dict[str, str] = {
-    "node.registered": "node_id:id cap_json:json pool_names_json?:pools mailbox?:id",
-    "node.heartbeat": "node_id:id online:flag load_json?:json accepting?:flag",
-    "node.offline": "node_id:id reason?:text",
-    "node.cordoned": "node_id:id reason?:text",
-    "node.uncordoned": "node_id:id reason?:text",
-    "node.drained": "node_id:id reason?:text",
+    "node.registered": "node_id:id cap_json:json pool_names_json?:pools mailbox?:id request_id?:id",
+    "node.heartbeat": "node_id:id online:flag load_json?:json accepting?:flag request_id?:id",
+    "node.offline": "node_id:id reason?:text request_id?:id",
+    "node.cordoned": "node_id:id reason?:text request_id?:id",
+    "node.uncordoned": "node_id:id reason?:text request_id?:id",
+    "node.drained": "node_id:id reason?:text request_id?:id",
     "job.submitted": (
         "session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts "
         "not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag "
-        "deliver?:flag"
+        "deliver?:flag request_id?:id"
     ),
     "job.started": "job_id:id node_id:id attempt:id",
-    "job.progressed": "job_id:id node_id:id attempt:id progress_json?:json",
-    "job.declined": "job_id:id node_id:id attempt:id reason?:text",
-    "job.completed": "job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text",
+    "job.progressed": "job_id:id node_id:id attempt:id progress_json?:json request_id?:id",
+    "job.declined": "job_id:id node_id:id attempt:id reason?:text request_id?:id",
+    "job.completed": "job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text request_id?:id",
     "job.cancelled": "job_id:id reason?:text",
-    "session.released": "session_id:id",
+    "session.released": "session_id:id request_id?:id",
     "scheduler.configured": (
         "heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms "
-        "retention_ms?:ms policy?:policy"
+        "retention_ms?:ms policy?:policy request_id?:id"
     ),
     "letter.dropped": "letter:entry reason?:text",
 }
@@ -69,5 +69,7 @@ FIRST_WINDOW, LAST_WINDOW = 8, 256
 LONGEST_PAUSE_MS = 60_000
 OUTAGE_MS = 5_000
 LONGEST_SLEEP_MS = 2_000  # of a worker, twice: no silence that short is an absence
+REMEMBERED_REQUESTS = 8  # of those about a job
+REQUEST_MS = 3_600_000  # how long the others are remembered at least
 REMEMBERED_NODES = 8  # of those a job has been to
 PRIORITY_STEP = 2**40

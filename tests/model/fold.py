@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from . import decisions, jobs, letters, nodes, scheduler  # noqa: F401 - they say which fold is whose
+from . import decisions, jobs, letters, nodes, requests, scheduler  # noqa: F401 - they say which fold is whose
 from .contract import DECISIONS, EVENTS
 from .fields import FACTS, checked
 from .folds import Entry, apply
@@ -74,7 +74,8 @@ class Model:
         if not VERSION.fullmatch(version) or int(version) > 1:
             raise Refused("UNSUPPORTED_VERSION")
         if kind in EVENTS:
-            letters.once(kind, self.partition, entry, lambda: checked(kind, raw))
+            state = self.partition
+            letters.once(state, entry, lambda: requests.once(kind, state, entry, checked(kind, raw)))
         elif kind not in DECISIONS:
             raise Refused("UNKNOWN_TYPE")
         elif entry.entry_id in self.forged:

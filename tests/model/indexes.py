@@ -14,7 +14,8 @@ Queue = list[tuple[str, float]]
 def keys_of(state: State) -> dict[str, Value]:
     """Return all hard state by key without its prefix: hashes, sorted sets by score, sets sorted, lists."""
     found: dict[str, Value] = {"meta": meta(state), "config": dict(state.configured), "counters": counters(state)}
-    found |= {"letters": dict(state.letters)}
+    requests = (("\n".join(request), at) for request, at in state.requests.items())
+    found |= {"letters": dict(state.letters), "requests": ranked(requests)}
     found |= {"ended": [f"{state.jobs[job_id].finished_ts} {job_id}" for job_id in state.ended]}
     for job_id, job in state.jobs.items():
         found[f"job:{job_id}"] = job_hash(job)
@@ -72,6 +73,7 @@ def job_hash(job: Job) -> dict[str, str]:
         cause=job.cause,
         error=job.error,
         failed_attempt=job.failed_attempt,
+        requests="\n".join(job.requests) or None,
         progress_json=job.progress_json,
         result_json=job.result_json,
         dispatched_ts=job.dispatched_ts,

@@ -6,6 +6,7 @@ from .contract import ID_BYTES, PRIORITY_STEP
 from .folds import Entry, folds
 from .nodes import begun_all
 from .refusals import Refused
+from .requests import remember, said_of
 from .state import HELD, TERMINAL, Job, State
 
 CONTENT = (
@@ -70,10 +71,11 @@ def submitted(
     deadline_ts: int | None,
     not_before_ts: int | None,
     immediate: str | None,
+    request_id: str | None,
     **more: object,
 ) -> None:
     """A session asks for work; asking twice with the same id is one job, if all else is the same."""
-    job_id = job_id or f"{session_id}:{entry.entry_id}"
+    job_id = job_id or f"{session_id}:{request_id or entry.entry_id}"
     if len(job_id.encode()) > ID_BYTES:
         raise Refused("INVALID_FIELD")
     if job_id in state.jobs:
@@ -140,9 +142,20 @@ def started(state: State, entry: Entry, job_id: str, node_id: str, attempt: str)
 
 
 @folds("job.progressed")
-def progressed(state: State, entry: Entry, job_id: str, node_id: str, attempt: str, progress_json: str | None) -> None:
+def progressed(
+    state: State,
+    entry: Entry,
+    job_id: str,
+    node_id: str,
+    attempt: str,
+    progress_json: str | None,
+    request_id: str | None,
+) -> None:
     """The holder is getting on: its time to run starts anew, if it has one."""
+    if said_of(state.jobs.get(job_id), request_id):
+        return
     job = held(state, job_id, node_id, attempt)
+    remember(job, request_id)
     job.progressed_ts = entry.at
     if progress_json is not None:
         job.progress_json = progress_json
@@ -151,9 +164,20 @@ def progressed(state: State, entry: Entry, job_id: str, node_id: str, attempt: s
 
 
 @folds("job.declined")
-def declined(state: State, entry: Entry, job_id: str, node_id: str, attempt: str, reason: str | None) -> None:
+def declined(
+    state: State,
+    entry: Entry,
+    job_id: str,
+    node_id: str,
+    attempt: str,
+    reason: str | None,
+    request_id: str | None,
+) -> None:
     """The holder hands the job back; ``full`` also says how many jobs it can hold: those that it is left with."""
+    if said_of(state.jobs.get(job_id), request_id):
+        return
     job = held(state, job_id, node_id, attempt)
+    remember(job, request_id)
     hand_back(state, job_id, job, f"declined: {reason or 'no reason given'}")
     if reason == "full":
         node = state.nodes[node_id]
@@ -170,12 +194,14 @@ def completed(
     attempt: str | None,
     result_json: str | None,
     error: str | None,
+    request_id: str | None,
 ) -> None:
     """The holder ends the job, or fails; what it said before it may say again."""
     job = state.jobs.get(job_id)
-    if job and said_before(job, node_id, status, attempt):
+    if job and (said_before(job, node_id, status, attempt) or said_of(job, request_id)):
         return
     job = held(state, job_id, node_id, attempt)
+    remember(job, request_id)
     if status == "failed" and job.delivered and job.attempts < state.max_attempts(job):
         job.failed_attempt, job.error = job.attempt, error or ""
         hand_back(state, job_id, job, "failed")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from .fields import entry as entry_id_of
-from .folds import Entry, apply, folds
+from .folds import Entry, folds
 from .state import State
 
 
-def once(kind: str, state: State, entry: Entry, fields: Callable[[], dict[str, Any]]) -> None:
+def once(state: State, entry: Entry, happen: Callable[[], None]) -> None:
     """Let an event take effect, unless it is a letter that has done so before."""
     letter = entry.raw.get("retry_of")
     if letter is not None and state.letters.get(entry_id_of(letter), "").startswith("retried"):
         return
-    apply(kind, state, entry, fields())
+    happen()
     if letter is not None:
         state.letters[letter] = f"retried {entry.entry_id}"
 

@@ -73,6 +73,8 @@ class Job:
     cause: str | None = None
     error: str | None = None
     failed_attempt: str | None = None
+    requests: list[str] = field(default_factory=list)
+    """What its node has said of it under a name of its own: the last of them."""
     progress_json: str | None = None
     result_json: str | None = None
     dispatched_ts: int | None = None
@@ -121,6 +123,8 @@ class State:
     ended: deque[str] = field(default_factory=deque)
     """Terminal jobs in the order in which they ended."""
     configured: dict[str, str] = field(default_factory=dict)
+    requests: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    """What need not happen again: its type, source, subject and name, with the time of its first coming."""
     letters: dict[str, str] = field(default_factory=dict)
     """What somebody has done about dead letters, by their ids: retried or dropped, and by which event."""
     counted: Counter[str] = field(default_factory=Counter)

@@ -1,0 +1,42 @@
+"""Events that nothing but a name made up by their sender tells from their repeat: the second one changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .contract import REMEMBERED_REQUESTS, REQUEST_MS
+from .folds import Entry, apply
+from .state import Job, State
+
+FORGOTTEN_AT_ONCE = 2
+OF_JOBS = ("job.submitted", "job.progressed", "job.declined", "job.completed")
+"""Here the job itself knows: by its id, or by what it remembers."""
+
+
+def once(kind: str, state: State, entry: Entry, fields: dict[str, Any]) -> None:
+    """Let an event take effect, unless it has done so before under the same name."""
+    if kind in OF_JOBS or "request_id" not in fields:
+        apply(kind, state, entry, fields)
+        return
+    request_id, raw = fields.pop("request_id"), entry.raw
+    request = (kind, raw.get("source", ""), raw.get("node_id") or raw.get("session_id") or "", request_id)
+    if request in state.requests:
+        return
+    apply(kind, state, entry, fields)
+    if request_id is not None:
+        oldest = sorted(state.requests, key=lambda known: (state.requests[known], "\n".join(known)))
+        for known in oldest[:FORGOTTEN_AT_ONCE]:
+            if state.requests[known] + REQUEST_MS <= entry.at:
+                del state.requests[known]
+        state.requests[request] = entry.at
+
+
+def said_of(job: Job | None, request_id: str | None) -> bool:
+    """Whether this very thing was said of a job before."""
+    return job is not None and request_id is not None and request_id in job.requests
+
+
+def remember(job: Job, request_id: str | None) -> None:
+    """Let a job know what was said of it."""
+    if request_id is not None:
+        job.requests = [*job.requests, request_id][-REMEMBERED_REQUESTS:]
