@@ -122,6 +122,15 @@ TABLE: list[Case] = [
     ("node.heartbeat", {"load_json": "[0.5"}, INVALID, ("load_json is not JSON", "encode it as JSON")),
     ("job.progressed", {"progress_json": "half"}, INVALID, ("progress_json is not JSON", "encode it as JSON")),
     ("node.registered", {"pool_names_json": "en-zh"}, INVALID, ("pool_names_json is not JSON", "encode it as JSON")),
+    # what tells an event from its repeat
+    ("node.cordoned", {"request_id": "a\nb"}, INVALID, ("request_id holds a control character",)),
+    ("job.declined", {"request_id": ""}, INVALID, ("request_id is empty", "give a value or leave the field out")),
+    (
+        "job.submitted",
+        {"job_id": None, "request_id": "r" * 256},
+        INVALID,
+        ("session_id leaves no room", "give a job_id"),
+    ),
     # dead letters
     ("letter.dropped", {"letter": "1700000000000"}, INVALID, ('letter is "1700000000000"', "the id of an entry")),
     ("letter.dropped", {"letter": f"1-{'0' * 40}"}, INVALID, ("letter is", "such as 1700000000000-0")),

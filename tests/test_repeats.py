@@ -7,7 +7,7 @@ told where things have moved on meanwhile. The state before the repeat must be t
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 from redis.asyncio import Redis
@@ -51,19 +51,20 @@ from streamsched.node import Assignment, Node, Task
 from streamsched.partition import Partition
 
 from .ledger import Ledger
+from .processes import Cli
 
 pytestmark = pytest.mark.anyio
 
 Meanwhile = Callable[[Ledger], Awaitable[Any]]
 
 
-class Lossy(Redis):  # type: ignore[misc]
+class Lossy(Redis):
     """A client whose reply to one script call is lost on its way; others act before its caller notices."""
 
     between: Callable[[], Awaitable[None]] | None = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        reply = await super().execute_command(*args, **options)
+        reply = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         if args[0] in ("EVALSHA", "EVAL") and self.between is not None:
             between, self.between = self.between, None
             await between()
@@ -73,7 +74,7 @@ class Lossy(Redis):  # type: ignore[misc]
 
 @pytest.fixture
 async def lossy(server: EmbeddedServer) -> AsyncIterator[Lossy]:
-    client = Lossy.from_url(server.url, decode_responses=True, protocol=2)
+    client = cast(Lossy, Lossy.from_url(server.url, decode_responses=True, protocol=2))
     yield client
     await client.aclose()
 
@@ -140,7 +141,7 @@ class Row(NamedTuple):
 
 OTHER_POOLS = '[{"id":"de-en","name":"de-en"}]'
 USUAL_POOLS = '[{"id":"en-zh","name":"en-zh"}]'
-JOB = {"session_id": "s2", "src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
+JOB: dict[str, Any] = {"session_id": "s2", "src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
 
 TABLE: dict[str, Row] = {
     "node.registered": Row(
@@ -267,7 +268,7 @@ async def node_of(scheduler: Scheduler) -> Node:
 
 async def task_of(scheduler: Scheduler) -> Task:
     attempt = await scheduler.partition.redis.hget(scheduler.partition.keys.job("j1"), "attempt")
-    given = dict.fromkeys(("session_id", "src_lang", "tgt_lang", "payload_json"), "")
+    given: dict[str, Any] = dict.fromkeys(("session_id", "src_lang", "tgt_lang", "payload_json"), "")
     job = Assignment(job_id="j1", node_id="n1", attempt=str(attempt), attempts=1, **given)
     return Task(await node_of(scheduler), job)
 
@@ -415,3 +416,14 @@ async def test_a_submission_that_comes_again_after_its_retention_is_a_new_job(le
     await ledger.pass_time(60_000)
     await ledger.submit("j1")
     assert (await ledger.job())["status"] == "created"
+
+
+async def test_a_job_named_by_its_request_has_a_story_and_a_row_and_its_log_stays_while_it_lives(
+    log: Ledger, cli: Cli
+) -> None:
+    await log.add({"type": "job.submitted", **JOB, "request_id": "r1"})
+    await log.advance()
+    assert "submitted by session s2" in cli.run("trace", "job", "s2:r1").out
+    assert '"job_id":"s2:r1"' in cli.run("query", "SELECT job_id FROM jobs", "--json").out
+    assert cli.run("archive", "--to", "kept", "--once", "--trim", "--yes").code == 0
+    assert (await log.types())[0] == "job.submitted"

@@ -112,9 +112,15 @@ class Partition(RuleBasedStateMachine):
         more = {"accepting": accepting} if accepting else {}
         self.do(self.ledger.add({"type": "node.heartbeat", "node_id": node, "online": "true", **more}, stream))
 
-    @rule(node=nodes, change=st.sampled_from(["offline", "cordoned", "uncordoned", "drained"]), how=hows)
-    def operate(self, node: str, change: str, how: str) -> None:
-        self.tell(how, f"node.{change}", node_id=node)
+    @rule(
+        node=nodes,
+        change=st.sampled_from(["offline", "cordoned", "uncordoned", "drained"]),
+        how=hows,
+        request=st.sampled_from(["", "r1", "r2"]),
+    )
+    def operate(self, node: str, change: str, how: str, request: str) -> None:
+        """An operator acts, or does so again because nobody answered."""
+        self.tell(how, f"node.{change}", node_id=node, **({"request_id": request} if request else {}))
 
     @rule(
         pair=st.sampled_from(PAIRS),
@@ -174,6 +180,8 @@ class Partition(RuleBasedStateMachine):
         kind = {"full": "declined", "finished": "completed", "failed": "completed", "finished unsigned": "completed"}
         if what in ("full", "declined"):
             fields["reason"] = "full" if what == "full" else "not this one"
+        elif what == "progressed":
+            fields |= {"progress_json": str(which), "request_id": f"r{which}"}
         elif kind.get(what) == "completed":
             fields["status"] = what.split()[0]
             if what == "finished unsigned":

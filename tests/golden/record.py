@@ -100,7 +100,39 @@ async def letters(log: Ledger) -> None:
     await log.append(["type", "letter.dropped", "letter", first])
 
 
-STORIES = {"0.1.0": story, "letters": letters}
+async def requests(log: Ledger) -> None:
+    """Events that come again under their request_id, at once, behind others, and after an hour."""
+    await log.freeze()
+    pools = ["pool_names_json", '[{"name":"en-zh"}]']
+    about = {
+        "node.registered": ["node_id", "n1", "cap_json", "{}", *pools],
+        "node.heartbeat": ["node_id", "n1", "online", "true"],
+        "node.cordoned": ["node_id", "n1"],
+        "node.uncordoned": ["node_id", "n1"],
+        "node.drained": ["node_id", "n1", "reason", "maintenance"],
+        "session.released": ["session_id", "s1"],
+        "scheduler.configured": ["max_attempts", "2", "retry_backoff_ms", "0"],
+        "job.submitted": ["session_id", "s1", "src_lang", "en", "tgt_lang", "zh", "payload_json", "{}"],
+    }
+    for _ in range(2):
+        for kind, fields in about.items():
+            await log.append(["type", kind, *fields, "request_id", "r1"])
+    await log.append(["type", "node.uncordoned", "node_id", "n1", "request_id", "r2"])
+    for n in (1, 2, 1):
+        await log.tell("progressed", "s1:r1", progress_json=str(n), request_id=f"r{n}")
+    attempt = (await log.job("s1:r1"))["attempt"]
+    for _ in range(2):
+        await log.tell("declined", "s1:r1", attempt=attempt, request_id="r3")
+    failed = ["type", "job.completed", "job_id", "s1:r1", "node_id", "n1", "status", "failed", "request_id", "r4"]
+    await log.append(failed, ["type", "session.released", "session_id", "s1"])
+    await log.append(failed)
+    await log.pass_time(3_600_001)
+    for n in range(5):
+        await log.append(["type", "node.offline", "node_id", "n1", "request_id", f"r{n}"])
+        await log.append(["type", "node.cordoned", "node_id", "nobody", "request_id", f"r{n}"])
+
+
+STORIES = {"0.1.0": story, "letters": letters, "requests": requests}
 """By the name of the file; what came later has a story of its own."""
 
 
