@@ -60,9 +60,9 @@ def _played(console: Console, name: str, seed: int, keep: bool) -> Run | None:
         console.print(f"{name}, seed {seed}: not played, {problem}", style="yellow", highlight=False)
         return None
     figures = run.verdict.figures
+    counts = ", ".join(f"{figures.get(name, 0)} {name}" for name in ("events", "jobs", "doubts"))
     console.print(
-        f"{name}, seed {seed} on {run.server}: {figures['events']} events, {figures['jobs']} jobs, "
-        f"{figures['doubts']} doubts, {len(run.verdict.lost)} lost, drained in {run.drain_ms} ms; "
+        f"{name}, seed {seed} on {run.server}: {counts}, {len(run.verdict.lost)} lost, drained in {run.drain_ms} ms; "
         f"{len(run.violations)} violations, {run.wall_s:g} s" + (f"; kept in {run.folder}" if run.folder else ""),
         highlight=False,
     )

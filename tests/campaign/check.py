@@ -47,11 +47,11 @@ class Allowance(msgspec.Struct, kw_only=True, frozen=True):
 class Verdict(msgspec.Struct, kw_only=True):
     """What the checker found."""
 
-    violations: list[Breach]
-    lost: list[str]
+    violations: list[Breach] = []
+    lost: list[str] = []
     """Acknowledged entries that neither log nor archive holds."""
-    figures: dict[str, int]
-    detection_ms: list[int]
+    figures: dict[str, int] = {}
+    detection_ms: list[int] = []
     """For each node that was stopped, from its stop to the fact that says so."""
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import msgspec
+
+from streamsched.embedded import ServerDidNotStart
 
 from .check import Evidence, Verdict, check
 from .evidence import gather
@@ -27,8 +30,8 @@ class Run(msgspec.Struct, kw_only=True):
     fault: str
     seed: int
     server: str
-    verdict: Verdict
-    drain_ms: int | None
+    verdict: Verdict = msgspec.field(default_factory=Verdict)
+    drain_ms: int | None = None
     """From the fault healed to the backlog as low as before; ``None`` if it never was."""
     costs: dict[str, int] = {}
     """Figures of this fault's own."""
@@ -62,50 +65,58 @@ def play(fault: Fault, seed: int, keep: bool = False) -> Run:
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="streamsched-campaign-"))
     server = server_of(fault, seed)
-    try:
-        binary = Path(REDIS) if server == "redis" and REDIS else None
-        with Stage(folder, seed, binary, fault.program) as stage:
-            stage.options["appendfsync"] = fault.fsync
-            stage.archives, stage.trims = fault.archives, fault.trims
-            fault.prepare(stage)
-            stage.start()
-            level = stage.highest_backlog(BEFORE_S)
-            stage.journal.mark("strike")
-            fault.strike(stage)
-            time.sleep(fault.hold_s)
-            fault.heal(stage)
-            stage.journal.mark("healed")
-            drain_ms = stage.drained_ms(level)
-            stage.highest_backlog(AFTER_S)
-            failed = stage.failed()
-            stage.rest()
-            evidence = gather(stage.server.url, stage.keys, folder, stage.archive)
-            verdict = check(evidence, fault.allowed, TIMEOUT_MS)
-            verdict.violations += [Breach("process", f"ended by itself: {words}") for words in failed]
-            verdict.violations += _own(fault, stage, evidence, drain_ms)
-            costs = fault.costs(stage, evidence)
-    except StageFailed:
+    binary = Path(REDIS) if server == "redis" and REDIS else None
+    run = Run(fault=fault.name, seed=seed, server=server, folder=str(folder))
+    with Stage(folder, seed, binary, fault.program) as stage:
+        try:
+            level = _set_up(fault, stage)
+        except (StageFailed, ServerDidNotStart) as problem:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise StageFailed(str(problem)) from problem
+        try:
+            _break(fault, stage, level, run)
+        except Exception as problem:  # the system could not even be brought to rest: that is a finding, too
+            run.verdict.violations.append(Breach("run", "".join(traceback.format_exception(problem))))
+    if not run.violations and not keep:
         shutil.rmtree(folder, ignore_errors=True)
-        raise
-    except BaseException as problem:
-        problem.add_note(f"the run's folder is {folder}")
-        raise
-    if not verdict.violations and not keep:
-        shutil.rmtree(folder, ignore_errors=True)
-    return Run(
-        fault=fault.name,
-        seed=seed,
-        server=server,
-        verdict=verdict,
-        drain_ms=drain_ms,
-        costs=costs,
-        wall_s=round(time.monotonic() - began, 1),
-        folder=str(folder) if verdict.violations or keep else "",
-    )
+        run.folder = ""
+    run.wall_s = round(time.monotonic() - began, 1)
+    return run
 
 
-def _own(fault: Fault, stage: Stage, evidence: Evidence, drain_ms: int | None) -> list[Breach]:
+def _set_up(fault: Fault, stage: Stage) -> int:
+    """Start everything and let it run for a moment; returns the highest backlog there was."""
+    stage.options["appendfsync"] = fault.fsync
+    stage.archives, stage.trims = fault.archives, fault.trims
+    fault.prepare(stage)
+    stage.start()
+    return stage.highest_backlog(BEFORE_S)
+
+
+def _break(fault: Fault, stage: Stage, level: int, run: Run) -> None:
+    """Do what the fault does, wait until all is well again, and judge."""
+    stage.journal.mark("strike")
+    fault.strike(stage)
+    time.sleep(fault.hold_s)
+    fault.heal(stage)
+    stage.journal.mark("healed")
+    run.drain_ms = stage.drained_ms(level)
+    stage.highest_backlog(AFTER_S)
+    failed = stage.failed()
+    stage.rest()
+    archive = stage.archive if fault.archive_counts else None
+    evidence = gather(stage.server.url, stage.keys, stage.folder, archive)
+    run.verdict = check(evidence, fault.allowed, TIMEOUT_MS)
+    run.verdict.violations += _own(fault, stage, evidence, failed, run.drain_ms)
+    run.costs = fault.costs(stage, evidence)
+
+
+def _own(fault: Fault, stage: Stage, evidence: Evidence, failed: list[str], drain_ms: int | None) -> list[Breach]:
+    """Judge what log and journals cannot say: processes that ended by themselves, and how long the backlog stayed."""
     found = fault.judge(stage, evidence)
+    for words in failed:
+        if not fault.excused or fault.excused not in words:
+            found.append(Breach("process", f"ended by itself: {words}"))
     if drain_ms is None:
         found.append(Breach("I6", "the backlog did not go back to what it was before the fault"))
     return found

@@ -16,13 +16,15 @@ class Proxy:
     """Listens on a port of 127.0.0.1 of its own, in a thread of its own, for as long as a ``with`` block lasts.
 
     Args:
-        port: where the server listens, on 127.0.0.1.
+        port: where the server listens.
         seed: what the choice of lost replies is drawn from.
+        host: its host; 127.0.0.1 by default.
+        listen: the port to listen on; a free one by default.
     """
 
-    def __init__(self, port: int, seed: int = 0) -> None:
-        self.target = port
-        self.port = 0
+    def __init__(self, port: int, seed: int = 0, host: str = "127.0.0.1", listen: int = 0) -> None:
+        self.target, self.host = port, host
+        self.port = listen
         self.loses: Chunk | None = None
         """Tells whether the reply to what a client sends is to be lost: the server acts, the connection ends."""
         self.share = 0.5
@@ -61,7 +63,7 @@ class Proxy:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._open.set()
-        serving = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        serving = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self.port))
         self.port = serving.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
@@ -73,7 +75,7 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._open.wait()
         try:
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            server_reader, server_writer = await asyncio.open_connection(self.host, self.target)
         except OSError:
             writer.transport.abort()
             return
@@ -88,6 +90,8 @@ class Proxy:
                 ],
                 return_when=asyncio.FIRST_COMPLETED,
             )
+        except asyncio.CancelledError:
+            return  # the proxy ends
         finally:
             self._pairs.discard(pair)
             for one in pair:

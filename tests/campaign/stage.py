@@ -108,6 +108,8 @@ class Stage:
         if not self.until(lambda: self.redis.scard(self.keys("pool_online", "en-zh")) == len(nodes), START_S):
             raise StageFailed(f"the fleet did not come online\n{self.crew.last_words()}")
         self.start_producer()
+        if not self.until(lambda: int(self.redis.hget(self.keys("counters"), "submitted") or 0) > 0, START_S):
+            raise StageFailed(f"no job was submitted\n{self.crew.last_words()}")
 
     def product(self, name: str, *arguments: str, **environment: str) -> Child:
         """Start a command of the product."""

@@ -16,6 +16,7 @@ INSIDE = {
     "CAMPAIGN_CANCEL": inside.cancel_on_signal,
     "CAMPAIGN_VERSION": inside.be_another_version,
     "CAMPAIGN_DIE": inside.die_at,
+    "CAMPAIGN_FOLLOW": inside.follow_redirects,
 }
 
 

@@ -24,6 +24,10 @@ class Fault:
     allowed: ClassVar[Allowance] = NOTHING
     archives: ClassVar[bool] = True
     """Whether an archiver runs."""
+    archive_counts: ClassVar[bool] = True
+    """Whether what is archived is part of the history that is judged."""
+    excused: ClassVar[str] = ""
+    """What a process may say when it ends by itself."""
     trims: ClassVar[bool] = True
     """Whether it trims the log: a state that is to be rebuilt by the workers alone needs all of it."""
     program: ClassVar[tuple[str, ...]] = ("streamsched",)

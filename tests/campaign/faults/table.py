@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import archiving, clock, disk, load, processes, replies, server
+from . import aof, archiving, clock, cluster, disk, failover, load, processes, replies, server
 from .fault import Fault
 
 FAULTS: dict[str, type[Fault]] = {
@@ -40,6 +40,14 @@ FAULTS: dict[str, type[Fault]] = {
         archiving.ArchiverLosesPower,
         clock.ClockAhead,
         clock.ClockBack,
+        aof.CutAof,
+        failover.Promotion,
+        failover.Partition,
+        failover.PartitionGuarded,
+        failover.PartitionOfNetworks,
+        failover.ArchiveAhead,
+        cluster.ClassicMigration,
+        cluster.AtomicMigration,
         disk.ArchiveDiskFull,
         disk.AofDiskFull,
         disk.AofDiskFullAlways,
