@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
@@ -13,7 +14,16 @@ from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SlaveNotFoundError
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, MasterDownError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -25,8 +35,21 @@ SOCKET_TIMEOUT_S = 10.0
 SENTINEL_TIMEOUT_S = 2.0
 """The same for a sentinel: it has little to do, and the next one knows as much."""
 
-AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, MasterDownError, OSError)
+AWAY = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    MasterDownError,
+    TryAgainError,
+    ClusterDownError,
+    AskError,
+    OSError,
+)
 """What a server that is gone, restarting or failing over looks like from here; see also :func:`is_away`."""
+
+PASSES = re.compile(r"^UNBLOCKED|^BUSY |non local key in a cluster")
+"""What else passes by waiting: a blocked read at a master that is being demoted, somebody's script that takes long, and
+a slot of a cluster that is on its way to another server."""
 
 PLAIN = "redis://[USER:PASSWORD@]HOST:PORT[/DB]"
 WATCHED = "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…/NAME[/DB]"
@@ -189,8 +212,8 @@ def where_is(redis: Redis) -> str:
 
 def is_away(problem: BaseException) -> bool:
     """Tell whether ``problem`` may pass by waiting; a wrong password does not."""
-    if isinstance(problem, ResponseError) and str(problem).startswith("UNBLOCKED"):
-        return True  # what a blocked read is told by a master that is being demoted, which then hangs up
+    if isinstance(problem, ResponseError) and PASSES.search(str(problem)):
+        return True
     return isinstance(problem, AWAY) and not isinstance(problem, AuthenticationError)
 
 

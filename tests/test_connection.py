@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from redis.exceptions import AuthenticationError, BusyLoadingError, MasterDownError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    MasterDownError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from streamsched.connection import block_ms, connect, is_away, is_read_only, place_of, where_is
@@ -89,6 +97,10 @@ def test_a_blocking_read_ends_before_its_silence_counts_as_a_lost_server() -> No
         (BusyLoadingError("loading"), True),
         (MasterDownError("link with MASTER is down"), True),
         (ResponseError("UNBLOCKED force unblock from blocking operation, instance state changed"), True),
+        (ResponseError("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN."), True),
+        (ResponseError("Script attempted to access a non local key in a cluster node"), True),
+        (AskError("1 127.0.0.1:7001"), True),
+        (TryAgainError("Multiple keys request during rehashing of slot"), True),
         (OSError("no route"), True),
         (AuthenticationError("wrong password"), False),
         (ResponseError("NOGROUP no such group"), False),
