@@ -201,6 +201,24 @@ async def status(
     return await show(target, watch, interval, limit, json)
 
 
+@command(app, "streamsched acl worker --password-file worker.secret >> users.acl", without=OF_THE_SERVER)
+async def acl(
+    target: Target,
+    role: Annotated[Literal["producer", "node", "worker", "archiver", "auditor", "operator"], typer.Argument()],
+    user: Annotated[str | None, typer.Option(help="Name of the user. [default: that of the role]")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", metavar="FILE", help="Holds the user's password; printed hashed.")
+    ] = None,
+    database: Annotated[int, typer.Option(min=0, help="Database of the partition.")] = 0,
+    json: Json = False,
+) -> None:
+    """Print what a role must be permitted on the server, as a line for its ACL file; behind the word `user`, as ACL
+    SETUSER takes it. docs/security.md says what each role may do."""
+    from .cli_acl import print_rules
+
+    print_rules(target.settings, role, user, password_file, database, json)
+
+
 @command(app, "streamsched demo --speed 20", without=COMMON)
 async def demo(
     target: Target,

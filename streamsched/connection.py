@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import re
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import anyio
 from redis.asyncio import Redis
-from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SlaveNotFoundError
 from redis.backoff import NoBackoff
@@ -50,6 +51,13 @@ AWAY = (
 PASSES = re.compile(r"^UNBLOCKED|^BUSY |non local key in a cluster")
 """What else passes by waiting: a blocked read at a master that is being demoted, somebody's script that takes long, and
 a slot of a cluster that is on its way to another server."""
+
+NAMELESS: dict[str, None] = (
+    {"driver_info": None}
+    if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
+    else {"lib_name": None, "lib_version": None}
+)
+"""A connection does not say which library made it: that takes a permission of its own, and a round trip."""
 
 PLAIN = "redis://[USER:PASSWORD@]HOST:PORT[/DB]"
 WATCHED = "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…/NAME[/DB]"
@@ -133,7 +141,7 @@ def connect(url: str, decode: bool = True) -> Redis:
         ValueError: the URL cannot be used.
     """
     place = place_of(url)
-    never: Any = {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
+    never: Any = {"protocol": 2, "retry": Retry(NoBackoff(), 0), **NAMELESS}
     ours = never | {
         "decode_responses": decode,
         "encoding_errors": "backslashreplace",

@@ -161,6 +161,18 @@ def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> 
     return Settings.model_construct(url=url, password=None, **rest)
 
 
+def password_in(file: Path) -> str:
+    """Return the password that a file holds.
+
+    Raises:
+        SettingsError: it cannot be read, or holds something else.
+    """
+    try:
+        return _secret(file)
+    except _Unfit as problem:
+        raise SettingsError(f"--password-file: {problem.what}") from None
+
+
 def without_secret(flag: str, url: str) -> None:
     """Make sure that a URL of the command line holds no password: whoever is on this machine reads it in ``ps``.
 
@@ -188,9 +200,7 @@ def _with_password(found: Settings) -> str:
     if found.password_file is not None:
         if password is not None:
             raise _Unfit("password_file", f"{ENV_PREFIX}PASSWORD holds a password, too: leave one of the two out")
-        password = _read("password_file", found.password_file).removesuffix("\n").removesuffix("\r")
-        if not password or "\n" in password:
-            raise _Unfit("password_file", f"{found.password_file} is to hold the password, on one line")
+        password = _secret(found.password_file)
     if password is None:
         return found.url
     if "password" in place_of(found.url).options:
@@ -199,6 +209,13 @@ def _with_password(found: Settings) -> str:
     parts = urlsplit(found.url)
     user, _, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{user.rstrip(':')}:{quote(password, safe='')}@{host}").geturl()
+
+
+def _secret(file: Path) -> str:
+    password = _read("password_file", file).removesuffix("\n").removesuffix("\r")
+    if not password or "\n" in password:
+        raise _Unfit("password_file", f"{file} is to hold the password, on one line")
+    return password
 
 
 def _with_certificates(found: Settings, url: str) -> str:

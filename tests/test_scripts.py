@@ -176,7 +176,7 @@ LEAVES = {"errors", "keys", "entries", "digest", "beside", "embedded", "shown", 
 LAYERS: list[set[str]] = [
     LEAVES | {"events", "settings", "fleet", "workload", "segment", "connection", "logs"},
     {"scripts", "archive"},
-    {"partition"},
+    {"partition", "acl"},
     {"state", "client", "history", "letters"},
     {"scratch"},
     {"node", "worker", "replay", "archiver", "snapshot", "past"},

@@ -1,0 +1,99 @@
+"""What each role must be permitted on the server, and nothing beyond: the rules of its ACL.
+
+What a role does through scripts is read from the scripts: a script runs with the rights of whoever calls it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from .errors import ERRORS
+from .keys import Keys
+from .scripts import script, sources
+
+OPTIONS = {"COUNT", "LIMIT", "MATCH", "MAXLEN", "MINID", "MKSTREAM", "WITHSCORES"}
+OPTIONS |= {"ENTRIESADDED", "ENTRIESREAD", "MAXDELETEDID", "AGAIN", "OK"}
+"""What stands in capitals in the scripts and is no command."""
+
+CONTAINERS = ("XGROUP", "XINFO")
+"""Commands of which only the subcommands in use are permitted."""
+
+READING = (
+    "exec exists get hexists hget hgetall hlen hmget info llen lrange multi scan scard sismember smembers smismember "
+    "srandmember sscan time type xinfo|consumers xinfo|groups xinfo|stream xlen xrange xrevrange zcard zrange zrank "
+    "zscore"
+)
+
+SCRIPTS = {
+    "producer": ("append", "advance"),
+    "node": ("append",),
+    "worker": ("advance", "drop", "replay"),
+    "archiver": ("trim",),
+    "auditor": (),
+    "operator": None,
+}
+"""The scripts that a role runs; ``None`` for all there are."""
+
+DIRECT = {
+    "producer": "exec hmget multi time xinfo|stream xrange xread",
+    "node": "exec hmget multi smembers xinfo|stream xrange xread xrevrange xtrim",
+    "worker": "exec exists hmget hset multi xgroup|create xgroup|delconsumer xinfo|stream xrange xreadgroup",
+    "archiver": "exec exists hget hmget info multi xinfo|stream xlen xrange",
+    "auditor": READING,
+}
+"""What it calls beside them."""
+
+DIRECT["operator"] = " ".join(DIRECT.values()) + " hincrby"
+
+WHOLE = "~{prefix}*"
+KEYS = {
+    "producer": WHOLE,
+    "node": WHOLE,
+    "worker": WHOLE,
+    "archiver": "~{prefix}events ~{prefix}meta %R~{prefix}dead %R~{prefix}job:*",
+    "auditor": "%R~{prefix}*",
+    "operator": WHOLE,
+}
+"""The keys it reaches. Whoever calls ``append`` or ``advance`` folds, and so writes all of the state."""
+
+ROLES = tuple(KEYS)
+
+
+def rules(role: str, keys: Keys, database: int = 0) -> list[str]:
+    """Return the rules of a role, as ``ACL SETUSER`` takes them behind the name of a user; without a password.
+
+    Args:
+        role: one of :data:`ROLES`.
+        keys: the partition.
+        database: the database of the partition; 0 by default.
+    """
+    commands = set(DIRECT[role].split())
+    entries = SCRIPTS[role]
+    for name in _entries() if entries is None else entries:
+        commands |= {"eval", "evalsha"} | commands_of(script(name).text)
+    if database:
+        commands.add("select")
+    allowed = KEYS[role].format(prefix=keys.prefix).split()
+    return ["reset", "on", *allowed, "-@all", *(f"+{command}" for command in sorted(commands))]
+
+
+def commands_of(text: str) -> set[str]:
+    """Return the commands that a script calls, as an ACL writes them: ``xadd``, ``xinfo|stream``."""
+    found: set[str] = set()
+    for word, following in re.findall(r"'([A-Z]{3,})'(?=(?:,\s*'([A-Z]+)')?)", text):
+        if word in CONTAINERS:
+            found.add(f"{word}|{following}".lower())
+        elif word not in OPTIONS and word not in ERRORS:
+            found.add(word.lower())
+    subcommands = {command.partition("|")[2] for command in found if "|" in command}
+    return found - subcommands
+
+
+def password_rule(password: str) -> str:
+    """Return the rule that sets a password, hashed, so that it can stand in a file or on a screen."""
+    return "#" + hashlib.sha256(password.encode()).hexdigest()
+
+
+def _entries() -> list[str]:
+    return [name for name, source in sources().items() if "ARGV" in source.header]
