@@ -1,0 +1,1 @@
+"""Stories: what producers, nodes, operators, workers and the clock do to a partition, drawn by hypothesis."""

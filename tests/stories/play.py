@@ -1,0 +1,281 @@
+"""Plays a story on a real server, through the scripts, so that its decisions stand in the log with real tokens."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from streamsched.scripts import script
+
+from ..ledger import Ledger
+from .events import ATTEMPTS, FORGED, GOOD, NODES, POOLS, Fields, any_event, bad_events, good_event, randoms
+
+HELD = ("dispatched", "running")
+
+
+class Said(NamedTuple):
+    """Somebody appends events: through a call that answers, or as bare entries that nobody has folded yet."""
+
+    how: str
+    events: list[Fields]
+
+
+class Flooded(NamedTuple):
+    """Somebody submits the same thing many times, each time as a new job."""
+
+    how: str
+    times: int
+    fields: Fields
+
+
+class Repeated(NamedTuple):
+    """Somebody submits again what was submitted before, perhaps with another word in it."""
+
+    how: str
+    which: int
+    change: Fields
+
+
+class Beaten(NamedTuple):
+    """Nodes beat on the heartbeat stream."""
+
+    beats: list[Fields]
+
+
+class Worked(NamedTuple):
+    """A node says something of the jobs it holds; ``which`` is one of them, or all."""
+
+    node_id: str
+    which: int | None
+    words: list[str]
+    how: str
+
+
+class Lagged(NamedTuple):
+    """Whoever holds a job that was dispatched before says something of an earlier attempt."""
+
+    words: list[str]
+    how: str
+
+
+class Passed(NamedTuple):
+    """Time goes by, while the scheduler is called or while nobody calls it."""
+
+    ms: int
+    attended: bool
+
+
+class Advanced(NamedTuple):
+    """A worker calls once."""
+
+    batch: int
+
+
+Step = Said | Flooded | Repeated | Beaten | Worked | Lagged | Passed | Advanced
+Story = tuple[Fields, list[str], list[Step]]
+
+WORDS = [
+    ["started"],
+    ["started", "started"],
+    ["started", "progressed"],
+    ["started", "finished"],
+    ["finished", "finished"],
+    ["started", "failed"],
+    ["failed", "failed"],
+    ["full"],
+    ["declined"],
+    ["started", "lost"],
+    ["started", "progressed", "lost"],
+]
+TIMES = [1, 100, 700, 1_000, 3_000, 10_000, 21_000]
+ABSENCES = [3_000, 6_000, 12_000, 40_000]
+CHANGED = ["priority", "payload_json", "affinity", "deliver", "reply_to", "max_attempts"]
+EVERYBODY = [[("type", "node.heartbeat"), ("node_id", node_id), ("online", "true")] for node_id in NODES]
+ALL_ACCEPT = [[*beat, ("accepting", "true")] for beat in EVERYBODY]
+
+
+def any_step(chance: random.Random, bad: list[Fields]) -> Step:
+    """Make one thing that happens."""
+    how = chance.choice(["append", "xadd"])
+    words, name = chance.choice(WORDS), chance.choice(CHANGED)
+    changes = chance.choice([[], [(name, chance.choice(GOOD[name]))]])
+    choices: list[tuple[int, Callable[[], Step]]] = [
+        (3, lambda: Said(how, [any_event(chance, bad) for _ in range(chance.randint(1, 6))])),
+        (1, lambda: Flooded(how, chance.randint(1, 12), good_event(chance, "job.submitted"))),
+        (1, lambda: Repeated(how, chance.randrange(10), changes)),
+        (4, lambda: Worked(chance.choice(NODES), None, words, how)),
+        (2, lambda: Worked(chance.choice(NODES), chance.randrange(6), words, how)),
+        (1, lambda: Lagged(words, how)),
+        (1, lambda: Beaten([good_event(chance, "node.heartbeat") for _ in range(chance.randint(1, 3))])),
+        (2, lambda: Beaten(chance.choice([EVERYBODY, ALL_ACCEPT]))),
+        (3, lambda: Passed(chance.choice(TIMES), True)),
+        (1, lambda: Passed(chance.choice(ABSENCES), False)),
+        (2, lambda: Advanced(chance.choice([1, 2, 5, 256]))),
+    ]
+    (make,) = chance.choices([choice for _, choice in choices], [weight for weight, _ in choices])
+    return make()
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    """A configuration, the pools of the nodes that are there from the beginning, and what happens."""
+    bad = draw(st.lists(bad_events(), max_size=6))
+    chance = draw(randoms)
+    configuration = good_event(chance, "scheduler.configured")
+    pools = chance.choices(POOLS, k=chance.randint(1, 3))
+    return configuration, pools, [any_step(chance, bad) for _ in range(chance.randint(20, 60))]
+
+
+class Player:
+    """Lets a story happen to a ledger's partition."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.submitted: list[list[str]] = []
+        """Every submission, the last one first."""
+        self.jobs: list[str] = []
+        """Every job that was submitted under an id of its own, the last one first."""
+        self.tokens: dict[str, list[str]] = {}
+        """Every attempt of each job that the log tells of, the last one last."""
+        self.told = "0-0"
+        """How far the log was read."""
+
+    async def play(self, story: Story) -> None:
+        """Play it to its end, and fold what is left."""
+        configuration, pools, happenings = story
+        await self.ledger.freeze()
+        await self.say("append", [configuration])
+        for node_id, names in zip(NODES, pools, strict=False):
+            registration = [("type", "node.registered"), ("node_id", node_id), ("cap_json", "{}")]
+            beat = [("type", "node.heartbeat"), ("node_id", node_id), ("online", "true")]
+            await self.say("append", [[*registration, ("pool_names_json", names)], beat])
+        for step in happenings:
+            await self.happen(step)
+        await self.ledger.advance()
+
+    async def happen(self, step: Step) -> None:
+        """Let one thing happen."""
+        if isinstance(step, Said):
+            await self.say(step.how, step.events)
+        elif isinstance(step, Flooded):
+            await self.say(step.how, [step.fields] * step.times)
+        elif isinstance(step, Repeated):
+            if self.submitted:
+                flat = self.submitted[step.which % len(self.submitted)]
+                again = dict(zip(flat[::2], flat[1::2], strict=True)) | dict(step.change)
+                await self.say(step.how, [list(again.items())])
+        elif isinstance(step, Beaten):
+            for fields in step.beats:
+                await self.ledger.redis.xadd(self.ledger.keys("heartbeats"), dict(fields))
+        elif isinstance(step, Worked):
+            await self.work(step)
+        elif isinstance(step, Lagged):
+            await self.lag(step)
+        elif isinstance(step, Advanced):
+            await self.call(step.batch)
+        elif step.attended:
+            await self.ledger.pass_time(step.ms)
+        else:
+            await self.ledger.pass_time_unattended(step.ms)
+
+    async def call(self, batch: int) -> None:
+        """Advance once, however much is left."""
+        given = {**self.ledger.streams(), "prefix": self.ledger.keys.prefix, "batch": batch, "nonce": "ca11"}
+        await script("advance")(self.ledger.redis, **given)
+
+    async def say(self, how: str, events: list[Fields]) -> None:
+        """Append events; what no JSON can carry goes in as it is."""
+        resolved = [await self.resolved(fields) for fields in events]
+        if how == "append" and all(_has_a_form_in_utf8(fields) for fields in resolved):
+            await self.ledger.append(*resolved)
+            return
+        async with self.ledger.redis.pipeline(transaction=False) as pipe:
+            for flat in resolved:
+                pipe.execute_command("XADD", self.ledger.keys("events"), "*", *flat)
+            await pipe.execute()
+
+    async def resolved(self, fields: Fields) -> list[str]:
+        """Give the fields their moments, jobs and tokens."""
+        job_id = ""
+        flat: list[str] = []
+        for name, value in fields:
+            if value[:1] == "+" and value[1:].isdecimal():
+                value = str(await self.ledger.now() + int(value))
+            elif value == "@new":
+                value = f"j{len(self.jobs)}"
+                self.jobs.insert(0, value)
+            elif value.startswith("@job"):
+                job_id = value = self.jobs[int(value[4:]) % len(self.jobs)] if self.jobs else "j0"
+            elif value in ATTEMPTS and value[0] == "@":
+                value = await self.token(value, job_id)
+            flat += (name, value)
+        if fields and fields[0] == ("type", "job.submitted"):
+            self.submitted.insert(0, flat)
+        return flat
+
+    async def token(self, which: str, job_id: str) -> str:
+        """Return an attempt of a job, as it is now or was once, or of some other job."""
+        if which == "@other":
+            job_id = next((other for other in self.tokens if other != job_id), job_id)
+        for entry_id, fields in await self.ledger.redis.xrange(self.ledger.keys("events"), min=f"({self.told}"):
+            self.told = entry_id
+            if fields.get("type") == "job.dispatched" and FORGED[0] not in fields:
+                self.tokens.setdefault(fields["job_id"], []).append(f"{entry_id}-{fields['nonce']}")
+        known = self.tokens.get(job_id, ["0-0-none"])
+        return known[-2 if which == "@old" and len(known) > 1 else -1]
+
+    async def work(self, step: Worked) -> None:
+        """Let a node speak of what it holds, under the tokens it was given."""
+        held = sorted(await self.ledger.held(step.node_id))
+        if step.which is not None and held:
+            held = [held[step.which % len(held)]]
+        events = []
+        for job_id in held:
+            events += _words(step.words, step.node_id, job_id, await self.token("@now", job_id))
+        if "lost" in step.words:
+            events.append([("type", "node.offline"), ("node_id", step.node_id)])
+        if events:
+            await self.say(step.how, events)
+
+    async def lag(self, step: Lagged) -> None:
+        """Let holders speak of attempts that are over."""
+        await self.token("@now", "")
+        again = [job_id for job_id, tokens in self.tokens.items() if len(tokens) > 1]
+        for job_id in again[-2:]:
+            node_id = (await self.ledger.job(job_id)).get("node_id") or NODES[0]
+            token = await self.token("@old", job_id)
+            await self.say(step.how, _words(step.words, node_id, job_id, token))
+
+
+SAID: dict[str, dict[str, str]] = {
+    "started": {"type": "job.started"},
+    "progressed": {"type": "job.progressed"},
+    "full": {"type": "job.declined", "reason": "full"},
+    "declined": {"type": "job.declined", "reason": "no model"},
+    "finished": {"type": "job.completed", "status": "finished"},
+    "failed": {"type": "job.completed", "status": "failed"},
+}
+
+
+def _words(words: list[str], node_id: str, job_id: str, attempt: str) -> list[Fields]:
+    """What a node says of a job."""
+    about = {"node_id": node_id, "job_id": job_id, "attempt": attempt}
+    return [[*(SAID[word] | about).items()] for word in words if word in SAID]
+
+
+def _has_a_form_in_utf8(flat: list[str]) -> bool:
+    try:
+        json.dumps(flat, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown(story: Any) -> str:
+    """A story in lines, for a message."""
+    configuration, pools, happenings = story
+    return "\n".join([f"configured {configuration}", f"pools {pools}", *(str(step) for step in happenings)])

@@ -1,0 +1,141 @@
+"""Drawn logs, with the decisions that real servers took, fold to the same on Valkey, on Redis and by the model.
+
+``STREAMSCHED_EXPLORE=500`` draws that many new stories instead of the ones that every run takes.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from streamsched.embedded import EmbeddedServer
+from streamsched.errors import ERRORS, PartitionHalted
+from streamsched.events import EVENTS
+from streamsched.scripts import facts, script, sources
+
+from .conftest import SERVERS
+from .stories.events import POOLS, odd_fields
+from .stories.play import Said, Story, stories
+from .stories.stage import Parted, stage
+
+EXPLORE = int(os.environ.get("STREAMSCHED_EXPLORE", 0))
+
+
+def drawn(examples: int) -> settings:
+    """How stories are drawn: the same ones on every run, unless somebody explores."""
+    return settings(
+        max_examples=EXPLORE or examples,
+        derandomize=not EXPLORE,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        # to shrink a story takes minutes; the message names the entry at which the folds part, and keeps the log
+        phases=[Phase.generate, *([Phase.shrink] if EXPLORE else [])],
+    )
+
+
+odd_stories: st.SearchStrategy[Story] = st.lists(odd_fields(), min_size=60, max_size=120).map(
+    lambda events: ([("type", "scheduler.configured")], POOLS[:1], [Said("xadd", events)])
+)
+
+
+def name_of(server: EmbeddedServer, servers: dict[str, EmbeddedServer]) -> str:
+    return next(name for name in SERVERS if servers.get(name) is server)
+
+
+def test_a_log_folds_to_the_same_on_every_server_and_by_the_model(
+    server: EmbeddedServer, servers: dict[str, EmbeddedServer]
+) -> None:
+    with stage(servers, name_of(server, servers)) as (runner, built):
+
+        @drawn(100)
+        @given(stories())
+        def told(story: Story) -> None:
+            runner.run(built.tell(story))
+
+        told()
+    missing = (EVENTS.keys() | facts().keys()) - {"scheduler.upgraded"} - built.reached.keys()
+    assert not missing, "stories that never get there prove nothing"
+    codes = {kind.rpartition(" ")[2] for kind in built.reached} & ERRORS.keys()
+    assert len(codes) == 10, codes
+
+
+def test_an_odd_field_is_read_alike_on_every_server_and_by_the_model(
+    server: EmbeddedServer, servers: dict[str, EmbeddedServer]
+) -> None:
+    with stage(servers, name_of(server, servers)) as (runner, built):
+
+        @drawn(50)
+        @given(odd_stories)
+        def told(story: Story) -> None:
+            runner.run(built.tell(story))
+
+        told()
+    assert built.reached["node.registered"] > 200
+    assert built.reached["node.registered INVALID_FIELD"] > 400
+
+
+PLANTED = [
+    ("held_job", "if attempt and attempt ~= job.attempt then", "if false then"),
+    ("held_job", "if node_id ~= job.node_id then", "if false then"),
+    ("fold_event", "if fact and not decided then", "if fact and not decided and kind ~= 'node.expired' then"),
+    ("retire", "+ config('retention_ms') > at", "+ config('retention_ms') >= at"),
+    ("job.started", "room.window = room.window * 2", "room.window = room.window"),
+    ("job.requeued", "'attempts', job.attempts - 1,", "'attempts', job.attempts,"),
+    ("job.requeued", "'window', 8", "'window', 16"),
+    ("submitted_before", "if field ~= 'reply_to' and", "if field ~= 'reply_to' and field ~= 'priority' and"),
+    ("set_liveness", "tonumber(full_at) * 2 + 1", "tonumber(full_at) * 2"),
+    ("may_try_again", "tonumber(v[1] or 0) <", "tonumber(v[1] or 0) <="),
+    ("completed_before", "if attempt and status == 'failed' and", "if false and"),
+    ("exclude", "#kept > 8 and #kept - 7", "#kept > 1 and #kept"),
+    ("settle_node", "and v[3] == 'false'", ""),
+    ("finish", "if job.deadline_ts then", "if false then"),
+    ("enqueue", "until_ts > at", "until_ts >= at"),
+    ("fire_timers", "due_ts > meta.resumed_since_ts and due_ts <= meta.resumed_ts", "false"),
+    ("expire_nodes", "meta.resumed_ts, meta.rebuilt_ts)", "meta.rebuilt_ts)"),
+    ("requeue", "if not began then", "if true then"),
+    ("keeps_node", "if v[4] == 'true' then", "if v[1] == 'true' then"),
+]
+"""A guard or a number of one Lua source, and what somebody might write in its place by mistake."""
+
+
+@cache
+def told_before() -> list[Story]:
+    """Stories for those who need several times the same ones."""
+    found: list[Story] = []
+
+    @drawn(200)
+    @given(stories())
+    def keep(story: Story) -> None:
+        found.append(story)
+
+    keep()
+    return found
+
+
+@pytest.mark.parametrize(("source", "guard", "mistake"), PLANTED, ids=[f"{row[0]}: {row[1]}" for row in PLANTED])
+def test_a_mistake_in_the_lua_makes_some_story_part_from_the_model(
+    servers: dict[str, EmbeddedServer], source: str, guard: str, mistake: str
+) -> None:
+    body = sources()[source].body
+    assert body.count(guard) == 1, "the text to replace is not there any more: say what takes its place"
+    sources()[source].body = body.replace(guard, mistake)
+    script.cache_clear()
+    parted = None
+    try:
+        with stage({"valkey": servers["valkey"]}, "valkey") as (runner, built):
+            for story in told_before():
+                try:
+                    runner.run(built.tell(story))
+                except (Parted, PartitionHalted) as problem:
+                    parted = problem
+                    break
+    finally:
+        sources()[source].body = body
+        script.cache_clear()
+    assert parted, "no story noticed"
