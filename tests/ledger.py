@@ -42,13 +42,18 @@ class Ledger:
         """A bare ``XADD``, as a producer in any language does it."""
         return str(await self.redis.xadd(self.keys(stream), fields))
 
+    async def call(self, batch: int = 256) -> list[Any]:
+        """Advance once, however much that leaves to do; returns the reply."""
+        await self._stand_still()
+        reply: list[Any] = await script("advance")(
+            self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed"
+        )
+        return reply
+
     async def advance(self, batch: int = 256) -> list[Any]:
         """Advance until nothing is left to do now; returns the last reply."""
         while True:
-            await self._stand_still()
-            reply: list[Any] = await script("advance")(
-                self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed"
-            )
+            reply = await self.call(batch)
             if reply[0] == 0:
                 return reply
 

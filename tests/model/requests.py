@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import Any
 
 from .contract import REMEMBERED_REQUESTS, REQUEST_MS
@@ -24,11 +25,11 @@ def once(kind: str, state: State, entry: Entry, fields: dict[str, Any]) -> None:
         return
     apply(kind, state, entry, fields)
     if request_id is not None:
-        oldest = sorted(state.requests, key=lambda known: (state.requests[known], "\n".join(known)))
-        for known in oldest[:FORGOTTEN_AT_ONCE]:
-            if state.requests[known] + REQUEST_MS <= entry.at:
-                del state.requests[known]
+        for _ in range(FORGOTTEN_AT_ONCE):
+            if state.oldest_requests and state.oldest_requests[0][0] + REQUEST_MS <= entry.at:
+                del state.requests[heappop(state.oldest_requests)[1]]
         state.requests[request] = entry.at
+        heappush(state.oldest_requests, (entry.at, request))
 
 
 def said_of(job: Job | None, request_id: str | None) -> bool:

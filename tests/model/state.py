@@ -125,6 +125,8 @@ class State:
     configured: dict[str, str] = field(default_factory=dict)
     requests: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     """What need not happen again: its type, source, subject and name, with the time of its first coming."""
+    oldest_requests: list[tuple[int, tuple[str, str, str, str]]] = field(default_factory=list)
+    """The same as a heap, the oldest first."""
     letters: dict[str, str] = field(default_factory=dict)
     """What somebody has done about dead letters, by their ids: retried or dropped, and by which event."""
     counted: Counter[str] = field(default_factory=Counter)

@@ -34,6 +34,10 @@ POOLS = [
 ATTEMPTS = ["@now", "@now", "@now", "@old", "@other", "1-1-none"]
 """``@now``, ``@old`` and ``@other`` become a token when the story is played: of the job, its past, another job."""
 
+LETTERS = ["1-1", "2-1", "18446744073709551615-18446744073709551615"]
+EXTRAS = [("retry_of", LETTERS), ("source", ["a", "b"]), ("colour", ["red"])]
+"""What an event of any type may hold beside its fields."""
+
 GOOD: dict[str, list[str]] = {
     "node_id": NODES,
     "job_id": JOBS,
@@ -68,6 +72,8 @@ GOOD: dict[str, list[str]] = {
     "retry_backoff_ms": ["0", "100", "500"],
     "retention_ms": ["0", "1000", "20000", "3600000"],
     "policy": ["two_choices"],
+    "request_id": ["r1", "r2", "r3", "嗯"],
+    "letter": LETTERS,
 }
 """Values of each field; ``+n`` becomes the moment n ms from when it is said."""
 
@@ -80,6 +86,8 @@ OFTEN = {
     "max_attempts": 4,
     "not_before_ts": 2,
     "deadline_ts": 2,
+    "deliver": 3,
+    "request_id": 3,
 }
 """How often of ten an optional field is there; the others once, those of the configuration five times."""
 
@@ -96,6 +104,9 @@ def good_event(chance: random.Random, kind: str) -> Fields:
         if name == stated or chance.randrange(10) < often:
             new = name == "job_id" and kind == "job.submitted" and chance.randrange(10) < 9
             fields.append((name, "@new" if new else chance.choice(GOOD[name])))
+    if chance.randrange(10) == 0:
+        name, values = chance.choice(EXTRAS)
+        fields.append((name, chance.choice(values)))
     return fields
 
 
@@ -118,7 +129,7 @@ def bad_events(draw: st.DrawFn) -> Fields:
         other = (name, draw(odd.OF_KIND.get(kinds[name], odd.text) | odd.text))
         return [*fields, other] if chance.random() < 0.5 else [other, *fields]
     if change == "extra":
-        return [*fields, (draw(odd.text), draw(odd.text))]
+        return [*fields, (draw(st.sampled_from(["retry_of", "source"]) | odd.text), draw(odd.text))]
     if change == "version":
         return [*fields, ("v", chance.choice(["1", "2", "0", "01", "", "99", "100", "1.0", "x"]))]
     if change == "type":

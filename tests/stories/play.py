@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from streamsched.scripts import script
-
 from ..ledger import Ledger
 from .events import ATTEMPTS, FORGED, GOOD, NODES, POOLS, Fields, any_event, bad_events, good_event, randoms
 
@@ -176,16 +174,11 @@ class Player:
         elif isinstance(step, Lagged):
             await self.lag(step)
         elif isinstance(step, Advanced):
-            await self.call(step.batch)
+            await self.ledger.call(step.batch)
         elif step.attended:
             await self.ledger.pass_time(step.ms)
         else:
             await self.ledger.pass_time_unattended(step.ms)
-
-    async def call(self, batch: int) -> None:
-        """Advance once, however much is left."""
-        given = {**self.ledger.streams(), "prefix": self.ledger.keys.prefix, "batch": batch, "nonce": "ca11"}
-        await script("advance")(self.ledger.redis, **given)
 
     async def say(self, how: str, events: list[Fields]) -> None:
         """Append events; what no JSON can carry goes in as it is."""
