@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -173,8 +176,47 @@ def test_invariant_03_a_fold_reads_no_clock_no_chance_and_no_unordered_reply() -
         assert not forbidden.search(body), name
         assert "math.random" not in body, name
         assert not re.search(r"\bos\.", body), name
+        assert not re.search(r"\bsort\(\w+\)", body), f"{name} sorts as the server's locale does: sort with in_bytes"
         if re.search(r"\bpairs\(|HGETALL|SINTER|SUNION|SDIFF", body.replace("ipairs(", "")):
             assert name in UNORDERED_BUT_HARMLESS, f"{name} reads in an order that differs between servers"
+
+
+BACKWARDS = """
+comment_char %
+escape_char /
+LC_COLLATE
+order_start forward
+<U0062>
+<U0061>
+order_end
+END LC_COLLATE
+"""
+
+
+@pytest.fixture
+def backwards(tmp_path: Path) -> Path:
+    """A folder with a locale of that name, in which b stands before a."""
+    if shutil.which("localedef") is None:
+        pytest.skip("only glibc brings localedef, and with it such locales")
+    (tmp_path / "source").write_text(BACKWARDS)
+    define = ["localedef", "--force", "-i", str(tmp_path / "source"), str(tmp_path / "backwards")]
+    subprocess.run(define, capture_output=True, check=False, timeout=60)  # it ends with 1: it misses all but the order
+    return tmp_path
+
+
+async def test_invariant_03_the_order_of_a_servers_locale_leaves_no_trace_in_the_state(
+    backwards: Path, monkeypatch: pytest.MonkeyPatch, server: EmbeddedServer, keys: Keys
+) -> None:
+    monkeypatch.setenv("LOCPATH", str(backwards))
+    monkeypatch.setenv("LC_ALL", "backwards")
+    with EmbeddedServer(binary=server.binary) as abroad:
+        ledger = Ledger(Redis.from_url(abroad.url, decode_responses=True, protocol=2), keys)
+        assert await ledger.redis.eval("return tostring('b' < 'a')", 0) == "true", "the locale is in force"
+        pools = '[{"id":"b","name":"en-zh"},{"id":"a","name":"de-en"}]'
+        await ledger.append(["type", "node.registered", "node_id", "n1", "cap_json", "{}", "pool_names_json", pools])
+        assert (await ledger.info())["pools"] == "a b"
+        await ledger.check()
+        await ledger.redis.aclose()
 
 
 async def test_invariant_03_no_fold_runs_before_its_event_or_by_another_time_than_its_own(ledger: Ledger) -> None:

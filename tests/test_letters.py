@@ -72,6 +72,14 @@ async def test_a_retry_takes_effect_once_however_often_and_late_it_comes(
     assert seen.handled == f"retried {first[0]}"
 
 
+async def test_a_drop_that_retries_the_very_letter_it_drops_changes_nothing_when_it_comes_again(ledger: Ledger) -> None:
+    drop_itself = ["type", "letter.dropped", "letter", "1-1", "retry_of", "1-1"]
+    await ledger.append(drop_itself)
+    before = await ledger.trace()
+    await ledger.append(drop_itself)
+    assert await ledger.trace() == before
+
+
 async def test_a_retried_submission_keeps_the_id_that_its_producer_knows(
     ledger: Ledger, letters: Letters, partition: Partition
 ) -> None:

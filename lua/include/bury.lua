@@ -1,4 +1,4 @@
--- USES: context count_letter
+-- USES: context count_letter in_bytes
 -- Keep an event that could not be folded, with the reason: the original fields behind the letter's own.
 local function bury(stream, id, e, problem)
   local letter = { 'id', id, 'stream', stream, 'code', problem.code, 'reason', problem.detail }
@@ -6,14 +6,14 @@ local function bury(stream, id, e, problem)
   for name in pairs(e) do
     names[#names + 1] = name
   end
-  sort(names)
+  if #names > 1000 then
+    names = {} -- unpack has a limit
+  end
+  sort(names, in_bytes)
   for _, name in ipairs(names) do
     local own = name == 'id' or name == 'stream' or name == 'code' or name == 'reason'
     letter[#letter + 1] = own and 'event_' .. name or name
     letter[#letter + 1] = #e[name] > limit.payload and e[name]:sub(1, limit.payload) or e[name]
-  end
-  if #letter > 2000 then
-    letter = { 'id', id, 'stream', stream, 'code', problem.code, 'reason', problem.detail } -- unpack has a limit
   end
   count_letter(stream, e, problem.code, 1)
   rcall('XADD', dead, '*', unpack(letter))

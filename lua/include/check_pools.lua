@@ -1,4 +1,4 @@
--- USES: check_json check_id split_pool_name whole
+-- USES: check_json check_id split_pool_name whole in_bytes
 -- Read pool_names_json, the only way into a pool: [{"id": 1, "name": "en-zh"}, …], sorted by id.
 local function check_pools(field, value)
   check_json(field, value)
@@ -34,7 +34,7 @@ local function check_pools(field, value)
     pools[i] = { id = pool_id, name = name, languages = split_pool_name(entry, name) }
   end
   sort(pools, function(a, b)
-    return a.id < b.id
+    return in_bytes(a.id, b.id)
   end)
   return pools
 end
