@@ -36,7 +36,7 @@ SCRIPTS = {
 """The scripts that a role runs; ``None`` for all there are."""
 
 DIRECT = {
-    "producer": "exec hmget multi time xinfo|stream xrange xread",
+    "producer": "exec hmget multi time xinfo|stream xrange xread xrevrange",
     "node": "exec hmget multi smembers xinfo|stream xrange xread xrevrange xtrim",
     "worker": "exec exists hmget hset multi xgroup|create xgroup|delconsumer xinfo|stream xrange xreadgroup",
     "archiver": "exec exists hget hmget info multi xinfo|stream xlen xrange",

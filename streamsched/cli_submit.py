@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from .client import JobResult, JobState, Scheduler, SubmitRequest
+from .client import Scheduler, SubmitRequest
+from .outcomes import JobResult, JobState
 from .terminal import OK, REFUSED, UsageProblem, complain, say
 from .terminal import as_json as print_json
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import enum
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
-import anyio
 import msgspec
 import structlog
 
 from .beside import beside
-from .errors import InvalidField, ResultTimeout, error_of
+from .errors import InvalidField, error_of
 from .events import (
     LIMITS,
     Affinity,
@@ -29,7 +26,8 @@ from .events import (
     SessionReleased,
 )
 from .keys import DEFAULT_NAMESPACE, Keys
-from .partition import PATIENCE_S, Answer, Partition, open_partition, read_stream
+from .outcomes import ENDED, Job, JobState, Outcomes
+from .partition import PATIENCE_S, Answer, Partition, open_partition
 
 log = structlog.get_logger(__name__)
 
@@ -98,23 +96,6 @@ class CompleteTaskRequest(msgspec.Struct, kw_only=True, frozen=True):
     error: str | None = None
 
 
-class JobState(enum.StrEnum):
-    """Where a job stands."""
-
-    CREATED = "created"
-    DISPATCHED = "dispatched"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    REFUSED = "refused"
-
-
-ENDED = frozenset((JobState.FINISHED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED, JobState.REFUSED))
-"""A job in one of these never changes again."""
-
-
 class Dispatched(NamedTuple):
     """The answer to ``dispatch_task``."""
 
@@ -123,92 +104,6 @@ class Dispatched(NamedTuple):
     pool_id: str
     attempt: str
     """The attempt's token; hand it back with the completion."""
-
-
-class JobResult(NamedTuple):
-    """How a job ended."""
-
-    job_id: str
-    status: JobState
-    node_id: str
-    result_json: str
-    error: str
-
-
-class Outcomes:
-    """Tells every awaited job's end, read from the one reply stream of this process.
-
-    The stream is an effect: capped, and gone with a wiped server. So whenever the connection was lost, and every few
-    seconds in between, the jobs still awaited are looked up in the state itself.
-    """
-
-    LOOK_MS = 5000
-
-    def __init__(self, url: str, partition: Partition) -> None:
-        self.client_id = secrets.token_hex(8)
-        self._url, self._partition = url, partition
-        self._awaited: dict[str, asyncio.Future[JobResult]] = {}
-
-    def expect(self, job_id: str) -> asyncio.Future[JobResult]:
-        """Return what will hold this job's end."""
-        if job_id not in self._awaited:
-            self._awaited[job_id] = asyncio.get_running_loop().create_future()
-        return self._awaited[job_id]
-
-    def forget(self, job_id: str) -> None:
-        """Nobody will ask for this job any more."""
-        self._awaited.pop(job_id, None)
-
-    async def follow(self) -> None:
-        """Read the reply stream for as long as the scheduler is in use."""
-        key = self._partition.keys.reply(self.client_id)
-        async for entries in read_stream(self._url, key, "0-0", longest_ms=self.LOOK_MS):
-            for _, fields in entries or ():
-                self._tell(fields["job_id"], fields)
-            if not entries:
-                for job_id in list(self._awaited):
-                    await self.look_up(job_id)
-
-    async def look_up(self, job_id: str) -> None:
-        """Tell the job's end if the state knows it."""
-        names = ("status", "node_id", "result_json", "error")
-        key = self._partition.keys.job(job_id)
-        values = await self._partition.patiently(lambda: self._partition.redis.hmget(key, names))
-        if values[0] in ENDED:
-            self._tell(job_id, dict(zip(names, values, strict=True)))
-
-    def _tell(self, job_id: str, fields: dict[str, str]) -> None:
-        future = self._awaited.pop(job_id, None)
-        if future is not None and not future.done():
-            status = JobState(fields["status"])
-            future.set_result(
-                JobResult(job_id, status, fields["node_id"] or "", fields["result_json"] or "", fields["error"] or "")
-            )
-
-
-class Job:
-    """A submitted job, and the way to its result."""
-
-    def __init__(self, job_id: str, outcomes: Outcomes, expected: asyncio.Future[JobResult] | None) -> None:
-        self.job_id = job_id
-        self._outcomes = outcomes
-        self._expected = expected
-
-    async def result(self, timeout: float | None = None) -> JobResult:
-        """Wait until the job has ended.
-
-        Args:
-            timeout: seconds to wait; ``None`` (default) waits for ever.
-
-        Raises:
-            ResultTimeout: it had not ended by then. The job goes on, and may be awaited again.
-        """
-        if self._expected is None:
-            self._expected = self._outcomes.expect(self.job_id)
-            await self._outcomes.look_up(self.job_id)
-        with anyio.move_on_after(timeout):
-            return await asyncio.shield(self._expected)
-        raise ResultTimeout(f"job {self.job_id} has not ended after {timeout:g} s: wait again, or look at its state")
 
 
 class Scheduler:
@@ -357,6 +252,7 @@ class Scheduler:
         except BaseException:
             self.outcomes.forget(job_id)
             raise
+        self.outcomes.accepted(job_id)
         if reply and answer.job is not None and answer.job[1] in ENDED:
             await self.outcomes.look_up(job_id)  # submitted before, perhaps by another process
         return Job(job_id, self.outcomes, expected)

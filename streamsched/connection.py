@@ -27,6 +27,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.utils import str_if_bytes
 
 from .errors import ServerReadOnly
 
@@ -142,7 +143,9 @@ def connect(url: str, decode: bool = True) -> Redis:
     """
     place = place_of(url)
     never: Any = {"protocol": 2, "retry": Retry(NoBackoff(), 0), **NAMELESS}
+    master = place.role == "master"
     ours = never | {
+        "redis_connect_func": Greeter(bool(place.sentinels) and master).greet,
         "decode_responses": decode,
         "encoding_errors": "backslashreplace",
         "socket_timeout": SOCKET_TIMEOUT_S,
@@ -152,7 +155,36 @@ def connect(url: str, decode: bool = True) -> Redis:
         return Redis.from_url(url, **ours)
     pool: Any = WatchedPool  # redis-py has no types here
     watch = cast(Any, Watch)(place.sentinels, sentinel_kwargs=never | place.sentinel_options)
-    return Redis.from_pool(pool(place.name, watch, is_master=place.role == "master", **ours | place.options))
+    return Redis.from_pool(pool(place.name, watch, is_master=master, **ours | place.options))
+
+
+class Greeter:
+    """What is done on each new connection of a client: it is counted, and a master is asked whether it still is one."""
+
+    def __init__(self, wants_master: bool) -> None:
+        self.wants_master, self.made = wants_master, 0
+
+    async def greet(self, connection: Any) -> None:
+        """Log in, and look whom we talk to.
+
+        Raises:
+            RedisConnectionError: a replica answered where a master was wanted. A sentinel may not know yet, and a
+                demoted master answers whoever reads with a past that is to be no more.
+        """
+        await connection.on_connect()
+        if self.wants_master:
+            await connection.send_command("HELLO", 2)  # of all commands that tell the role the one open to every login
+            told = [str_if_bytes(part) for part in await connection.read_response()]
+            if told[told.index("role") + 1] != "master":
+                raise RedisConnectionError(f"{connection.host}:{connection.port} is not the master any more")
+        self.made += 1
+
+
+def connections_made(redis: Redis) -> int:
+    """Count the connections a client has made so far. redis-py replaces a lost one unasked: when the number has grown,
+    another server may be answering, which knows less."""
+    greet = redis.connection_pool.connection_kwargs.get("redis_connect_func")
+    return greet.__self__.made if greet else 0
 
 
 class Watch(Sentinel):

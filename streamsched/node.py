@@ -19,44 +19,17 @@ from redis.exceptions import RedisError
 
 from .beside import beside
 from .client import Scheduler
-from .errors import InvalidField, JobFailed, SchedulerError, ServerUnreachable, UnknownNode
-from .events import (
-    FULL,
-    LIMITS,
-    JobCompleted,
-    JobDeclined,
-    JobProgressed,
-    JobStarted,
-    JobStatus,
-    NodeHeartbeat,
-    NodeOffline,
-    NodeRegistered,
-    to_wire,
-)
+from .connection import connections_made
+from .errors import JobFailed, SchedulerError, ServerUnreachable, UnknownNode
+from .events import FULL, LIMITS, JobDeclined, JobStarted, NodeHeartbeat, NodeOffline, NodeRegistered, to_wire
 from .partition import Answer, read_stream
+from .task import Assignment as Assignment
+from .task import Task
 
 log = structlog.get_logger(__name__)
 
 LEAVING = "node leaving"
-
-
-class Assignment(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as the scheduler hands it to a node."""
-
-    job_id: str
-    node_id: str
-    attempt: str
-    session_id: str
-    src_lang: str
-    tgt_lang: str
-    payload_json: str
-    attempts: int
-    """1 at the first attempt."""
-    accept_by_ts: int | None = None
-    """When it goes elsewhere if it has not been started, ms since the epoch."""
-    deadline_ts: int | None = None
-    """When nobody wants its result any more, ms since the epoch."""
-    traceparent: str | None = None
+LOST = "lost"
 
 
 Arbiter = Callable[[Assignment], bool | str]
@@ -66,64 +39,6 @@ that speaks of this job only."""
 Handler = Callable[[Assignment], Any]
 """Carries out a job: a coroutine function, or a plain one, which runs in a thread. Text is the result as it is,
 ``None`` is none, anything else is encoded as JSON; an exception fails the attempt (``JobFailed`` in its own words)."""
-
-
-class Task:
-    """A job this node has started, in the hands of whoever carries it out."""
-
-    def __init__(self, node: Node, assignment: Assignment) -> None:
-        self.assignment = assignment
-        self.scope = anyio.CancelScope()
-        """Cancelled when the job is taken away: cancelled, expired, or given to another node."""
-        self.revoked: str | None = None
-        """Why the job was taken away, if it was."""
-        self._node = node
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.assignment, name)
-
-    async def complete(self, result_json: str | None = None) -> None:
-        """Report success. A job that has been taken away meanwhile stays with whoever has it now."""
-        await self._end(JobStatus.FINISHED, result_json or None, None)
-
-    async def fail(self, error: str) -> None:
-        """Report failure; the job is tried again elsewhere while attempts are left."""
-        text = error.encode(errors="backslashreplace").decode()[: LIMITS["text"] // 4]
-        await self._end(JobStatus.FAILED, None, text or "failed")
-
-    async def progress(self, progress_json: str | None = None) -> None:
-        """Report that the job is getting on, which starts its time limit anew.
-
-        Raises:
-            StaleAttempt, AlreadyTerminal: the job has been taken away.
-            InvalidField: ``progress_json`` is not JSON.
-        """
-        a = self.assignment
-        await self._node.scheduler.append(
-            JobProgressed(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt, progress_json=progress_json)
-        )
-
-    async def hand_back(self, reason: str) -> None:
-        """Give the job up unfinished, so that another node carries it out."""
-        self._node.ended(self.assignment.job_id)
-        await self._node.decline(self.assignment, reason)
-
-    async def _end(self, status: JobStatus, result_json: str | None, error: str | None) -> None:
-        a = self.assignment
-        completed = JobCompleted(
-            job_id=a.job_id, node_id=a.node_id, attempt=a.attempt, status=status, result_json=result_json, error=error
-        )
-        # the slot is free before the scheduler hears of it: it may fill it again in the very call that tells it
-        self._node.ended(a.job_id)
-        try:
-            # as long as nobody has heard it the job is held here, and nothing else would ever end it
-            await self._node.scheduler.partition.insist(completed, lambda: self._node.leaving)
-        except SchedulerError as problem:
-            if isinstance(problem, ServerUnreachable):
-                raise
-            log.warning("completion refused", job_id=a.job_id, attempt=a.attempt, code=problem.code, why=problem.detail)
-            if isinstance(problem, InvalidField) and status is JobStatus.FINISHED:  # too large, say
-                await self._end(JobStatus.FAILED, None, f"its result was refused: {problem.detail}")
 
 
 class Node:
@@ -163,6 +78,8 @@ class Node:
         self.concurrency = concurrency
         self.tasks: dict[str, Task] = {}
         """What it has started and not ended, by job id."""
+        self.ending: set[str] = set()
+        """Attempts whose end is on its way to the scheduler."""
         self._registration = NodeRegistered(
             node_id=node_id,
             cap_json=cap_json,
@@ -173,6 +90,9 @@ class Node:
         self._heartbeat_s, self._grace_s = heartbeat_ms / 1000, grace_ms / 1000
         self._inbox = scheduler.partition.keys.inbox(mailbox or node_id)
         self._taken = 0  # accepted and not ended, started or not
+        self._under_way: set[str] = set()  # attempts that were here when it was asked
+        self._made = 0  # connections when it was last asked what this node holds
+        self._doubtful: dict[str, str] = {}  # jobs, with their attempts, that the scheduler believes to be here
         self._reading_since = -math.inf  # when the inbox last answered
         self._inbox_open = anyio.Event()
         self._inbox_open.set()
@@ -192,7 +112,7 @@ class Node:
         redis, patiently = self.scheduler.partition.redis, self.scheduler.partition.patiently
         last = await patiently(lambda: redis.xrevrange(self._inbox, count=1))
         await self.scheduler.append(self._registration)
-        await self._hand_back_earlier()
+        await self._hand_back(await self._held(), "node restarted")
         await self._beat()
         last_id = last[0][0] if last else "0-0"
         await self._beating.enter_async_context(beside(self._keep_beating))
@@ -258,43 +178,40 @@ class Node:
         """Read the inbox again."""
         self._inbox_open.set()
 
-    async def decline(self, assignment: Assignment, reason: str) -> None:
+    async def decline(self, job_id: str, attempt: str, reason: str) -> None:
         """Hand an assignment back; one that has moved on already is nobody's concern any more."""
-        declined = JobDeclined(
-            job_id=assignment.job_id, node_id=assignment.node_id, attempt=assignment.attempt, reason=reason
-        )
+        declined = JobDeclined(job_id=job_id, node_id=self.node_id, attempt=attempt, reason=reason)
         try:
             await self.scheduler.partition.insist(declined, lambda: self.leaving)
         except SchedulerError as problem:
             if isinstance(problem, ServerUnreachable):
                 raise
-            log.debug("decline refused", job_id=assignment.job_id, code=problem.code)
+            log.debug("decline refused", job_id=job_id, code=problem.code)
+        finally:
+            self.ending.discard(attempt)
 
     def ended(self, job_id: str) -> None:
         """Make room for another job."""
         if self.tasks.pop(job_id, None) is not None:
             self._taken -= 1
 
-    async def _hand_back_earlier(self) -> None:
-        """Jobs given to this node before it restarted are not here any more: others should have them at once."""
-        keys, redis = self.scheduler.partition.keys, self.scheduler.partition.redis
-        held = await self.scheduler.partition.patiently(lambda: redis.smembers(keys("node_jobs", self.node_id)))
-        for job_id in held:
-            attempt, deliver = await self.scheduler.partition.patiently(
-                lambda job_id=job_id: redis.hmget(keys.job(job_id), ("attempt", "deliver"))
-            )
+    async def _held(self) -> dict[str, str]:
+        """Ask which jobs the scheduler believes to be here, and under which attempts."""
+        partition = self.scheduler.partition
+        redis, keys = partition.redis, partition.keys
+        held: dict[str, str] = {}
+        for job_id in await partition.patiently(lambda: redis.smembers(keys("node_jobs", self.node_id))):
+            read = partial(redis.hmget, keys.job(job_id), ("attempt", "deliver"))
+            attempt, deliver = await partition.patiently(read)
             if attempt and deliver != "false":
-                job = Assignment(
-                    job_id=job_id,
-                    node_id=self.node_id,
-                    attempt=attempt,
-                    session_id="",
-                    src_lang="",
-                    tgt_lang="",
-                    payload_json="",
-                    attempts=0,
-                )
-                await self.decline(job, "node restarted")
+                held[job_id] = attempt
+        return held
+
+    async def _hand_back(self, held: dict[str, str], reason: str) -> None:
+        """Give back what is not here: others should have it at once."""
+        for job_id, attempt in held.items():
+            log.info("handed back", job_id=job_id, attempt=attempt, reason=reason)
+            await self.decline(job_id, attempt, reason)
 
     async def _beat(self) -> None:
         # only a node that reads its inbox and has room may claim to accept: the claim reopens one that was closed
@@ -326,16 +243,50 @@ class Node:
             async for entries in read_stream(self.scheduler.url, self._inbox, last_id):
                 self._reading_since = anyio.current_time()
                 await self._inbox_open.wait()
-                taken = [assignment for _, fields in entries or () if (assignment := self._take(fields, answers))]
+                taken = [task for _, fields in entries or () if (task := self._take(fields, answers))]
                 if taken:
                     answers.start_soon(self._start, taken)
+                # the two connections may have met different servers while a failover was under way: either one's change
+                # may have lost something
+                anew = entries is None or connections_made(redis) != self._made
+                if anew or (self._under_way and not self._under_way & self._here):
+                    await self._look_for_lost(anew)
+                elif self._doubtful and entries is not None and len(entries) < LIMITS["window"]:
+                    # what was delivered until we asked has all been read: what is not here now is nowhere
+                    answers.start_soon(self._give_up, self._doubtful)
+                    self._doubtful = {}
                 if entries and not self._shared_inbox:
                     try:
                         await redis.xtrim(self._inbox, minid=entries[-1][0], approximate=True)
                     except (RedisError, OSError):
                         log.debug("inbox not trimmed", node_id=self.node_id)  # the next batch trims as well
 
-    def _take(self, fields: dict[str, str], answers: anyio.abc.TaskGroup) -> Assignment | None:
+    async def _look_for_lost(self, anew: bool) -> None:
+        """Ask what the scheduler believes to be here after an outage. A failover or a crash of the server may have lost
+        what this node said of a job, such as its end, and nobody would ever say it again. What is under way then is
+        asked for once more when it has ended: its end may still have gone to a master that was one no more."""
+        here = self._here
+        self._made = connections_made(self.scheduler.partition.redis)
+        try:
+            held = await self._held()
+        except (SchedulerError, RedisError, OSError) as problem:
+            log.warning("what this node holds is not known", node_id=self.node_id, problem=str(problem))
+            return
+        here |= self._here
+        self._under_way = here if anew else set()
+        self._doubtful = {job_id: attempt for job_id, attempt in held.items() if attempt not in here}
+
+    @property
+    def _here(self) -> set[str]:
+        return {task.assignment.attempt for task in self.tasks.values()} | self.ending
+
+    async def _give_up(self, doubtful: dict[str, str]) -> None:
+        try:
+            await self._hand_back(doubtful, LOST)
+        except (SchedulerError, RedisError, OSError) as problem:
+            log.warning("not handed back", node_id=self.node_id, problem=str(problem))
+
+    def _take(self, fields: dict[str, str], answers: anyio.abc.TaskGroup) -> Task | None:
         """Act on one inbox entry, and return an assignment that is taken; declining it runs beside the reading."""
         if fields.get("node_id") != self.node_id:
             return None  # a mailbox shared with other nodes
@@ -348,12 +299,15 @@ class Node:
         elif fields["type"] == "job.assigned":
             present = {name: text for name, text in fields.items() if text}
             assignment = msgspec.convert(present, Assignment, strict=False)
+            self._doubtful.pop(assignment.job_id, None)
             refusal = self._refusal(assignment)
             if refusal:
-                answers.start_soon(self.decline, assignment, refusal)
+                self.ending.add(assignment.attempt)
+                answers.start_soon(self.decline, assignment.job_id, assignment.attempt, refusal)
                 return None
             self._taken += 1
-            return assignment
+            task = self.tasks[assignment.job_id] = Task(self, assignment)
+            return task
         return None
 
     def _refusal(self, assignment: Assignment) -> str | None:
@@ -364,11 +318,11 @@ class Node:
         verdict = self._arbiter(assignment) if self._arbiter else True
         return None if verdict is True else FULL if verdict is False else verdict
 
-    async def _start(self, assignments: list[Assignment]) -> None:
+    async def _start(self, tasks: list[Task]) -> None:
         """Begin jobs once the scheduler has confirmed that they are still ours: they may have gone elsewhere unread."""
         answers: list[tuple[Task, asyncio.Future[Answer]]] = []
-        for a in assignments:
-            task = self.tasks[a.job_id] = Task(self, a)
+        for task in tasks:
+            a = task.assignment
             started = JobStarted(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt)
             answers.append((task, self.scheduler.partition.append_soon(to_wire(started))))
         for task, answer in answers:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from . import tls
-from .connection import block_ms, connect, is_away, look_anew, pause, where_is
+from .connection import block_ms, connect, connections_made, is_away, look_anew, pause, where_is
 from .entries import position
 from .errors import (
     PASSING,
@@ -90,7 +91,7 @@ class Partition:
         self._queue: list[tuple[bytes, asyncio.Future[Answer]]] = []
         self._sender: asyncio.Task[None] | None = None
         self._known = ""  # the last event that the server is known to have had
-        self._in_doubt = False  # whether it may be another server by now
+        self._made = 0  # connections when that was known
 
     async def check_server(self) -> None:
         """Look at the server before the first call.
@@ -149,29 +150,29 @@ class Partition:
 
     async def _call(self, name: str, **given: Any) -> Any:
         """Run one of the scripts that move the log; the last part of its reply is the id of the last event."""
-        if self._in_doubt:
-            await self._look_back()
-        try:
-            reply = await script(name)(
-                self.redis, **self._streams, prefix=self.keys.prefix, nonce=secrets.token_hex(4), **given
-            )
-        except BaseException:
-            self._in_doubt = True
-            raise
-        self._known = reply[-1]
+        nonce = secrets.token_hex(4)
+        reply = await script(name)(self.redis, **self._streams, prefix=self.keys.prefix, nonce=nonce, **given)
+        made = connections_made(self.redis)
+        if made == self._made or await self._look_back():
+            self._made, self._known = made, reply[-1]
         return reply
 
-    async def _look_back(self) -> None:
-        """See whether the log still holds the last event it had; a failover or a crash may have lost its end."""
-        if self._known not in ("", "0-0"):
+    async def _look_back(self) -> bool:
+        """See whether the log still holds the last event it had: a failover or a crash may have lost its end. Returns
+        whether the server has told."""
+        if self._known in ("", "0-0"):
+            return True
+        try:
             # no transaction: a server that is out of memory refuses even to read in one
             async with self.redis.pipeline(transaction=False) as pipe:
                 pipe.xrange(self.keys("events"), self._known, self._known)
                 pipe.xinfo_stream(self.keys("events"))
                 found, about = await pipe.execute(raise_on_error=False)
-            if not found and not _trimmed(about, self._known):
-                log.error("the log has lost its end, and with it what was acknowledged", lost=self._known, see=LOSS)
-        self._in_doubt = False
+        except (RedisError, OSError):
+            return False  # the next call looks
+        if not found and not _trimmed(about, self._known):
+            log.error("the log has lost its end, and with it what was acknowledged", lost=self._known, see=LOSS)
+        return True
 
     async def advance(self, batch: int = BATCH) -> Reply:
         """Fold what is new and decide what is due, at most ``batch`` events.
@@ -290,18 +291,25 @@ def _trimmed(about: Any, event_id: str) -> bool:
 
 async def read_stream(
     url: str, key: str, last_id: str, longest_ms: int = 1000, count: int = LIMITS["window"]
-) -> AsyncIterator[list[tuple[str, dict[str, str]]] | None]:
+) -> AsyncGenerator[list[tuple[str, dict[str, str]]] | None]:
     """Follow a stream from behind ``last_id``, over a connection of its own, through restarts of the server.
 
-    Yields the new entries in order; an empty list when ``longest_ms`` passed without any; ``None`` after a reconnect,
-    when what the stream once held may be gone.
+    Yields the new entries in order; an empty list when ``longest_ms`` passed without any; ``None`` after each connect,
+    when what the stream once held may be gone. A stream that lost its end is read on where it parts from what was read.
     """
     redis = connect(url)
-    attempt = 0
+    attempt, made = 0, 0
+    read: deque[str] = deque(maxlen=LIMITS["window"])
     try:
         while True:
             try:
-                reply: Any = await redis.xread({key: last_id}, count=count, block=block_ms(redis, longest_ms))
+                same = made > 0 and attempt == 0
+                reply: Any = None
+                if same:
+                    reply = await redis.xread({key: last_id}, count=count, block=block_ms(redis, longest_ms))
+                    same = connections_made(redis) == made
+                if not same:
+                    last_id = await _place_in(redis, key, last_id, read)
             except (RedisError, OSError) as problem:
                 if not is_away(problem):
                     raise
@@ -310,16 +318,33 @@ async def read_stream(
                 await pause(attempt)
                 attempt += 1
                 continue
-            if attempt:
-                attempt = 0
-                yield None
+            attempt, made = 0, connections_made(redis)
+            if not same:
+                yield None  # what was read with it is read once more: it must be younger than what somebody asks now
+                continue
             entries = reply[0][1] if reply else []
             if entries:
                 last_id = entries[-1][0]
+                read.extend(entry_id for entry_id, _ in entries)
             yield entries
     finally:
         with anyio.CancelScope(shield=True):
             await redis.aclose()
+
+
+async def _place_in(redis: Any, key: str, last_id: str, read: deque[str]) -> str:
+    """Return where to read on after an outage. Another server may have less of the stream and a clock that is behind:
+    what it adds would then go by unseen."""
+    try:
+        about = await redis.xinfo_stream(key)
+    except ResponseError as problem:
+        if "no such key" in str(problem):
+            return "0-0"
+        raise
+    if position(last_id) <= position(about["last-generated-id"]):
+        return last_id
+    held = {entry_id for entry_id, _ in await redis.xrevrange(key, count=read.maxlen)}
+    return next((entry_id for entry_id in reversed(read) if entry_id in held), "0-0")
 
 
 @asynccontextmanager

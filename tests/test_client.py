@@ -11,7 +11,6 @@ from streamsched.client import (
     CompleteTaskRequest,
     DispatchRequest,
     HeartbeatRequest,
-    JobState,
     RegisterNodeRequest,
     Scheduler,
     SubmitRequest,
@@ -33,6 +32,7 @@ from streamsched.errors import (
 from streamsched.events import JobStatus, SchedulerConfigured
 from streamsched.keys import Keys
 from streamsched.node import Assignment, Node
+from streamsched.outcomes import JobState
 
 from .live import running, until
 

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamsched.client import JobResult, JobState
 from streamsched.demo.report import DemoReport, Journal, judged
 from streamsched.demo.run import DemoOptions
 from streamsched.demo.tally import Tally, percentile
 from streamsched.demo.trouble import Cast
 from streamsched.fleet import lone_pairs, plan_fleet
+from streamsched.outcomes import JobResult, JobState
 from streamsched.workload import PAIRS
 
 DEMO = [sys.executable, "-m", "streamsched", "demo"]

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from streamsched.client import JobState, Scheduler, SubmitRequest
+from streamsched.client import Scheduler, SubmitRequest
 from streamsched.embedded import EmbeddedServer
 from streamsched.errors import InvalidField
 from streamsched.events import (
@@ -24,6 +24,7 @@ from streamsched.events import (
 )
 from streamsched.keys import Keys
 from streamsched.node import Assignment, Handler, Node
+from streamsched.outcomes import JobState
 
 from .live import facts, running, until
 

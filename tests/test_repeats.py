@@ -47,8 +47,9 @@ from streamsched.events import (
     repeatable,
     to_wire,
 )
-from streamsched.node import Assignment, Node, Task
+from streamsched.node import Assignment, Node
 from streamsched.partition import Partition
+from streamsched.task import Task
 
 from .ledger import Ledger
 from .processes import Cli

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..client import JobResult
+from ..outcomes import JobResult
 from .tally import Tally, percentile
 
 
