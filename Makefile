@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-quick campaign clean
+.PHONY: demo test check bench bench-quick bench-peers campaign clean
 
 demo: $(READY)
 	$(BIN)/streamsched demo
@@ -18,6 +18,12 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+	$(MAKE) bench-peers
+
+# The same work for what one would take instead, each installed by itself under .bench; writes benchmarks/RESULTS.md.
+# More of its options: make bench-peers PEERS="--quick --peer arq"
+bench-peers: $(READY)
+	$(BIN)/python -m benchmarks.peers $(PEERS)
 
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks --quick
@@ -28,7 +34,7 @@ campaign: $(READY)
 	$(BIN)/python -m tests.campaign --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made again when the project's requirements change.
 $(READY): pyproject.toml

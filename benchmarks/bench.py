@@ -116,29 +116,22 @@ class Bench:
 
     def xadd_rate(self, event: Event) -> float:
         """Entries/s of ``redis-benchmark -P 64 -c 1 XADD`` with the fields of this event, into a stream of its own."""
-        program = shutil.which("redis-benchmark")
-        if program is None:
-            raise SystemExit(REMEDY)
-        port, count = str(self.server.port), str(self.size(200_000))
-        command = [
-            program,
-            "-p",
-            port,
-            "-P",
-            "64",
-            "-c",
-            "1",
-            "-n",
-            count,
-            "--csv",
-            "XADD",
-            "yardstick",
-            "*",
-            *to_wire(event),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        rows = list(csv.reader(done.stdout.splitlines()))
-        return float(rows[-1][-7])  # a row ends in the rate and six latencies; the command before it may hold commas
+        return benchmark_rate(self.server.port, self.size(200_000), 64, "XADD", "yardstick", "*", *to_wire(event))
+
+
+def benchmark_rate(port: int, count: int, pipelined: int, *words: str) -> float:
+    """How often a second ``redis-benchmark`` carries a command out, over one connection.
+
+    Raises:
+        SystemExit: it is not installed.
+    """
+    program = shutil.which("redis-benchmark")
+    if program is None:
+        raise SystemExit(REMEDY)
+    options = ["-p", str(port), "-P", str(pipelined), "-c", "1", "-n", str(count), "--csv"]
+    done = subprocess.run([program, *options, *words], capture_output=True, text=True, check=True)
+    rows = list(csv.reader(done.stdout.splitlines()))
+    return float(rows[-1][-7])  # a row ends in the rate and six latencies; the command before it may hold commas
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""The curves as small SVG files, text as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("svg")
+
+from matplotlib import pyplot
+
+from .curves import Curve
+
+LARGEST = 60_000
+"""Bytes of one plot: they are kept in the repository."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot; ``name`` is its curve and its file."""
+
+    name: str
+    title: str
+    across: str
+    up: str
+
+
+PLOTS = (
+    Plot("nodes", "One dispatch over the nodes in the pool", "nodes", "p50, µs"),
+    Plot("waiting", "One drained job over the jobs that wait", "waiting jobs", "µs per job"),
+    Plot("log", "One dispatch over the length of the log", "entries of the log", "p50, µs"),
+    Plot("load_p50", "Enqueue to start over load, half of the jobs", "jobs/s", "p50, ms"),
+    Plot("load_p99", "Enqueue to start over load, all but one in a hundred", "jobs/s", "p99, ms"),
+)
+
+
+def draw(plot: Plot, curve: Curve, folder: Path) -> Path:
+    """Draw a curve, ours in front; returns the file."""
+    with pyplot.rc_context({"svg.fonttype": "none", "svg.hashsalt": plot.name, "font.size": 9}):
+        figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
+        for name, points in sorted(curve.items()):
+            ours = name.startswith("streamsched")
+            across, up = zip(*points, strict=True)
+            axes.plot(
+                across, up, marker="o", markersize=3, linewidth=2.4 if ours else 1, zorder=3 if ours else 2, label=name
+            )
+        axes.set(xscale="log", yscale="log", xlabel=plot.across, ylabel=plot.up, title=plot.title)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+        path = folder / f"{plot.name}.svg"
+        figure.savefig(path, metadata={"Date": None})
+        pyplot.close(figure)
+    return path
+
+
+def draw_all(curves: dict[str, Curve], folder: Path) -> list[Plot]:
+    """Draw what was measured; returns the plots that have a file now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for plot in PLOTS:
+        if curves.get(plot.name):
+            draw(plot, curves[plot.name], folder)
+            drawn.append(plot)
+    return drawn

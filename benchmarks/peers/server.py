@@ -1,0 +1,77 @@
+"""The servers on which all are measured, and what one tells of itself: its CPU time, memory and commands."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from streamsched.embedded import EmbeddedServer
+
+SETTINGS = ("valkey", "valkey-aof", "redis", "redis-aof")
+"""The programs, without persistence and with an append-only file synced every second. The first gets all figures."""
+
+
+class Reading(NamedTuple):
+    """What the server had used up to a moment."""
+
+    cpu_s: float
+    commands: int
+    memory: int
+    """Bytes, without the buffers of connections."""
+
+
+class Server:
+    """A running server, as the measuring program sees it."""
+
+    def __init__(self, process: EmbeddedServer, setting: str) -> None:
+        self.process, self.setting = process, setting
+        self.url = process.url
+        self.redis = Redis.from_url(process.url, protocol=2, decode_responses=True)
+        about: Any = self.redis.info("server")
+        name, version = about.get("server_name", "redis"), about.get("valkey_version", about["redis_version"])
+        self.version = f"{name} {version}"
+
+    def wipe(self) -> None:
+        """Drop everything and wait until it is gone: what is freed in the background would disturb the next figure."""
+        command: Any = self.redis.execute_command
+        command("FLUSHALL", "SYNC")
+        command("FUNCTION", "FLUSH", "SYNC")
+
+    def read(self) -> Reading:
+        """Ask what it has used so far."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            pipe.info("cpu")
+            pipe.info("stats")
+            pipe.info("memory")
+            cpu, stats, memory = pipe.execute()
+        used = cpu["used_cpu_sys"] + cpu["used_cpu_user"]
+        return Reading(used, stats["total_commands_processed"], memory["used_memory"] - memory["mem_clients_normal"])
+
+
+@contextmanager
+def serve(setting: str) -> Iterator[Server]:
+    """Run a server in one of the settings.
+
+    Raises:
+        FileNotFoundError: Redis is not installed.
+    """
+    program, _, persistence = setting.partition("-")
+    binary = None
+    if program == "redis":
+        found = shutil.which("redis-server")
+        if found is None:
+            raise FileNotFoundError("redis-server is not installed")
+        binary = Path(found)
+    with EmbeddedServer(
+        binary=binary, append_only=persistence == "aof", options={"appendfsync": "everysec"}
+    ) as process:
+        server = Server(process, setting)
+        try:
+            yield server
+        finally:
+            server.redis.close()
