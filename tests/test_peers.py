@@ -48,7 +48,7 @@ def test_what_needs_no_installation_does_the_work(peer: Peer, running: Server) -
     assert turn.figures["twice"] == 0
 
 
-def test_two_processes_share_the_backlog_and_lose_nothing(running: Server) -> None:
+def test_two_processes_start_every_job_of_a_backlog_and_none_is_started_by_both(running: Server) -> None:
     peer = named(OURS)
     adapter = Adapter(peer, install(peer)[0], running.url, workers=2)
     turn = Round(adapter, running, SMALL)
@@ -56,7 +56,6 @@ def test_two_processes_share_the_backlog_and_lose_nothing(running: Server) -> No
     with Board(SMALL.jobs) as board, adapter.working(board, "plain") as workers:
         board.open_gate()
         workers.wait_for_starts(SMALL.jobs)
-        assert len(board.shares(SMALL.jobs)) == 2
         assert sum(board.shares(SMALL.jobs)) == pytest.approx(1)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from .catalogue import PEERS
 from .plots import Plot
 from .results import Results, Setting
+from .targets import number
 from .workload import FIGURES
 
 TABLES = {
@@ -35,13 +36,6 @@ keeps results. `quiet` is `submit(reply=False)`; `xadd` is a producer in any lan
 Where a peer can leave results out, its drain is shown without; the column *results kept* is what compares with
 ours.
 """
-
-
-def number(value: float) -> str:
-    """Three digits are what a benchmark is good for."""
-    if value >= 100:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:.3g}"
 
 
 def cell(values: Sequence[float]) -> str:
@@ -98,7 +92,10 @@ def problems(results: Results) -> str:
     rows = [[name, "all of it", why] for name, why in results.missing.items()]
     for key, setting in results.settings.items():
         for name, found in setting.peers.items():
-            rows += [[name, f"{step} ({key})", why] for step, why in found.errors.items()]
+            said: dict[str, list[str]] = {}
+            for step, why in found.errors.items():
+                said.setdefault(why.partition(": ")[2] or why, []).append(step)
+            rows += [[name, f"{', '.join(steps)} ({key})", why] for why, steps in said.items()]
     return table(["", "what", "said"], rows) if rows else "Nothing failed.\n"
 
 

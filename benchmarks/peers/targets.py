@@ -12,6 +12,13 @@ Medians = Mapping[str, Mapping[str, float]]
 """For each peer and figure, the median over the rounds of the first setting."""
 
 
+def number(value: float) -> str:
+    """Three digits are what a benchmark is good for."""
+    if abs(value) >= 100:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{value:.3g}"
+
+
 @dataclass(frozen=True)
 class Target:
     """A ratio and its bound."""
@@ -55,7 +62,9 @@ def against_peers(medians: Medians) -> list[Target]:
         other, value = best(medians, figure, among, lowest=at_most), medians.get(mine, {}).get(figure)
         if other is None or not value:
             return Target(what, bound, at_most, None)
-        return Target(what, bound, at_most, value / other[1], f"{value:,.4g} against {other[1]:,.4g} ({other[0]})")
+        return Target(
+            what, bound, at_most, value / other[1], f"{number(value)} against {number(other[1])} ({other[0]})"
+        )
 
     node, ardiq = one("BullMQ (Node.js)"), one("ardiq")
     rows = [

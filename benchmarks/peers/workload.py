@@ -135,13 +135,12 @@ class Round:
             bulk=said["count"] / said["seconds"],
             server_enqueue=(after.cpu_s - before.cpu_s) / jobs * 1e6,
             client_enqueue=said["cpu_s"] / said["count"] * 1e6,
-            waiting=(after.memory - before.memory) / jobs,
+            waiting=self.server.memory() / jobs,
         )
 
     def drain(self) -> None:
         if "bulk" not in self.figures:
             raise Failed("there was nothing to drain")
-        empty = self.server.read().memory - self.figures["waiting"] * self.size.jobs
         with Board(self.size.jobs) as board:
             server_s, client_s = self._drain(self.adapter, board, "plain")
             self.note(
@@ -150,28 +149,31 @@ class Round:
                 client_drain=client_s / self.size.jobs * 1e6,
                 server_life=server_s / self.size.jobs * 1e6 + self.figures["server_enqueue"],
             )
-        if not self.adapter.peer.optional_results:
-            self.note(finished=(self.server.read().memory - empty) / self.size.jobs)
+        peer = self.adapter.peer
+        if not peer.optional_results:
+            self.note(finished=self.server.memory() / self.size.jobs)
+            if peer.results:
+                self.note(drain_kept=self.figures["drain"])
 
     def kept(self) -> None:
-        empty = self.fill(self.adapter, "results", self.size.jobs)
+        self.fill(self.adapter, "results", self.size.jobs)
         with Board(self.size.jobs) as board:
             self._drain(self.adapter, board, "results")
             self.note(
                 drain_kept=self.size.jobs / board.span_s(self.size.jobs),
-                finished=(self.server.read().memory - empty) / self.size.jobs,
+                finished=self.server.memory() / self.size.jobs,
             )
 
     def retained(self) -> None:
-        """The jobs leave the state while others still come; the last few are retired by nobody."""
+        """The jobs leave the state while others still come. No replies are asked for: those go by themselves, in time."""
         brief = replace(self.adapter.peer, environment={"VARIANT": "brief"})
         adapter = replace(self.adapter, peer=brief)
-        empty = self.fill(adapter, "plain", self.size.jobs)
+        self.fill(adapter, "plain", self.size.jobs)
         with Board(self.size.jobs) as board:
             self._drain(adapter, board, "plain")
         jobs = self.size.jobs
         log: Any = self.server.redis.memory_usage(Keys()("events"), samples=0)
-        self.note(retained=(self.server.read().memory - empty) / jobs, log=log / jobs)
+        self.note(retained=self.server.memory() / jobs, log=log / jobs)
 
     def two(self) -> None:
         pair = replace(self.adapter, workers=2)
@@ -181,17 +183,13 @@ class Round:
             self.note(drain_two=self.size.jobs / board.span_s(self.size.jobs))
 
     def hold(self) -> None:
-        """Against the same workers without a job: their connections are no part of it."""
-        self.server.wipe()
         count = self.adapter.peer.held
+        self.fill(self.adapter, "hold", count)
         with Board(count) as board, self.adapter.working(board, "hold") as workers:
             board.open_gate()
-            time.sleep(1)
-            empty = self.server.read().memory
-            self.adapter.produce("enqueue", board, "hold", "bulk", "0", str(count))
             workers.wait_for_starts(count)
             time.sleep(SETTLE_S)
-            self.note(held=(self.server.read().memory - empty) / count)
+            self.note(held=self.server.memory() / count)
 
     def pace(self) -> None:
         """Idle first, then work at the common rate, then at half of what this peer can do."""
@@ -228,13 +226,11 @@ class Round:
         cuts = statistics.quantiles(said["ms"], n=100, method="inclusive")
         self.note(trip_p50=cuts[49], trip_p99=cuts[98])
 
-    def fill(self, adapter: Adapter, mode: str, count: int) -> int:
-        """Enqueue in bulk on an empty server; returns the memory it had."""
+    def fill(self, adapter: Adapter, mode: str, count: int) -> None:
+        """Enqueue in bulk on an empty server."""
         self.server.wipe()
-        empty = self.server.read().memory
         with Board(count) as board:
             adapter.produce("enqueue", board, mode, "bulk", "0", str(count))
-        return empty
 
     def _drain(self, adapter: Adapter, board: Board, mode: str) -> tuple[float, float]:
         """Let the workers start all jobs of the board; returns the CPU seconds of the server and of the workers.
@@ -257,7 +253,7 @@ class Round:
         time.sleep(self.size.idle_s)
         after, used, took = self.server.read(), workers.cpu_s() - cpu, time.perf_counter() - began
         self.note(
-            idle_commands=max(0, after.commands - before.commands - 3) / took,  # three of them ask
+            idle_commands=max(0, after.commands - before.commands - 2) / took,  # two of them ask
             idle_server=(after.cpu_s - before.cpu_s) / took * 100,
             idle_client=used / took * 100,
         )

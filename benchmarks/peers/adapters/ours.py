@@ -40,7 +40,7 @@ class Ours(contract.Peer):
         if VARIANT == "xadd":
             await self.redis.execute_command("XADD", "scheduler:{0}:events", "*", *to_wire(JobSubmitted(**request(n))))
         else:
-            await self.scheduler.submit(SubmitRequest(**request(n)), reply=VARIANT != "quiet")
+            await self.scheduler.submit(SubmitRequest(**request(n)), reply=VARIANT == "submit")
 
     async def bulk(self, first, count):
         for start in range(first, first + count, CHUNK):
