@@ -165,7 +165,7 @@ class Round:
             )
 
     def retained(self) -> None:
-        """The jobs leave the state while others still come. No replies are asked for: those go by themselves, in time."""
+        """The jobs leave the state while others still come. No replies are asked for: those expire."""
         brief = replace(self.adapter.peer, environment={"VARIANT": "brief"})
         adapter = replace(self.adapter, peer=brief)
         self.fill(adapter, "plain", self.size.jobs)
