@@ -1,20 +1,24 @@
 """Play the campaign: ``python -m tests.campaign [--minutes 10] [--fault NAME] [--seed N] [--json FILE]``.
 
 Every fault is played in turn, with one seed after the other, until the budget is spent. Exit code 1 if anything that is
-promised was broken.
+promised was broken. ``--planted`` takes the guards out one at a time instead: exit code 1 if that went unnoticed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import signal
 import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from .faults.table import FAULTS
+from .planted import PLANTED
 from .play import Run, play
 from .report import rows, table
 from .stage import StageFailed
@@ -22,6 +26,7 @@ from .stage import StageFailed
 
 def main() -> int:
     """Play, print, and judge."""
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))  # so that every process is ended
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="budget; every fault is played once all the same")
     parser.add_argument("--fault", action="append", choices=list(FAULTS), help="play this one; may be repeated")
@@ -29,7 +34,10 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=0, help="runs of each fault at most (no bound, 1 with --fault)")
     parser.add_argument("--keep", action="store_true", help="keep the folder of every run, not only of failed ones")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and every run there, too")
+    parser.add_argument("--planted", nargs="*", choices=list(PLANTED), help="plant these bugs, all if none is named")
     given = parser.parse_args()
+    if given.planted is not None:
+        return plant_all(given.planted or list(PLANTED), given.seed, given.json)
     chosen = given.fault or list(FAULTS)
     most = given.runs or (1 if given.fault else 10**6)
     console = Console(width=None if Console().is_terminal else 200)
@@ -51,6 +59,37 @@ def main() -> int:
     if given.json:
         given.json.write_text(json.dumps({"faults": found, "runs": [_plain(run) for run in runs]}, indent=1) + "\n")
     return 1 if broken or not runs else 0
+
+
+def plant_all(bugs: list[str], seed: int, file: Path | None) -> int:
+    """Play each planted bug with up to three seeds, until it is noticed."""
+    console = Console(width=None if Console().is_terminal else 200)
+    out = Table("bug", "guard taken out", "fault", "seeds", "caught by", "violations")
+    found = []
+    for name in bugs:
+        bug = PLANTED[name]
+        fault = FAULTS[bug.fault]
+        caught: list[str] = []
+        count = tries = 0
+        if why := fault().lacks():
+            caught = [f"not run: {why}"]
+        while not caught and tries < 3:
+            try:
+                run = play(fault(), seed + tries, bug=name)
+            except StageFailed as problem:
+                console.print(f"{name}: {str(problem)[-300:]}", style="yellow", highlight=False, markup=False)
+            else:
+                shutil.rmtree(run.folder, ignore_errors=True)
+                count = len(run.violations)
+                caught = sorted({breach.rule for breach in run.violations} & set(bug.rules))
+            tries += 1
+        console.print(f"{name} under {bug.fault}: {', '.join(caught) or 'NOT CAUGHT'}", highlight=False)
+        found.append({"bug": name, "guard": bug.guard, "fault": bug.fault, "tries": tries, "caught_by": caught})
+        out.add_row(name, bug.guard, bug.fault, str(tries), ", ".join(caught) or "NOT CAUGHT", str(count))
+    console.print(out)
+    if file:
+        file.write_text(json.dumps(found, indent=1) + "\n")
+    return 1 if any(not row["caught_by"] for row in found) else 0
 
 
 def _played(console: Console, name: str, seed: int, keep: bool) -> Run | None:

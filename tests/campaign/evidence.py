@@ -16,7 +16,7 @@ from streamsched.errors import ArchiveDamaged
 from streamsched.keys import Keys
 from streamsched.replay import State, difference, read_state
 
-from ..model import Unlawful, fold
+from ..model import fold
 from . import journal
 from .check import Evidence
 
@@ -96,8 +96,8 @@ def _differing(url: str, keys: Keys, entries: list[Entry], refused: dict[str, st
     forged = {entry_id for entry_id, why in refused.items() if why.startswith("FORGED_DECISION ")}
     try:
         told = fold(((entry.id, entry.flat) for entry in entries), forged)
-    except Unlawful as problem:
-        return {"the log": str(problem)}
+    except Exception as problem:  # unlawful, or nothing that the model has ever seen: a log that should not be
+        return {"the log": f"the model cannot fold it: {type(problem).__name__}: {problem}"}
     found = {key: _apart(*values) for key, values in difference(live, told.state).items()}
     codes = {entry_id: why.partition(" ")[0] for entry_id, why in refused.items()}
     for entry_id in sorted(codes.keys() | told.dead.keys(), key=position):

@@ -21,6 +21,8 @@ from .story import Breach
 BEFORE_S, AFTER_S = 1.5, 0.5
 """How long the system runs before the fault, and behind its drain."""
 
+WRAPPED = ("tests.campaign.wrapped", "streamsched")
+
 REDIS = shutil.which("redis-server")
 
 
@@ -51,13 +53,14 @@ def server_of(fault: Fault, seed: int) -> str:
     return servers[seed % len(servers)]
 
 
-def play(fault: Fault, seed: int, keep: bool = False) -> Run:
+def play(fault: Fault, seed: int, keep: bool = False, bug: str = "") -> Run:
     """Play a fault once.
 
     Args:
         fault: which.
         seed: what the run draws from; it also chooses the server.
         keep: keep the run's folder even if nothing was wrong.
+        bug: a bug to plant in every process, of :data:`~tests.campaign.planted.PLANTED`; none by default.
 
     Raises:
         StageFailed: the system did not come up before the fault.
@@ -67,7 +70,9 @@ def play(fault: Fault, seed: int, keep: bool = False) -> Run:
     server = server_of(fault, seed)
     binary = Path(REDIS) if server == "redis" and REDIS else None
     run = Run(fault=fault.name, seed=seed, server=server, folder=str(folder))
-    with Stage(folder, seed, binary, fault.program) as stage:
+    with Stage(folder, seed, binary, WRAPPED if bug else fault.program) as stage:
+        if bug:
+            stage.environment["CAMPAIGN_PLANT"], stage.patience_s = bug, 8.0
         try:
             level = _set_up(fault, stage)
         except (StageFailed, ServerDidNotStart) as problem:

@@ -32,8 +32,8 @@ CONFIGURATION = SchedulerConfigured(
 RATE = 50.0
 """Turns a second that a producer takes."""
 
-START_S, REST_S, DRAIN_S = 30.0, 30.0, 30.0
-"""How long the fleet may take to come online, the last jobs to end, a backlog to drain once the fault has healed."""
+START_S, PATIENCE_S = 30.0, 30.0
+"""How long the fleet may take to come online; a backlog to drain, and the last jobs to end."""
 
 HOMES = {"host1": ("n1", "n2"), "host2": ("n3", "n4"), "host3": ("n5", "n6")}
 """Which process hosts which nodes."""
@@ -62,6 +62,7 @@ class Stage:
         self.data = folder / "server"
         self.archive = folder / "archive"
         self.server: EmbeddedServer
+        self.patience_s = PATIENCE_S
         self.archives = self.trims = True
         """Whether there is an archiver, and whether it trims."""
         self.environment: dict[str, str] = {}
@@ -194,7 +195,7 @@ class Stage:
     def drained_ms(self, level: int) -> int | None:
         """Wait until the backlog is where it was before the fault; returns how long that took, ``None`` if for ever."""
         since = now_ms()
-        if self.until(lambda: (now := self.backlog()) is not None and now <= level, DRAIN_S):
+        if self.until(lambda: (now := self.backlog()) is not None and now <= level, self.patience_s):
             return now_ms() - since
         return None
 
@@ -206,9 +207,9 @@ class Stage:
     def rest(self) -> bool:
         """Have the producers leave, let every job come to its end, and end the rest; tells whether every job did."""
         self.crew.end(self.producers)
-        done = self.until(lambda: self.backlog() == 0, REST_S)
+        done = self.until(lambda: self.backlog() == 0, self.patience_s)
         self.crew.end(self.hosts.values())
-        done = self.until(lambda: self.backlog() == 0, REST_S) and done
+        done = self.until(lambda: self.backlog() == 0, self.patience_s) and done
         if self.archives:
             self.stop(self.archiver)
         for worker in self.workers:

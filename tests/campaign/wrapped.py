@@ -1,6 +1,6 @@
 """Runs a module of the product with something done to the process: ``python -m tests.campaign.wrapped MODULE ARG…``.
 
-What is done stands in the environment, as ``CAMPAIGN_<NAME>``, one of :data:`INSIDE`; the module runs as it would by
+What is done stands in the environment, as ``CAMPAIGN_PLANT`` and one of :data:`INSIDE`; the module runs as it would by
 itself.
 """
 
@@ -9,23 +9,27 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+from importlib import import_module
 
-from . import inside
+from .planted import plant
 
 INSIDE = {
-    "CAMPAIGN_CANCEL": inside.cancel_on_signal,
-    "CAMPAIGN_VERSION": inside.be_another_version,
-    "CAMPAIGN_DIE": inside.die_at,
-    "CAMPAIGN_FOLLOW": inside.follow_redirects,
+    "CAMPAIGN_CANCEL": "cancel_on_signal",
+    "CAMPAIGN_VERSION": "be_another_version",
+    "CAMPAIGN_DIE": "die_at",
+    "CAMPAIGN_FOLLOW": "follow_redirects",
 }
 
 
 def main() -> None:
     """Do what the environment says, then be the module."""
     module, *arguments = sys.argv[1:]
+    if bug := os.environ.get("CAMPAIGN_PLANT"):
+        plant(bug)  # first: the rest imports what it may have to change
+    inside = import_module("tests.campaign.inside")
     for name, act in INSIDE.items():
         if name in os.environ:
-            act(os.environ[name])
+            getattr(inside, act)(os.environ[name])
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import ClassVar
 
-from streamsched.scripts import script
+from streamsched.scripts import compose
 
 from ..check import Evidence
+from ..planted import with_bug
 from ..proxy import Proxy
 from ..stage import Stage
 from .fault import Fault
@@ -40,9 +42,15 @@ class LoseReplies(Fault):
 
 class LoseScriptReplies(LoseReplies):
     script: ClassVar[str]
+    sha: bytes
+
+    def prepare(self, stage: Stage) -> None:
+        super().prepare(stage)
+        text = with_bug(compose(self.script), stage.environment.get("CAMPAIGN_PLANT", ""))
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode()
 
     def matches(self, data: bytes) -> bool:
-        return script(self.script).sha.encode() in data
+        return self.sha in data
 
 
 class LoseAppendReplies(LoseScriptReplies):
