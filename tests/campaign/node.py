@@ -1,27 +1,33 @@
 """A process that hosts nodes: ``python -m tests.campaign.node URL NAMESPACE FOLDER NAME CONDUCT NODE_ID…``.
 
 ``CONDUCT`` is how they behave: ``works``; ``deaf`` beats and does not read its inbox; ``idle`` beats, starts its jobs
-and never ends them; ``slow`` takes ten times as long.
+and never ends them; ``slow`` takes ten times as long; ``late`` reports each job once its time limit has passed,
+whatever it was told meanwhile.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import msgspec
 
 from streamsched import logs
-from streamsched.client import Scheduler
+from streamsched.client import CompleteTaskRequest, Scheduler
 from streamsched.demo.link import Leave, commands
+from streamsched.errors import SchedulerError
+from streamsched.events import JobStatus
 from streamsched.node import Assignment, Node
 
 from .journal import Journal, journalled
 
 HEARTBEAT_MS, GRACE_MS = 400, 500
 POOLS = ["en-zh", "de-en"]
+LATE_S = 2.6
+"""A little longer than ``job_timeout_ms``: the job is somewhere else by then."""
 
 
 class Work(msgspec.Struct):
@@ -37,7 +43,7 @@ async def carry_out(assignment: Assignment, conduct: str) -> str:
         work = msgspec.json.decode(assignment.payload_json, type=Work)
     except msgspec.DecodeError:  # somebody else's payload
         work = Work()
-    if conduct == "idle":
+    if conduct in ("idle", "late"):
         await anyio.sleep_forever()
     await anyio.sleep(work.ms / 1000 * (10 if conduct == "slow" else 1))
     if assignment.attempts <= work.failing:
@@ -51,7 +57,17 @@ async def host(scheduler: Scheduler, node_id: str, conduct: str, stopping: anyio
     if conduct == "deaf":
         node.pause_inbox()
 
+    async def report_late(assignment: Assignment) -> None:
+        await anyio.sleep(LATE_S)
+        ended = CompleteTaskRequest(
+            job_id=assignment.job_id, node_id=node_id, attempt=assignment.attempt, status=JobStatus.FINISHED
+        )
+        with suppress(SchedulerError):
+            await scheduler.complete_task(ended)
+
     async def handler(assignment: Assignment) -> str:
+        if conduct == "late":
+            group.start_soon(report_late, assignment)
         return await carry_out(assignment, conduct)
 
     async def stop() -> None:

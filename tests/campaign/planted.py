@@ -40,7 +40,7 @@ HOLDER = """  if attempt and attempt ~= job.attempt then
 
 PLANTED: dict[str, Planted] = {
     "holder": Planted(
-        "only the holder's word counts, under its attempt", "lua", HOLDER, "", "node stopped", ("I2", "I3", "I5")
+        "only the holder's word counts, under its attempt", "lua", HOLDER, "", "late nodes", ("I2", "I3", "I5")
     ),
     "duplicate": Planted(
         "a submission repeated is the one that was accepted",

@@ -69,7 +69,7 @@ class OddNodes(Fault):
 
     def costs(self, stage: Stage, evidence: Evidence) -> dict[str, int]:
         given = [fields for _, fields in evidence.entries if fields.get("type") == "job.dispatched"]
-        return {"jobs given to them": sum(fields["node_id"] in ("n7", "n8") for fields in given)}
+        return {"jobs given to them": sum(fields["node_id"] in stage.homes["odd"] for fields in given)}
 
 
 class DeafNodes(OddNodes):
@@ -88,6 +88,16 @@ class SlowNodes(OddNodes):
     name = "slow nodes"
     how = "two nodes that take ten times as long, for 5 s"
     conduct = "slow"
+
+
+class LateNodes(OddNodes):
+    name = "late nodes"
+    how = "three nodes that report each job after its time limit, when another one has it, for 8 s"
+    conduct = "late"
+    hold_s = 8.0
+
+    def strike(self, stage: Stage) -> None:
+        stage.start_host("odd", self.conduct, ("n7", "n8", "n9"))
 
 
 Flat = list[bytes]

@@ -35,6 +35,7 @@ FAULTS: dict[str, type[Fault]] = {
         load.DeafNodes,
         load.IdleNodes,
         load.SlowNodes,
+        load.LateNodes,
         load.Poison,
         archiving.ArchiverDies,
         archiving.ArchiverLosesPower,
