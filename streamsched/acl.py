@@ -21,8 +21,8 @@ CONTAINERS = ("XGROUP", "XINFO")
 
 READING = (
     "exec exists get hexists hget hgetall hlen hmget info llen lrange multi scan scard sismember smembers smismember "
-    "srandmember sscan time type xinfo|consumers xinfo|groups xinfo|stream xlen xrange xrevrange zcard zrange zrank "
-    "zscore"
+    "srandmember sscan time type xinfo|consumers xinfo|groups xinfo|stream xlen xrange xread xrevrange zcard zrange "
+    "zrank zscore"
 )
 
 SCRIPTS = {
@@ -30,7 +30,7 @@ SCRIPTS = {
     "node": ("append",),
     "worker": ("advance", "drop", "replay"),
     "archiver": ("trim",),
-    "auditor": (),
+    "auditor": ("nodes",),
     "operator": None,
 }
 """The scripts that a role runs; ``None`` for all there are."""
@@ -71,7 +71,8 @@ def rules(role: str, keys: Keys, database: int = 0) -> list[str]:
     commands = set(DIRECT[role].split())
     entries = SCRIPTS[role]
     for name in _entries() if entries is None else entries:
-        commands |= {"eval", "evalsha"} | commands_of(script(name).text)
+        run = {"eval_ro", "evalsha_ro"} if script(name).reads else {"eval", "evalsha"}
+        commands |= run | commands_of(script(name).text)
     if database:
         commands.add("select")
     allowed = KEYS[role].format(prefix=keys.prefix).split()

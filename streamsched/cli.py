@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from . import cli_dead, cli_replay
-from .command import COMMON, OF_THE_SERVER, SERVICE_PATIENCE_S, Json, Target, command
+from .command import COMMON, OF_THE_SERVER, SERVICE_PATIENCE_S, ArchiveDir, Json, Target, command
 from .terminal import OK, UsageProblem, as_json, say
 
 app = typer.Typer(
@@ -53,6 +53,31 @@ async def dev(
     from .cli_dev import develop
 
     await develop(target.settings, port, data, json)
+
+
+@command(app, "streamsched dashboard --archive ./archive", without=("patience",))
+async def dashboard(
+    target: Target,
+    bind: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where it answers.")] = "127.0.0.1:8321",
+    archive: ArchiveDir = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Holds the operators' token. [default: STREAMSCHED_DASHBOARD_TOKEN]"),
+    ] = None,
+    host_name: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name under which browsers reach it; may be repeated.")
+    ] = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Show the partition in a browser, as it is and as it was at any moment. Read-only without a token. Ends on SIGTERM
+    or Ctrl-C."""
+    if archive is not None:
+        cli_replay.needs_archive()
+    needs_dashboard()
+    from .cli_dashboard import DashboardOptions, show
+
+    options = DashboardOptions(bind=bind, archive=archive, token_file=token_file, host_names=tuple(host_name or ()))
+    await show(target.settings, options, log_format)
 
 
 @command(app, "streamsched worker --url redis://10.0.0.5:6379 --health 0.0.0.0:8080")
@@ -243,3 +268,16 @@ async def demo(
     except ValueError as problem:
         raise UsageProblem(f"--{problem}") from None
     return await present(chosen)
+
+
+def needs_dashboard() -> None:
+    """Make sure that what serves the dashboard is installed.
+
+    Raises:
+        UsageProblem: it is not; the text says how to install it.
+    """
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise UsageProblem("this needs Starlette and uvicorn: pip install 'streamsched[dashboard]'") from None

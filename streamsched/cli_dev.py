@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -12,13 +15,14 @@ import msgspec
 from rich.text import Text
 
 from .embedded import EmbeddedServer, free_port
-from .keys import DEFAULT_NAMESPACE
+from .keys import DEFAULT_NAMESPACE, Keys
 from .settings import DEFAULT_URL, Settings
 from .terminal import UsageProblem, console
 from .terminal import as_json as print_json
 from .worker import Worker
 
 USUAL_PORT = 6379
+DASHBOARD_PORT = 8321
 
 
 class Ready(msgspec.Struct, kw_only=True):
@@ -30,6 +34,8 @@ class Ready(msgspec.Struct, kw_only=True):
     server_pid: int
     data: str | None
     """Where the data is kept; ``None`` if it goes with the server."""
+    dashboard: str | None
+    """Where a browser shows it; holds the token for actions. ``None`` if the extra ``dashboard`` is not installed."""
 
 
 def is_free(port: int) -> bool:
@@ -64,16 +70,35 @@ async def develop(settings: Settings, port: int | None, data: Path | None, as_js
         EmbeddedServer(data, port, append_only=data is not None) as server,
     ):
         worker = Worker(server.url, settings.keys)
-        async with anyio.create_task_group() as running:
+        async with _dashboard(server.url, settings.keys) as page, anyio.create_task_group() as running:
             running.start_soon(worker.run)
-            running.start_soon(_announce, worker, server, settings, data is not None, as_json)
+            running.start_soon(_announce, worker, server, settings, data is not None, page, as_json)
             async for _ in signals:
                 break
             worker.stop()
             running.cancel_scope.deadline = anyio.current_time() + 5
 
 
-async def _announce(worker: Worker, server: EmbeddedServer, settings: Settings, kept: bool, as_json: bool) -> None:
+@asynccontextmanager
+async def _dashboard(url: str, keys: Keys) -> AsyncIterator[str | None]:
+    """Serve the dashboard, if it is installed, for whoever gets the link that is yielded."""
+    try:
+        from .dashboard.server import serving
+    except ImportError:
+        yield None
+        return
+    from .dashboard.guard import LOCAL
+    from .dashboard.source import Source
+
+    token = secrets.token_urlsafe(16)
+    port = DASHBOARD_PORT if is_free(DASHBOARD_PORT) else 0
+    async with serving(Source(url, keys, None), "127.0.0.1", port, token, frozenset(LOCAL)) as bound:
+        yield f"http://127.0.0.1:{bound}/#token={token}"
+
+
+async def _announce(
+    worker: Worker, server: EmbeddedServer, settings: Settings, kept: bool, page: str | None, as_json: bool
+) -> None:
     while worker.status != "ok":
         await anyio.sleep(0.01)
     ready = Ready(
@@ -82,6 +107,7 @@ async def _announce(worker: Worker, server: EmbeddedServer, settings: Settings, 
         partition=settings.partition,
         server_pid=server.pid,
         data=str(server.data) if kept else None,
+        dashboard=page,
     )
     if as_json:
         print_json(ready)
@@ -104,7 +130,9 @@ def _next_steps(ready: Ready) -> Text:
     kept = f"kept in {ready.data}" if ready.data else "gone when this ends; --data DIR keeps it"
     return Text.assemble(
         ("Ready: ", "bold green"),
-        f"Valkey and a worker at {ready.url} (data: {kept}).\n\nIn other terminals:\n\n",
+        f"Valkey and a worker at {ready.url} (data: {kept}).\n",
+        *((("Dashboard: ", "bold green"), f"{ready.dashboard}\n") if ready.dashboard else ()),
+        "\nIn other terminals:\n\n",
         (f"  streamsched node n1 --pools en-zh --exec 'tr a-z A-Z'{where}\n", "cyan"),
         (f"  streamsched submit --session s1 --src en --tgt zh --wait{where} 'hello'\n", "cyan"),
         (f"  streamsched status --watch{where}\n\n", "cyan"),

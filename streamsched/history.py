@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +84,7 @@ class LiveLog:
                 return
             entries = [Entry(entry_id.decode(), flat) for entry_id, flat in found]
             # read behind the entries: a letter is written in the same step in which its event is folded
-            refused = await self._refused(after, entries[-1].id)
+            refused = await self.refused(after, entries[-1].id)
             after = entries[-1].id
             yield Chunk(entries, refused)
 
@@ -98,7 +98,7 @@ class LiveLog:
         found = await self.redis.xrange(self.keys("dead"), min=f"({after}", count=CHUNK)
         return [Entry(letter_id.decode(), flat) for letter_id, flat in found]
 
-    async def _refused(self, after: str, until: str) -> dict[str, str]:
+    async def refused(self, after: str, until: str) -> dict[str, str]:
         """Return the events behind ``after`` up to ``until`` that became dead letters, each with code and reason.
 
         Letters about the log stand in its order, so both are read side by side: what is held does not grow with them.
@@ -156,11 +156,9 @@ class History:
             LogGap: the first entries are neither in the log nor in the archive; the text says what would mend it.
         """
         span = await self.span()
-        if span.before and position(after) < position(span.first) and after == "0-0":
-            raise LogGap(
-                f"the log's first {span.before} events were trimmed; what is held begins at {span.first}: "
-                f"{await self.remedy()}"
-            )
+        if span.before and after == "0-0":
+            held = f"what is held begins at {span.first}" if span.count else "nothing behind them is held"
+            raise LogGap(f"the log's first {span.before} events were trimmed; {held}: {await self.remedy()}")
         return span
 
     async def remedy(self) -> str:
@@ -188,6 +186,11 @@ class History:
         if self.live is not None:
             async for chunk in self.live.chunks(after, until, count):
                 yield chunk
+
+    def about(self, names: Collection[str]) -> History:
+        """Return this history for a reader who asks for some jobs, nodes or sessions: it may leave out what speaks of
+        none of them. This one leaves out nothing."""
+        return self
 
     async def id_at(self, moment: str) -> str:
         """Return the id of the last entry at or before a moment: an id, or a time as ISO 8601 or ms since the epoch.

@@ -3,6 +3,7 @@
 A source opens with one sentence of purpose, followed by a header that is executed, not only read:
 
 ``-- KEYS: events dead``      entry scripts: the keys of a call, as locals
+``-- READS: nodes``           the same of a script that writes nothing, for whoever may only read
 ``-- ARGV: prefix batch``     entry scripts: its arguments, as locals
 ``-- FIELDS: job_id:id``      folds: the event's fields and their kinds, ``?`` behind what may be left out
 ``-- FACT: job_id cause``     folds of decisions: fields that only ``advance`` writes
@@ -30,7 +31,7 @@ from .errors import ERRORS, error_of
 from .events import DEFAULTS, EVENTS, FOLD_VERSION, LIMITS, ORDER_STEP, field_kinds
 from .keys import SHAPES, STREAMS
 
-HEADER = re.compile(r"^-- (KEYS|ARGV|FIELDS|FACT|USES): (.*)$", re.MULTILINE)
+HEADER = re.compile(r"^-- (KEYS|READS|ARGV|FIELDS|FACT|USES): (.*)$", re.MULTILINE)
 KEY = re.compile(r"key\.(\w+)(?:\(((?:[^()]|\([^()]*\))*)\))?")
 STATE = re.compile(r"^local (?!function |[A-Z]+ =)", re.MULTILINE)  # a variable beside the functions of a source
 LIMIT = re.compile(r"limit\.(\w+)")
@@ -173,6 +174,11 @@ def _includes(wanted: list[Source]) -> list[Source]:
     return list(ordered.values())
 
 
+def keys_of(entry: Source) -> list[str]:
+    """Return the names of the keys that an entry script is given."""
+    return entry.header.get("KEYS") or entry.header["READS"]
+
+
 def compose(name: str) -> str:
     """Return the whole text of an entry script.
 
@@ -184,7 +190,7 @@ def compose(name: str) -> str:
     folding = any(source.name == "fold_event" for source in _includes([entry]))
     streams = ", ".join(f"{stream} = true" for stream in STREAMS)
     defaults = ", ".join(f"{key} = '{value}'" for key, value in DEFAULTS.items())
-    parts = [f"local {key} = KEYS[{n}]" for n, key in enumerate(entry.header["KEYS"], 1)]
+    parts = [f"local {key} = KEYS[{n}]" for n, key in enumerate(keys_of(entry), 1)]
     for n, argument in enumerate(entry.header["ARGV"], 1):
         parts.append(f"local {argument} = ARGV[{n}]")
     parts.append(f"local STREAMS = {{ {streams} }}\nlocal DEFAULTS = {{ {defaults} }}\nlocal FOLDS, FACTS = {{}}, {{}}")
@@ -210,7 +216,9 @@ class Script:
         self.text = compose(name)
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
         header = sources()[name].header
-        self.keys, self.argv = header["KEYS"], header["ARGV"]
+        self.keys, self.argv = keys_of(sources()[name]), header["ARGV"]
+        self.reads = "READS" in header
+        """Whether it writes nothing: then a user who may only read may run it, and a replica."""
 
     def arguments(self, **given: Any) -> list[Any]:
         """Order named arguments as the header states them: ``[numkeys, key…, argument…]``.
@@ -230,11 +238,12 @@ class Script:
             SchedulerError: the script refused, or the server did; the exception of the wire code.
         """
         arguments = self.arguments(**given)
+        only = "_RO" if self.reads else ""
         try:
             try:
-                return await cast(Any, redis).execute_command("EVALSHA", self.sha, *arguments)
+                return await cast(Any, redis).execute_command(f"EVALSHA{only}", self.sha, *arguments)
             except NoScriptError:
-                return await cast(Any, redis).execute_command("EVAL", self.text, *arguments)
+                return await cast(Any, redis).execute_command(f"EVAL{only}", self.text, *arguments)
         except ResponseError as problem:
             raise scheduler_error(problem) from problem
 
@@ -257,4 +266,3 @@ def script(name: str) -> Script:
         ScriptError: the Lua sources break their contract.
     """
     return Script(name)
-

@@ -173,7 +173,7 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
     Raises:
         RedisError: the server is away.
     """
-    partition = await _read_partition(redis, keys)
+    partition = await read_partition(redis, keys)
     raw: Any = await redis.hgetall(keys("counters"))
     counters = {name: int(raw.get(name, 0)) for name in (*COUNTERS, *sorted(set(raw) - set(COUNTERS)))}
     nodes, nodes_total = await _names(redis, keys("nodes"), limit)
@@ -249,7 +249,12 @@ def _node(node_id: str, info: dict[str, str], held: int) -> NodeView:
     return node
 
 
-async def _read_partition(redis: Any, keys: Keys) -> PartitionView:
+async def read_partition(redis: Any, keys: Keys) -> PartitionView:
+    """Read where a partition stands.
+
+    Raises:
+        RedisError: the server is away.
+    """
     meta = await redis.hgetall(keys("meta"))
     seconds, micros = await redis.time()
     length, added = 0, 0

@@ -82,6 +82,14 @@ WORDS: dict[str, Callable[[Fields], str]] = {
 """How each event reads; one that is missing here reads as its fields."""
 
 
+def event_words(kind: str, e: Fields) -> str:
+    """Say in words what an event says; one whose fields are not those of its type reads as its fields."""
+    try:
+        return WORDS[kind](e)
+    except KeyError:
+        return " ".join(f"{name}={text}" for name, text in e.items() if name != "type")
+
+
 class Story:
     """Picks the events of one job, node or session out of a history.
 
@@ -107,18 +115,18 @@ class Story:
         if self.kind == "node":
             if e.get("node_id") != self.name:
                 return None
-            return f"job {job_id} " + self._plain(kind, e) if job_id else self._plain(kind, e)
+            return f"job {job_id} " + event_words(kind, e) if job_id else event_words(kind, e)
         if job_id in self._jobs:
             return self._of_job(kind, job_id, e)
         if kind == "session.released" and self.kind == "session" and e.get("session_id") == self.name:
-            return self._plain(kind, e)
+            return event_words(kind, e)
         lost = kind in ("node.expired", "node.offline", "node.drained") or e.get("online") == "false"
         if lost and e.get("node_id") in self._holders.values():
-            return f"its node {e['node_id']} {self._plain(kind, e)}"
+            return f"its node {e['node_id']} {event_words(kind, e)}"
         return None
 
     def _of_job(self, kind: str, job_id: str, e: Fields) -> str:
-        words = self._plain(kind, e)
+        words = event_words(kind, e)
         if RETRY in e:
             words += f" (dead letter {e[RETRY]}, retried)"
         if kind == "job.dispatched":
@@ -129,13 +137,6 @@ class Story:
         elif kind not in ("job.submitted", "job.started", "job.progressed", "job.extended"):
             self._holders.pop(job_id, None)
         return f"job {job_id} {words}" if self.kind == "session" else words
-
-    @staticmethod
-    def _plain(kind: str, e: Fields) -> str:
-        try:
-            return WORDS[kind](e)
-        except KeyError:
-            return " ".join(f"{name}={text}" for name, text in e.items() if name != "type")
 
 
 async def _begins_behind(history: History, kind: str, name: str) -> str:
@@ -162,7 +163,7 @@ async def trace(history: History, kind: str, name: str) -> AsyncIterator[Step]:
         ArchiveDamaged: a segment or snapshot is not what its manifest, or it itself, says.
     """
     story, last_ts = Story(kind, name), None
-    async for chunk in history.chunks(await _begins_behind(history, kind, name)):
+    async for chunk in history.about({name}).chunks(await _begins_behind(history, kind, name)):
         for entry in chunk.entries:
             fields = fields_of(entry)
             words = story.words(entry.id, fields)

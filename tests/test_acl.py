@@ -6,13 +6,16 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from streamsched.acl import ROLES, commands_of, rules
 from streamsched.client import DispatchRequest, Scheduler
+from streamsched.embedded import free_port
 from streamsched.keys import Keys
 from streamsched.scripts import script
 from streamsched.settings import load
@@ -56,6 +59,31 @@ async def test_a_producer_dispatches_submits_and_cancels(system: Guarded) -> Non
     waiting = system.run("producer", *submit)
     assert system.run("producer", "cancel", waiting.out.strip()).code == 0
     assert system.run("producer", "append", "session.released", "session_id=s").code == 0
+
+
+def test_the_dashboard_shows_with_the_rights_of_an_auditor_and_acts_with_those_of_an_operator(system: Guarded) -> None:
+    system.admin.acl_log_reset()
+    for role, status in (("auditor", 409), ("operator", 200)):
+        port = free_port()
+        shown = system.cli.start("dashboard", "--bind", f"127.0.0.1:{port}", STREAMSCHED_DASHBOARD_TOKEN="t" * 20,
+                                 **system.who(role))  # fmt: skip
+        eventually(partial(_answers, system, shown))
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/", timeout=30, trust_env=False) as client:
+            with client.stream("GET", "live") as page:
+                first = next(line for line in page.iter_lines() if line.startswith("data: "))
+                assert json.loads(first.removeprefix("data: "))["nodes"]["ids"] == ["n1"]
+            for question in ("moment?at=1", "about?kind=node&id=n1", "log?match=submitted"):
+                assert client.get(question).status_code == 200, (role, question)
+            assert system.admin.acl_log() == []
+            action = {"action": "uncordon", "id": "n1"}
+            done = client.post("act", json=action, headers={"authorization": "Bearer " + "t" * 20})
+            assert done.status_code == status, done.text
+        assert system.cli.stop(shown) == 0
+        system.admin.acl_log_reset()
+
+
+def _answers(system: Guarded, process: Any) -> bool:
+    return "dashboard" in system.cli.output(process)
 
 
 WORK: list[tuple[str, list[str]]] = [

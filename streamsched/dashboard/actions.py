@@ -1,0 +1,97 @@
+"""What an operator may do from the page: each action is an event that is appended to the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..errors import InvalidField
+from ..events import EVENTS, from_wire, to_wire
+from ..letters import Letters, retry
+from ..partition import Answer, Partition
+
+ACTIONS = {
+    "cordon": ("node.cordoned", "node_id"),
+    "uncordon": ("node.uncordoned", "node_id"),
+    "drain": ("node.drained", "node_id"),
+    "cancel": ("job.cancelled", "job_id"),
+    "drop": ("letter.dropped", "letter"),
+    "configure": ("scheduler.configured", ""),
+}
+"""Action -> its event, and the field that says what it is done to."""
+
+RETRY = "retry"
+"""Appends the event of a dead letter once more."""
+
+MARK = ("by", "dashboard")
+"""An extra field of the event: the log keeps where an action came from."""
+
+
+class Action(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the page asks for."""
+
+    action: str
+    id: str = ""
+    """Of the node, the job or the dead letter."""
+    reason: str = ""
+    changes: dict[str, str] = {}
+    """Of ``configure``: the fields that change."""
+
+
+def action_of(body: bytes) -> Action:
+    """Read a request.
+
+    Raises:
+        InvalidField: it is not of the form of an action; the text names the field.
+    """
+    try:
+        return msgspec.json.decode(body, type=Action)
+    except msgspec.MsgspecError as problem:
+        raise InvalidField(f"the request is no action ({problem}): give action, id, reason or changes") from None
+
+
+def event_of(action: Action) -> list[str]:
+    """Return the event of an action, flat.
+
+    Raises:
+        InvalidField: the action or a field is none of the contract, missing, or not of its type; the text names it.
+    """
+    if action.action not in ACTIONS:
+        raise InvalidField(f"action {action.action!r}: give one of {', '.join((*ACTIONS, RETRY))}")
+    kind, subject = ACTIONS[action.action]
+    fields: dict[str, str] = {"type": kind}
+    if subject:
+        if not action.id:
+            raise InvalidField(f"id is missing: name the {subject.removesuffix('_id')}")
+        fields[subject] = action.id
+    elif not action.changes:
+        raise InvalidField("changes is empty: name what shall change")
+    known = {field.name for field in msgspec.structs.fields(EVENTS[kind])}
+    for name, value in action.changes.items():
+        if name not in known or subject:
+            raise InvalidField(f"changes: {action.action} takes no {name!r}; it takes {', '.join(sorted(known))}")
+        fields[name] = value
+    if action.reason:
+        fields["reason"] = action.reason
+    return [*to_wire(from_wire(fields)), *(("reason", action.reason) if action.reason and not subject else ()), *MARK]
+
+
+async def carry_out(partition: Partition, raw: Any, action: Action) -> dict[str, Any]:
+    """Append the event of an action, and say where in the log it stands.
+
+    Args:
+        partition: where.
+        raw: a client of the same server that leaves bytes alone.
+        action: what.
+
+    Raises:
+        SchedulerError: it was refused; the text says why.
+        ServerUnreachable: the server stayed away; the event may have arrived.
+    """
+    answer: Answer
+    if action.action == RETRY:
+        answer = await retry(partition, await Letters(raw, partition.keys).get(action.id))
+    else:
+        answer = await partition.append_soon(event_of(action))
+    return {"id": answer.event_id}

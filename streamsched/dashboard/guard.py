@@ -1,0 +1,113 @@
+"""Who may ask: no other site, no rebound name, and for a change only who has the token."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from urllib.parse import urlsplit
+
+import anyio
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+
+SHORTEST = 16
+"""Characters of a token: fewer could be guessed."""
+
+WRONG_S = 1.0
+"""How long the answer to a wrong token takes; such answers are given one after the other."""
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+def refusal_of(headers: Headers, method: str, path: str, hosts: frozenset[str]) -> tuple[str, str] | None:
+    """Return the code and text of what is wrong with where a request comes from, or ``None``.
+
+    A page of another site may send requests here from its visitor's browser. By its own name it gives itself away in
+    ``Origin`` and ``Sec-Fetch-Site``; by a name that it has pointed at this address (DNS rebinding), in ``Host``.
+    """
+    host = headers.get("host", "").lower()
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    if name not in hosts:
+        return "HOST", f"this dashboard does not answer as {name or 'nobody'!r}: start it with --host-name {name}"
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host:
+        return "CROSS_SITE", "the request comes from another site: open the dashboard itself"
+    visited = headers.get("sec-fetch-mode") == "navigate" and method == "GET" and not path.startswith("/api/")
+    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not visited:
+        return "CROSS_SITE", "the request comes from another site: open the dashboard itself"
+    return None
+
+
+class Guard:
+    """Refuses what comes from elsewhere, and puts the headers on every answer that keep others out of the page.
+
+    Args:
+        app: what is guarded.
+        hosts: names under which browsers reach it, in lower case.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self.app, self.hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("cache-control", "no-cache" if scope["path"].startswith("/page/") else "no-store")
+            await send(message)
+
+        wrong = refusal_of(Headers(scope=scope), scope["method"], scope["path"], self.hosts)
+        if wrong is not None:
+            answer = JSONResponse({"code": wrong[0], "detail": wrong[1]}, 403)
+            await answer(scope, receive, guarded)
+            return
+        await self.app(scope, receive, guarded)
+
+
+class Operators:
+    """Those who have the token.
+
+    Args:
+        token: what they show; ``None`` if nobody may change anything.
+    """
+
+    def __init__(self, token: str | None) -> None:
+        self._digest = hashlib.sha256(token.encode()).digest() if token else None
+        self._brake = anyio.Lock()
+
+    @property
+    def exist(self) -> bool:
+        """Whether anybody may change anything."""
+        return self._digest is not None
+
+    async def include(self, request: Request) -> bool:
+        """Tell whether a request shows the token; a wrong one is answered slowly."""
+        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+        if not shown or scheme.lower() != "bearer":
+            return False
+        digest = hashlib.sha256(shown.encode()).digest()
+        if self._digest is not None and hmac.compare_digest(digest, self._digest):
+            return True
+        async with self._brake:
+            await anyio.sleep(WRONG_S)
+        return False

@@ -1,0 +1,44 @@
+"""The latest dead letters, as rows of a list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..keys import Keys
+from ..letters import Letters, Wanted
+from .rows import short
+
+LETTERS = 50
+"""Letters that are shown."""
+
+EXAMINED = 500
+"""Letters that are looked at: the others may all have been seen to."""
+
+
+async def latest_letters(raw: Any, keys: Keys) -> list[dict[str, Any]]:
+    """Return the last dead letters that nobody has seen to, the latest first.
+
+    Args:
+        raw: a client that leaves bytes alone.
+        keys: the partition.
+    """
+    rows: list[dict[str, Any]] = []
+    examined = 0
+    async for letter in Letters(raw, keys).newest_first(Wanted(handled=True)):
+        examined += 1
+        if len(rows) == LETTERS or examined == EXAMINED:
+            break
+        if letter.handled:
+            continue
+        subject = letter.fields.get("job_id") or letter.fields.get("node_id") or letter.fields.get("session_id") or ""
+        rows.append(
+            {
+                "id": letter.letter,
+                "event": letter.id,
+                "why": short(f"{letter.code} {letter.refused_again or letter.reason}"),
+                "type": short(letter.fields["type"]),
+                "subject": short(subject),
+                "retry": not letter.obstacle,
+            }
+        )
+    return rows

@@ -1,0 +1,46 @@
+"""Entries of the log as rows of a list: short, whatever stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..entries import Chunk, Entry, fields_of
+from ..trace import event_words
+
+LONGEST = 160
+"""Characters of a value that a list shows."""
+
+UNSHOWN = ("type", "payload_json", "result_json", "cap_json", "load_json", "progress_json", "nonce")
+"""Fields that a list leaves out: what was said in a conversation is nobody's business here, and the rest is long."""
+
+
+def row_of(entry: Entry, refused: str = "") -> dict[str, Any]:
+    """Return an entry as a row: id, type, the words of its story, its fields, and why it was refused if it was."""
+    fields = fields_of(entry)
+    kind = fields.get("type", "")
+    row: dict[str, Any] = {
+        "id": entry.id,
+        "type": short(kind),
+        "words": short(event_words(kind, fields)),
+        "fields": {short(name): short(text) for name, text in fields.items() if name not in UNSHOWN},
+    }
+    if refused:
+        row["refused"] = short(refused)
+    return row
+
+
+def rows_of(chunk: Chunk) -> list[dict[str, Any]]:
+    """Return the entries of a chunk as rows."""
+    return [row_of(entry, chunk.buried.get(entry.id, "")) for entry in chunk.entries]
+
+
+def short(text: str) -> str:
+    """Cut a text that is too long for a list."""
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def matches(row: Mapping[str, Any], wanted: str) -> bool:
+    """Tell whether every word of a filter occurs in a row's type, words, id, values or refusal; case does not count."""
+    text = " ".join((row["id"], row["type"], row["words"], row.get("refused", ""), *row["fields"].values())).casefold()
+    return all(word in text for word in wanted.casefold().split())

@@ -1,0 +1,62 @@
+"""The dashboard as a server on some address, for as long as a block lasts."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import uvicorn
+
+from .app import create_app
+from .source import Source
+from .watcher import Watcher
+
+CONNECTIONS = 600
+
+
+class Server(uvicorn.Server):
+    """A server whose process listens to signals itself."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(source: Source, host: str, port: int, token: str | None, names: frozenset[str]) -> AsyncIterator[int]:
+    """Serve the dashboard while the block lasts; yields its port.
+
+    Args:
+        source: what it shows.
+        host, port: where it answers; port 0 takes a free one.
+        token: what operators show; ``None`` makes it read-only.
+        names: names under which browsers reach it.
+
+    Raises:
+        OSError: somebody listens there already, or the address is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(128)  # from here on the address may be told: whoever comes early waits
+        watcher = Watcher(source)
+        server = Server(
+            uvicorn.Config(
+                create_app(watcher, token, names),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=2,
+                limit_concurrency=CONNECTIONS,
+            )
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listener])
+            try:
+                yield int(listener.getsockname()[1])
+            finally:
+                watcher.close()  # ends the streams of open pages, for which the server would wait
+                server.should_exit = True
