@@ -87,11 +87,11 @@ def world(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             world.add(type="scheduler.configured", heartbeat_timeout_ms="3600000")
             for n in range(12):
                 world.node(f"node-{n:02d}", POOLS[n % 3])
+            world.add(type="node.offline", node_id="node-03", reason="power cut")
             for n in range(6):
                 world.submit(f"first-{n}", session=f"s{n % 2}")
             for n in range(3):
                 world.finish(f"first-{n}")
-            world.add(type="node.offline", node_id="node-03", reason="power cut")
             world.add(type="job.completed", job_id="nobody", node_id="node-01", status="finished")
             world.submit("stuck", "sv", "fi")
             yield world
