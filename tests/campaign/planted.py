@@ -115,8 +115,8 @@ PLANTED: dict[str, Planted] = {
     "repeat": Planted(
         "an append whose reply was lost is repeated",
         "streamsched.partition",
-        "                if not is_away(problem):\n                    raise\n",
-        "                raise\n",
+        "                if not is_away(problem):\n                    raise\n                if not self._known and",
+        "                raise\n                if not self._known and",
         "replies to append lost",
         ("process",),
     ),
