@@ -156,6 +156,10 @@ VIOLATIONS: dict[str, tuple[str, Callable[[], Evidence]]] = {
         lambda: put(evidence(), entry(1005, "job.requeued", job_id="j1", node_id="n1", cause="node lost")),
     ),
     "a producer was told another end": ("I2", lambda: told_otherwise(evidence())),
+    "an event without its fields is accepted": (
+        "I3",
+        lambda: put(evidence(), entry(1005, "job.dispatched", job_id="j1")),
+    ),
     "the state is not the fold of the log": ("I3", lambda: differing(evidence())),
     "an entry was not folded": ("I4", lambda: unfolded(evidence())),
     "an entry is neither in the log nor in the archive": ("I4", lambda: vanished(evidence())),

@@ -66,7 +66,10 @@ def check(evidence: Evidence, allowed: Allowance, timeout_ms: int) -> Verdict:
     story = Story()
     for entry_id, fields in evidence.entries:
         if entry_id not in evidence.dead:
-            story.add(entry_id, fields)
+            try:
+                story.add(entry_id, fields)
+            except KeyError as missing:
+                story.breaches.append(Breach("I3", f"{entry_id}: accepted, though it has no {missing}"))
     breaches = list(story.breaches)
     breaches += [Breach("archive", text) for text in evidence.damage]
     breaches += _counted(evidence)
@@ -153,7 +156,8 @@ def _told(evidence: Evidence, story: Story, some_lost: bool) -> list[Breach]:
 
 
 def _false_expiries(evidence: Evidence, story: Story, timeout_ms: int) -> list[Breach]:
-    """A node may be lost only when it has been silent for the timeout, the scheduler's own absences aside."""
+    """A node may be lost only when it has been silent for the timeout; it has another one behind a long absence of the
+    scheduler, which the driver marks."""
     marks = _marks(evidence)
     if any(line.why == "clock" for line in marks):
         return []  # the clock of the beats was set: the fault itself says what must hold

@@ -64,14 +64,6 @@ PLANTED: dict[str, Planted] = {
     "letters": Planted(
         "a refused event becomes a dead letter", "lua", "    bury(stream, id, e, problem)\n", "", "poison", ("I3",)
     ),
-    "fence": Planted(
-        "a torn call is noticed by the next",
-        "lua",
-        "elseif v[3] ~= v[4] then",
-        "elseif false then",
-        "slot migrated, classic",
-        ("I3", "I4", "I6"),
-    ),
     "outage": Planted(
         "an absence of the scheduler is held against nobody",
         "lua",

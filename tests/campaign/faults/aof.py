@@ -43,7 +43,6 @@ class CutAof(Fault):
 
     def heal(self, stage: Stage) -> None:
         stage.server.start()
-        stage.journal.mark("scheduler back")
 
     def judge(self, stage: Stage, evidence: Evidence) -> list[Breach]:
         file = next((stage.folder / "cut" / "appendonlydir").glob("*.incr.aof"))

@@ -77,7 +77,6 @@ class AofDiskFull(DiskFull):
         stage.server.kill()
         super().heal(stage)
         stage.server.start()
-        stage.journal.mark("scheduler back")
 
     def costs(self, stage: Stage, evidence: Evidence) -> dict[str, int]:
         return {"refused": sum(line.why == "MISCONF" for lines in evidence.journals.values() for line in lines)}

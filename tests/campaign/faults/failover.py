@@ -66,7 +66,6 @@ class Failover(Fault):
         stage.server.kill()
         stage.server = self.replica
         self.door.lead_to(self.replica.port)
-        stage.journal.mark("scheduler back")
 
 
 class Promotion(Failover):
@@ -85,6 +84,10 @@ class Partition(Failover):
 
     def strike(self, stage: Stage) -> None:
         self.part(stage)
+
+    def heal(self, stage: Stage) -> None:
+        super().heal(stage)
+        stage.journal.mark("scheduler back")
 
 
 class PartitionGuarded(Partition):

@@ -23,7 +23,6 @@ class KillServer(Fault):
 
     def heal(self, stage: Stage) -> None:
         stage.server.start()
-        stage.journal.mark("scheduler back")
 
 
 class KillServerAlways(KillServer):
@@ -81,7 +80,6 @@ class OutOfMemory(Fault):
     def heal(self, stage: Stage) -> None:
         with stage.redis as redis:
             redis.config_set("maxmemory", 0)
-        stage.journal.mark("scheduler back")
 
 
 class TwoVersions(Fault):
