@@ -8,6 +8,11 @@ local v = rcall('HMGET', key.meta, 'watermark', 'rebuilding', 'begin', 'done')
 if v[2] or v[3] ~= v[4] or not v[1] then
   return redis.error_reply('REBUILDING the state is not whole: the log is not trimmed until it is')
 end
+local first = rcall('XRANGE', events, '-', '+', 'COUNT', 1)
+if first[1] and not_behind(first[1][1], archived) and #rcall('XRANGE', events, archived, archived) == 0 then
+  -- a failover since the archiver looked: what it holds is not what would be trimmed
+  return redis.error_reply('FORK the archive ends at ' .. archived .. ', which the log has lost: it is not trimmed')
+end
 local bound = not_behind(archived, v[1]) and archived or v[1]
 local entries = rcall('XRANGE', events, '-', bound, 'COUNT', batch)
 local keep, stopped

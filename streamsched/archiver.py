@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -17,11 +16,12 @@ import structlog
 from redis.exceptions import RedisError
 
 from . import segment
-from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata, previous, sync
+from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata, sync
 from .connection import is_away, pause
-from .entries import Entry, position
+from .entries import Entry
 from .errors import PASSING, ArchiveDamaged, ArchiveLocked, LogFork, LogGap
 from .events import FOLD_VERSION
+from .fork import compare_end, copy, shared
 from .history import LiveLog
 from .keys import Keys
 from .scripts import script
@@ -30,9 +30,6 @@ log = structlog.get_logger(__name__)
 
 READ = 1000
 """Entries read at once."""
-
-TAIL = 1000
-"""Entries at the archive's end that are compared with the log before it is continued."""
 
 MAX_EVENTS = 100_000
 """Events of one segment, unless told otherwise: they are held in memory until they are written, a kilobyte each."""
@@ -148,6 +145,22 @@ class ArchiveWriter:
             raise
         return piece
 
+    async def go_on_from(self, live: LiveLog, other: Archive, progress: Callable[[int], None]) -> None:
+        """Begin with what another archive and the log have in common; whoever is killed in it leaves an empty archive.
+
+        Raises:
+            LogFork: they have nothing in common.
+            ArchiveDamaged: a segment is not what its manifest says, or this archive has begun already.
+        """
+        if self.archive.segments:
+            raise ArchiveDamaged(f"{self.folder} holds an archive already: give an empty folder, or leave --from out")
+        pieces = await shared(live, other)
+        if not pieces:
+            raise LogFork(f"nothing of the archive in {other.folder} is of this log: leave --from out")
+        self._list([])
+        await anyio.to_thread.run_sync(copy, other, pieces, self.folder, progress)
+        self._list(pieces)
+
     def belongs_to(self, replication_id: str) -> None:
         """Remember the server that the log was compared with."""
         if self.archive.manifest.replication_id != replication_id:
@@ -247,14 +260,14 @@ class Archiver:
             LogFork, LogGap: see :meth:`run`.
             OSError: the disk is full; nothing half done stays.
         """
-        await self.check_fork()
         more = True
         while more:
+            await self.check_fork()
             watermark, folded = await self.live.watermark()
             await self._read(watermark)
             more = self._full
             if more or flush or (self._entries and time.monotonic() - self._oldest >= self.max_age_s):
-                await self._write(watermark, folded)
+                more = not await self._write(watermark, folded) or more
         if self.trim:
             await self._trim()
 
@@ -284,10 +297,10 @@ class Archiver:
                 "them were trimmed unarchived; begin a new archive in an empty folder"
             )
 
-    async def _write(self, watermark: str, folded: int) -> None:
-        """Write what was read as one segment."""
+    async def _write(self, watermark: str, folded: int) -> bool:
+        """Write what was read as one segment; returns false where it may be of two histories and must be read anew."""
         if not self._entries:
-            return
+            return True
         archive = self.writer.archive
         held = archive.before + archive.count
         if self._entries[-1].id == watermark and archive.segments and held + len(self._entries) != folded:
@@ -297,11 +310,14 @@ class Archiver:
             )
         before = held if archive.segments else (await self.live.span()).before
         letters, letters_last = await self._letters(archive.letters_last)
+        if await self._replication_id() != archive.manifest.replication_id:
+            return False
         entries = self._entries
         await anyio.to_thread.run_sync(self.writer.add, before, entries, letters, letters_last)
         self._entries, self._bytes = [], 0
         self.archived += len(entries)
         self.progress(self.archived)
+        return True
 
     async def _letters(self, after: str) -> tuple[list[Entry], str]:
         """Read the dead letters behind ``after``: all that the segment's events can have, for they are older."""
@@ -316,38 +332,15 @@ class Archiver:
         Raises:
             LogFork: they differ; the text names the first id at which they do.
         """
-        about = await self.live.redis.info("replication")
-        replication_id = str(about["master_replid"])
-        archive = self.writer.archive
-        if archive.manifest.replication_id == replication_id:
+        replication_id = await self._replication_id()
+        if self.writer.archive.manifest.replication_id == replication_id:
             return
-        if archive.segments:
-            piece = archive.segments[-1]
-            tail = await anyio.to_thread.run_sync(_tail_of, archive, piece)
-            await self._compare(tail)
+        self._entries, self._bytes = [], 0  # read from another server, which may have had more than this one
+        await compare_end(self.live, self.writer.archive)
         await anyio.to_thread.run_sync(self.writer.belongs_to, replication_id)
 
-    async def _compare(self, tail: list[Entry]) -> None:
-        remedy = "the log is another one since then: archive it to a new folder, and keep this one"
-        key = self.live.keys("events")
-        if not await self.live.redis.exists(key):
-            raise LogFork(f"the archive ends at {tail[-1].id}, but there is no log: rebuild it with --from, then go on")
-        about = await self.live.redis.xinfo_stream(key)
-        trimmed = about["entries-added"] - about["length"]
-        found = await self.live.redis.xrange(key, min=tail[0].id, max=tail[-1].id)
-        log_entries = {entry_id.decode(): flat for entry_id, flat in found}
-        first_held = position(found[0][0].decode()) if found else None
-        for entry in tail:
-            flat: Any = log_entries.pop(entry.id, None)
-            if flat is None:
-                gone = trimmed and (first_held is None or position(entry.id) < first_held)
-                if gone and position(about["last-generated-id"].decode()) >= position(tail[-1].id):
-                    continue
-                raise LogFork(f"the archive holds {entry.id}, which the log has lost; {remedy}")
-            if flat != entry.flat:
-                raise LogFork(f"the archive and the log hold different events under {entry.id}; {remedy}")
-        if log_entries:
-            raise LogFork(f"the log holds {min(log_entries, key=position)}, which the archive lacks; {remedy}")
+    async def _replication_id(self) -> str:
+        return str((await self.live.redis.info("replication"))["master_replid"])
 
     async def _trim(self) -> None:
         """Trim the log up to the last segment whose bytes on disk are what the manifest says."""
@@ -367,11 +360,3 @@ class Archiver:
                 archive=where,
             )
             self.trimmed += trimmed
-
-
-def _tail_of(archive: Archive, piece: Segment) -> list[Entry]:
-    tail: list[Entry] = []
-    for chunk in archive.read(previous(piece.first)):
-        tail = (tail + chunk.entries)[-TAIL:]
-    return tail
-

@@ -23,6 +23,7 @@ class ArchiveOptions(msgspec.Struct, kw_only=True, frozen=True):
     """What ``streamsched archive`` was asked for."""
 
     folder: Path
+    source: Path | None
     once: bool
     trim: bool
     yes: bool
@@ -47,6 +48,8 @@ async def archive_log(target: Target, options: ArchiveOptions) -> int:
         try:
             with ArchiveWriter(options.folder, keys) as writer:
                 live = LiveLog(raw, keys)
+                if options.source is not None:
+                    await _take_over(live, writer, options.source, options.json)
                 with bar("archiving", options.once) as (progress, set_total):
                     archiver = Archiver(live, writer, options.max_events, options.max_age_s, options.trim, progress)
                     if options.once:
@@ -67,6 +70,17 @@ async def archive_log(target: Target, options: ArchiveOptions) -> int:
         trimmed = f", trimmed {archiver.trimmed} of them off the log, which holds {left}" if options.trim else ""
         say(f"archived {archiver.archived} events{trimmed}; the archive holds {archive.count}, up to {archive.last}")
     return OK
+
+
+async def _take_over(live: LiveLog, writer: ArchiveWriter, source: Path, json: bool) -> None:
+    other = Archive.open(source, live.keys)
+    with bar("taking over", True) as (progress, set_total):
+        set_total(other.count)
+        await writer.go_on_from(live, other, progress)
+    kept = writer.archive
+    if not json:
+        left = other.count - kept.count
+        say(f"took over {kept.count} events, up to {kept.last}; {left} stay in {source} alone, lost ones among them")
 
 
 async def _until_told(archiver: Archiver) -> None:

@@ -35,6 +35,10 @@ async def rebuild(
 async def archive(
     target: Target,
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the archive; made if it is not there.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Begin with what this archive shares with the log."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Archive what is folded by now, and end.")] = False,
     trim: Annotated[
         bool, typer.Option("--trim", help="Trim the log below what is archived, folded and of no alive job.")
@@ -51,11 +55,11 @@ async def archive(
     from .cli_archive import ArchiveOptions, archive_log, check_archive
 
     if check:
-        if trim or once:
+        if trim or once or source:
             raise UsageProblem("--check goes alone: it changes nothing")
         return await check_archive(to, json)
     options = ArchiveOptions(
-        folder=to, once=once, trim=trim, yes=yes, max_events=max_events, max_age_s=max_age, json=json
+        folder=to, source=source, once=once, trim=trim, yes=yes, max_events=max_events, max_age_s=max_age, json=json
     )
     return await archive_log(target, options)
 

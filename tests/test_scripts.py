@@ -178,7 +178,7 @@ LAYERS: list[set[str]] = [
     {"scripts", "archive"},
     {"partition", "acl"},
     {"state", "client", "history", "letters", "outcomes"},
-    {"scratch", "task"},
+    {"scratch", "task", "fork"},
     {"node", "worker", "replay", "archiver", "snapshot", "past"},
     {"verify", "trace", "explain", "query", "restore", "compare"},
     {"program", "dashboard"},
