@@ -77,6 +77,11 @@ def without(found: Evidence, entry_id: str) -> Evidence:
     return found
 
 
+def unanswered(found: Evidence) -> Evidence:
+    found.journals["node"] = found.journals["node"][:3]
+    return found
+
+
 def unfolded(found: Evidence) -> Evidence:
     found.folded -= 1
     return found
@@ -195,6 +200,14 @@ HARMLESS: dict[str, Callable[[], Evidence]] = {
     "a completion is repeated": lambda: put(
         evidence(), entry(1005, "job.completed", job_id="j1", node_id="n1", attempt=TOKEN, status="finished")
     ),
+    "a decline is repeated under its request_id, when another node has the job": lambda: put(
+        unanswered(without(evidence(), "1004-0")),
+        entry(1004, "job.declined", job_id="j1", node_id="n1", attempt=TOKEN, request_id="r1"),
+        entry(1005, "job.requeued", job_id="j1", node_id="n1", cause="declined: full"),
+        entry(1006, "job.dispatched", job_id="j1", node_id="n2", pool_id="p", nonce="y"),
+        entry(1007, "job.declined", job_id="j1", node_id="n1", attempt=TOKEN, request_id="r1"),
+        entry(1008, "job.completed", job_id="j1", node_id="n2", attempt="1006-0-y", status="finished"),
+    ),
     "a failure is tried again": lambda: put(
         without(evidence(), "1004-0"),
         entry(1004, "job.completed", job_id="j1", node_id="n1", attempt=TOKEN, status="finished"),
@@ -204,6 +217,7 @@ HARMLESS: dict[str, Callable[[], Evidence]] = {
         entry(1013, "job.requeued", job_id="j2", node_id="n1", cause="failed"),
         entry(1014, "job.dispatched", job_id="j2", node_id="n1", pool_id="p", nonce="x"),
         entry(1015, "job.completed", job_id="j2", node_id="n1", attempt="1014-0-x", status="finished"),
+        entry(1016, "job.completed", job_id="j2", node_id="n1", attempt="1011-0-x", status="failed"),
     ),
     "a node is lost that said nothing for long": lambda: put(evidence(), entry(1900, "node.expired", node_id="n1")),
 }

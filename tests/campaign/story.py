@@ -18,8 +18,8 @@ class Told(msgspec.Struct):
     end: str = ""
     """How it ended; empty while it has not."""
     ended_ms: int = 0
-    completion: tuple[str, str, str] | None = None
-    """The accepted completion that ended its attempt: node, attempt, status."""
+    completions: set[tuple[str, str, str]] = set()
+    """The accepted completions, each of which ended an attempt: node, attempt, status."""
 
 
 class Breach(msgspec.Struct, frozen=True):
@@ -35,6 +35,7 @@ class Story:
     def __init__(self) -> None:
         self.jobs: dict[str, Told] = {}
         self.breaches: list[Breach] = []
+        self._said: set[tuple[str | None, ...]] = set()
         self.expired_nodes: list[tuple[int, str]] = []
         """When the log lost a node to its silence, ms, and which."""
         self.resumed_ms: list[int] = []
@@ -43,6 +44,11 @@ class Story:
     def add(self, entry_id: str, fields: Mapping[str, str]) -> None:
         """Take in an entry that was not refused."""
         kind, at_ms = fields["type"], int(entry_id.split("-")[0])
+        if request := fields.get("request_id"):
+            said = (kind, fields.get("job_id"), fields.get("node_id"), fields.get("session_id"), request)
+            if said in self._said:
+                return  # an append that was repeated because nobody answered: it changes nothing
+            self._said.add(said)
         if kind == "node.expired":
             self.expired_nodes.append((at_ms, fields["node_id"]))
         elif kind == "scheduler.resumed":
@@ -87,11 +93,12 @@ class Story:
     def _completed(self, entry_id: str, at_ms: int, job_id: str, job: Told, fields: Mapping[str, str]) -> None:
         attempt = fields.get("attempt") or job.attempt
         completion = (fields["node_id"], attempt, fields["status"])
-        if completion == job.completion:
-            return  # told twice, which changes nothing
+        if completion in job.completions:
+            return  # told again, perhaps when the job has moved on: it changes nothing
+        job.completions.add(completion)
         if job.end or not job.node_id or (fields["node_id"], attempt) != (job.node_id, job.attempt):
             self._breach("I2", entry_id, f"completion of {_by(fields)} accepted for job {job_id}, {_held(job)}")
-        job.completion, job.node_id, job.end, job.ended_ms = completion, "", fields["status"], at_ms
+        job.node_id, job.end, job.ended_ms = "", fields["status"], at_ms
 
     def _ended(self, entry_id: str, at_ms: int, job_id: str, job: Told, end: str) -> None:
         # an exhausted job may have been ended by the failure that exhausted it; a cancellation may come twice
