@@ -62,15 +62,18 @@ def _table(title: str, *columns: str) -> Table:
 def _partition(overview: Overview) -> RenderableType:
     p = overview.partition
     lag = "unknown" if p.lag is None else str(p.lag)
+    workers = "unknown" if p.workers is None else p.workers
     line = Text.assemble(
         (f"{p.namespace}:{{{p.partition}}}", "bold"),
         "  ",
         (p.condition, CONDITION[p.condition]),
-        f"  folded {p.folded}  lag {lag}  watermark {p.watermark}  log {p.log_length}  workers {p.workers}",
+        f"  folded {p.folded}  lag {lag}  watermark {p.watermark}  log {p.log_length}  workers {workers}",
         f"  last call {_age(p.last_call_ts, p.now_ts)} ago" if p.last_call_ts else "  nothing has been folded yet",
     )
     if p.trouble:
         return Group(line, _plain(p.trouble, "red"))
+    if p.workers is None:
+        return Group(line, Text("read from a replica: as far as it has heard", "yellow"))
     if p.workers == 0:
         return Group(line, Text("no worker runs: what falls due waits for one; start `streamsched worker`", "yellow"))
     return line

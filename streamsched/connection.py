@@ -174,10 +174,15 @@ class Greeter:
         await connection.on_connect()
         if self.wants_master:
             await connection.send_command("HELLO", 2)  # of all commands that tell the role the one open to every login
-            told = [str_if_bytes(part) for part in await connection.read_response()]
-            if told[told.index("role") + 1] != "master":
+            if role_in(await connection.read_response()) != "master":
                 raise RedisConnectionError(f"{connection.host}:{connection.port} is not the master any more")
         self.made += 1
+
+
+def role_in(hello: list[Any]) -> str:
+    """Read the role of a server, ``master`` or ``replica``, from its reply to ``HELLO``."""
+    told = [str_if_bytes(part) for part in hello]
+    return told[told.index("role") + 1]
 
 
 def connections_made(redis: Redis) -> int:

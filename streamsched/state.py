@@ -9,6 +9,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from .connection import role_in
 from .events import LIMITS
 from .keys import Keys
 from .letters import count_letters
@@ -57,8 +58,8 @@ class PartitionView(msgspec.Struct, kw_only=True):
     lag: int | None
     """Events not folded yet, as the consumer group says; ``None`` if the server cannot tell."""
     heartbeats_lag: int | None
-    workers: int
-    """Consumers of the group that were there within the last few seconds."""
+    workers: int | None
+    """Consumers of the group that were there within the last few seconds; ``None`` on a replica, which is not told."""
     last_call_ts: int | None
     """When the scheduler last acted, ms since the epoch."""
     dead_letters: int
@@ -314,8 +315,10 @@ async def _lag(redis: Any, stream: str) -> int | None:
     return lag
 
 
-async def _workers(redis: Any, keys: Keys) -> int:
+async def _workers(redis: Any, keys: Keys) -> int | None:
     """Count the consumers that blocked on the log lately; a killed one stays listed, with its idle time growing."""
+    if role_in(await redis.execute_command("HELLO")) != "master":
+        return None
     if not await _groups(redis, keys("events")):
         return 0
     consumers = await redis.xinfo_consumers(keys("events"), "fold")

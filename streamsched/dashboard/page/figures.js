@@ -54,7 +54,7 @@ function draw() {
     put("lag", number(moment?.folded), "", t("figure.dead", { n: number(counters.dead) }));
   } else {
     const workers = partition?.workers ?? 0;
-    put("lag", number(partition?.lag), "", counted("figure.workers", workers), (partition?.lag ?? 0) > 1000 || (partition && !workers));
+    put("lag", number(partition?.lag), "", counted("figure.workers", workers), (partition?.lag ?? 0) > 1000 || partition?.workers === 0);
   }
 }
 
@@ -66,7 +66,7 @@ function condition() {
   else if (store.connected && partition) {
     word = partition.condition;
     bad = word !== "ok";
-    if (word === "ok" && !partition.workers) [word, bad] = ["idle", true];
+    if (word === "ok" && partition.workers === 0) [word, bad] = ["idle", true];
     else if (word === "ok" && partition.lag > 1000) [word, bad] = ["lagging", true];
   }
   say($("condition"), t("condition." + word));
