@@ -32,6 +32,8 @@ class Peer:
     """Whether it can do without keeping results, which makes it faster."""
     held: int = 500
     """How many jobs one process can hold at a time; 0: not more than one."""
+    most: int = 100_000
+    """The longest backlog it is given: one that drains a few hundred jobs a second would take all evening."""
     baseline: bool = False
     """Not a product: a floor, or what is written by hand."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -143,8 +145,9 @@ PEERS = (
         "rq_.py",
         ("rq", "hiredis"),
         loses="nothing: abandoned jobs are found by their registry",
-        setting="SimpleWorker",
+        setting="SimpleWorker; a backlog of 4,000",
         held=0,
+        most=4_000,
     ),
     Peer(
         "huey",

@@ -69,7 +69,7 @@ class Size:
     jobs: int = 20_000
     singles: int = 4_000
     paced_s: float = 5.0
-    trips: int = 500
+    trips: int = 300
     idle_s: float = 5.0
 
     @classmethod
@@ -106,6 +106,11 @@ class Round:
             steps["retained"] = self.retained
         return steps
 
+    @property
+    def jobs(self) -> int:
+        """How many wait where a backlog is drained."""
+        return min(self.size.jobs, self.adapter.peer.most)
+
     def run(self, chosen: tuple[str, ...] | None = None) -> None:
         """Do the chosen steps, or all; what fails is noted."""
         for name, step in self.steps().items():
@@ -127,7 +132,7 @@ class Round:
     def bulk(self) -> None:
         """Fill the queue, which stays for :meth:`drain`."""
         self.server.wipe()
-        jobs, before = self.size.jobs, self.server.read()
+        jobs, before = self.jobs, self.server.read()
         with Board(jobs) as board:
             said = self.adapter.produce("enqueue", board, "plain", "bulk", "0", str(jobs))
         after = self.server.read()
@@ -141,46 +146,46 @@ class Round:
     def drain(self) -> None:
         if "bulk" not in self.figures:
             raise Failed("there was nothing to drain")
-        with Board(self.size.jobs) as board:
+        with Board(self.jobs) as board:
             server_s, client_s = self._drain(self.adapter, board, "plain")
             self.note(
-                drain=self.size.jobs / board.span_s(self.size.jobs),
-                server_drain=server_s / self.size.jobs * 1e6,
-                client_drain=client_s / self.size.jobs * 1e6,
-                server_life=server_s / self.size.jobs * 1e6 + self.figures["server_enqueue"],
+                drain=self.jobs / board.span_s(self.jobs),
+                server_drain=server_s / self.jobs * 1e6,
+                client_drain=client_s / self.jobs * 1e6,
+                server_life=server_s / self.jobs * 1e6 + self.figures["server_enqueue"],
             )
         peer = self.adapter.peer
         if not peer.optional_results:
-            self.note(finished=self.server.memory() / self.size.jobs)
+            self.note(finished=self.server.memory() / self.jobs)
             if peer.results:
                 self.note(drain_kept=self.figures["drain"])
 
     def kept(self) -> None:
-        self.fill(self.adapter, "results", self.size.jobs)
-        with Board(self.size.jobs) as board:
+        self.fill(self.adapter, "results", self.jobs)
+        with Board(self.jobs) as board:
             self._drain(self.adapter, board, "results")
             self.note(
-                drain_kept=self.size.jobs / board.span_s(self.size.jobs),
-                finished=self.server.memory() / self.size.jobs,
+                drain_kept=self.jobs / board.span_s(self.jobs),
+                finished=self.server.memory() / self.jobs,
             )
 
     def retained(self) -> None:
         """The jobs leave the state while others still come. No replies are asked for: those expire."""
         brief = replace(self.adapter.peer, environment={"VARIANT": "brief"})
         adapter = replace(self.adapter, peer=brief)
-        self.fill(adapter, "plain", self.size.jobs)
-        with Board(self.size.jobs) as board:
+        self.fill(adapter, "plain", self.jobs)
+        with Board(self.jobs) as board:
             self._drain(adapter, board, "plain")
-        jobs = self.size.jobs
+        jobs = self.jobs
         log: Any = self.server.redis.memory_usage(Keys()("events"), samples=0)
         self.note(retained=self.server.memory() / jobs, log=log / jobs)
 
     def two(self) -> None:
         pair = replace(self.adapter, workers=2)
-        self.fill(pair, "plain", self.size.jobs)
-        with Board(self.size.jobs) as board:
+        self.fill(pair, "plain", self.jobs)
+        with Board(self.jobs) as board:
             self._drain(pair, board, "plain")
-            self.note(drain_two=self.size.jobs / board.span_s(self.size.jobs))
+            self.note(drain_two=self.jobs / board.span_s(self.jobs))
 
     def hold(self) -> None:
         count = self.adapter.peer.held
