@@ -322,7 +322,8 @@ async def _workers(redis: Any, keys: Keys) -> int | None:
     if not await _groups(redis, keys("events")):
         return 0
     consumers = await redis.xinfo_consumers(keys("events"), "fold")
-    return sum(consumer["idle"] < 5 * LIMITS["sleep_ms"] for consumer in consumers)
+    idle: list[int] = [consumer["idle"] for consumer in consumers]
+    return sum(ms < 5 * LIMITS["sleep_ms"] for ms in idle)
 
 
 async def _names(redis: Any, key: str, limit: int) -> tuple[list[str], int]:
