@@ -77,6 +77,11 @@ def without(found: Evidence, entry_id: str) -> Evidence:
     return found
 
 
+def forked(found: Evidence) -> Evidence:
+    found.forked.append("999-0")
+    return found
+
+
 def unanswered(found: Evidence) -> Evidence:
     found.journals["node"] = found.journals["node"][:3]
     return found
@@ -179,6 +184,7 @@ VIOLATIONS: dict[str, tuple[str, Callable[[], Evidence]]] = {
     "a beating node is lost": ("expiry", lambda: lost_early(evidence())),
     "an outage loses a node": ("expiry", lambda: lost_behind_an_outage(evidence())),
     "the archive is damaged": ("archive", lambda: damaged(evidence())),
+    "the log has lost what the archive holds": ("archive", lambda: forked(evidence())),
 }
 
 

@@ -31,6 +31,8 @@ class Evidence(msgspec.Struct, kw_only=True):
     """Keys at which the live state is not the fold of the history, with what differs."""
     damage: list[str] = []
     """What is wrong with the archive: its chain, its rows, or where it contradicts the log."""
+    forked: list[str] = []
+    """Entries that the archive holds and the log has lost; they are no part of the history."""
     archived: int = 0
     """Entries that came from the archive."""
 
@@ -72,6 +74,10 @@ def check(evidence: Evidence, allowed: Allowance, timeout_ms: int) -> Verdict:
                 story.breaches.append(Breach("I3", f"{entry_id}: accepted, though it has no {missing}"))
     breaches = list(story.breaches)
     breaches += [Breach("archive", text) for text in evidence.damage]
+    if not allowed.lost:
+        breaches += [
+            Breach("archive", f"{lost}: the archive holds it, the log has lost it") for lost in evidence.forked
+        ]
     breaches += _counted(evidence)
     breaches += [Breach("I3", f"{key}: {what}") for key, what in evidence.differing.items()]
     lost, unheld = _acknowledged(evidence, allowed)

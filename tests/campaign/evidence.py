@@ -39,6 +39,7 @@ def gather(url: str, keys: Keys, folder: Path, archive: Path | None) -> Evidence
         added = redis.xinfo_stream(keys("events"))["entries-added"] if redis.exists(keys("events")) else 0
         folded = int(redis.hget(keys("meta"), "folded") or 0)
     kept, archived_letters, damage = _archived(archive, keys)
+    kept, forked = _without_fork(kept, live, added - len(live))
     entries = [*kept, *(entry for entry in live if not kept or position(entry.id) > position(kept[-1].id))]
     damage += _contradictions(kept, live)
     refused = dict(filter(None, map(refusal, [*archived_letters, *letters])))
@@ -50,6 +51,7 @@ def gather(url: str, keys: Keys, folder: Path, archive: Path | None) -> Evidence
         added=added,
         differing=_differing(url, keys, entries, refused),
         damage=damage,
+        forked=[entry.id for entry in forked],
         archived=len(kept),
     )
 
@@ -75,6 +77,23 @@ def _archived(folder: Path | None, keys: Keys) -> tuple[list[Entry], list[Entry]
         return entries, list(archive.letters()), []
     except (ArchiveDamaged, OSError) as problem:
         return entries, [], [str(problem)]
+
+
+def _without_fork(kept: list[Entry], live: list[Entry], before: int) -> tuple[list[Entry], list[Entry]]:
+    """Set apart what the archive holds and the log has lost: what should stand between the log's ends and does not, and
+    what is more than the log says came before its first entry.
+
+    Args:
+        kept: the archive.
+        live: the log.
+        before: how many entries the log has taken in and given away.
+    """
+    first = position(live[0].id) if live else (2**64, 0)
+    there = {entry.id for entry in live}
+    older = [entry for entry in kept if position(entry.id) < first]
+    shared = [entry for entry in kept if position(entry.id) >= first]
+    lost = older[before:] + [entry for entry in shared if entry.id not in there]
+    return older[:before] + [entry for entry in shared if entry.id in there], lost
 
 
 def _contradictions(kept: list[Entry], live: list[Entry]) -> list[str]:

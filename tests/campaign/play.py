@@ -122,6 +122,8 @@ def _own(fault: Fault, stage: Stage, evidence: Evidence, failed: list[str], drai
     for words in failed:
         if not fault.excused or fault.excused not in words:
             found.append(Breach("process", f"ended by itself: {words}"))
+    if evidence.forked and not any("FORK" in child.log.read_text(errors="replace") for child in stage.crew.children):
+        found.append(Breach("archive", "the log has lost what the archive holds, and no archiver has noticed"))
     if drain_ms is None:
         found.append(Breach("I6", "the backlog did not go back to what it was before the fault"))
     return found

@@ -68,6 +68,7 @@ class AofDiskFull(DiskFull):
     how = "not a byte free where the AOF lies, for 2 s; then SIGKILL to the server; appendfsync everysec"
     heal_how = "there is room again, and the server is started on its AOF"
     allowed = Allowance(lost=True)
+    excused = "FORK"  # an archiver that has carried away what the server lost stops there, and says so
 
     def folder(self, stage: Stage) -> Path:
         return stage.data
@@ -79,7 +80,10 @@ class AofDiskFull(DiskFull):
         stage.server.start()
 
     def costs(self, stage: Stage, evidence: Evidence) -> dict[str, int]:
-        return {"refused": sum(line.why == "MISCONF" for lines in evidence.journals.values() for line in lines)}
+        return {
+            "archived and lost": len(evidence.forked),
+            "refused": sum(line.why == "MISCONF" for lines in evidence.journals.values() for line in lines),
+        }
 
 
 class AofDiskFullAlways(AofDiskFull):
@@ -87,3 +91,4 @@ class AofDiskFullAlways(AofDiskFull):
     how = "not a byte free where the AOF lies, for 2 s; the server ends itself; appendfsync always"
     fsync = "always"
     allowed = Allowance()
+    excused = ""
