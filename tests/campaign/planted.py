@@ -53,14 +53,6 @@ PLANTED: dict[str, Planted] = {
     "forged": Planted(
         "decisions from outside are refused", "lua", "if fact and not decided then", "if false then", "poison", ("I3",)
     ),
-    "plan": Planted(
-        "the plan of a refused event is forgotten",
-        "lua",
-        "  planned, planned_members, planned_bumps, new_id = 0, 0, 0, nil\n",
-        "  new_id = nil\n",
-        "poison",
-        ("I3",),
-    ),
     "letters": Planted(
         "a refused event becomes a dead letter", "lua", "    bury(stream, id, e, problem)\n", "", "poison", ("I3",)
     ),
