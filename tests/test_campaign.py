@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def test_a_client_that_repeats_appends_by_itself_is_noticed() -> None:
     rules: set[str] = set()
     for seed in range(3):  # which replies are lost is drawn, and how much was under way then is not
         run = play(FAULTS[bug.fault](), seed, bug="retry")
+        shutil.rmtree(run.folder, ignore_errors=True)
         rules |= {breach.rule for breach in run.violations}
         if rules & set(bug.rules):
             return
