@@ -17,6 +17,7 @@ from streamsched.node import Assignment, Node
 from streamsched.replay import difference, drop, read_state, refold
 
 from .live import until
+from .watched import PATIENCE_S
 
 
 class Load:
@@ -85,7 +86,7 @@ class Load:
         async def reached() -> bool:
             return len(self.acknowledged) >= wanted
 
-        await until(reached)
+        await until(reached, PATIENCE_S)
 
     async def drained(self) -> None:
         """Stop submitting, and wait until every job that the log knows has ended."""
@@ -97,7 +98,7 @@ class Load:
                 counters = await redis.hgetall(self.keys("counters"))
                 return not self._producing and int(counters.get("submitted", 0)) == int(counters.get("finished", 0))
 
-            await until(ended)
+            await until(ended, PATIENCE_S)
         finally:
             await redis.aclose()
 

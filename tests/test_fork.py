@@ -17,9 +17,11 @@ from streamsched.archiver import Archiver, ArchiveWriter
 from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
 from streamsched.entries import Entry
-from streamsched.errors import LogFork
+from streamsched.errors import LogFork, StaleAttempt, UnknownJob
+from streamsched.events import JobCompleted, JobStatus, JobSubmitted, NodeHeartbeat, NodeRegistered
 from streamsched.history import LiveLog
 from streamsched.keys import Keys
+from streamsched.partition import Partition
 from streamsched.scripts import script
 
 from .campaign.proxy import Proxy
@@ -227,3 +229,42 @@ async def test_a_log_is_not_trimmed_by_an_archive_that_holds_another_one(pair: P
         await script("trim")(pair.clients[1], **given, archived=archived)
     assert await whole(pair.replica, pair.keys) == kept
     assert not (tmp_path / MANIFEST).exists()
+
+
+async def test_the_holder_of_a_lost_attempt_is_refused_and_the_job_goes_on_under_another_token(pair: Pair) -> None:
+    old, new = (Partition(connect(server.url), pair.keys, patience_s=5) for server in (pair.master, pair.replica))
+    node = NodeRegistered(node_id="n1", cap_json="{}", pool_names_json='[{"name":"en-zh"}]')
+
+    def submitted(job_id: str) -> JobSubmitted:
+        return JobSubmitted(job_id=job_id, session_id="s1", src_lang="en", tgt_lang="zh", payload_json="{}")
+
+    async def held(partition: Partition, job_id: str) -> str:
+        """Have a node come online, and return the token it holds the job under."""
+        await partition.append(node)
+        await partition.append(NodeHeartbeat(node_id="n1", online=True))
+        await partition.advance()
+        redis: Any = partition.redis
+        return str(await redis.hget(pair.keys.job(job_id), "attempt"))
+
+    def ended(job_id: str, attempt: str) -> JobCompleted:
+        return JobCompleted(job_id=job_id, node_id="n1", attempt=attempt, status=JobStatus.FINISHED)
+
+    await old.append(submitted("waits"))
+    await pair.part()
+    lost = await held(old, "waits")
+    answer = await old.append(submitted("lost"))
+    assert lost
+    assert answer.job is not None
+    issued = await held(new, "waits")
+    assert issued
+    assert issued.rpartition("-")[2] != lost.rpartition("-")[2]
+    with pytest.raises(StaleAttempt):
+        await new.append(ended("waits", lost))
+    with pytest.raises(UnknownJob):
+        await new.append(ended("lost", answer.job[4]))
+    await new.append(ended("waits", issued))
+    assert (await pair.promoted.job("waits"))["status"] == "finished"
+    await new.append(submitted("lost"))
+    await pair.promoted.check()
+    for partition in (old, new):
+        await partition.close()

@@ -21,6 +21,9 @@ from .processes import eventually
 
 NAME = "m"
 
+PATIENCE_S = 60.0
+"""An election that finds no majority, or no replica heard of lately, is held again only after four seconds."""
+
 AT_ONCE = {"repl-diskless-sync": "yes", "repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
 """A replica joins in no time."""
 
@@ -133,11 +136,11 @@ class Watched:
             online = {about[f"slave{n}"]["state"] for n in range(2)} == {"online"}
             return online and all(one and wanted.items() <= one.items() for one in told)
 
-        eventually(settled)
+        eventually(settled, PATIENCE_S)
 
     def until_promoted(self, old: EmbeddedServer) -> EmbeddedServer:
         """Wait until another server than ``old`` is the master, and return it."""
-        eventually(lambda: self.master is not old and ask(self.master.port, "ROLE")[0] == "master")
+        eventually(lambda: self.master is not old and ask(self.master.port, "ROLE")[0] == "master", PATIENCE_S)
         return self.master
 
     def fail_over(self) -> EmbeddedServer:
@@ -149,7 +152,7 @@ class Watched:
                 ask(self.ports[0], "SENTINEL", "FAILOVER", NAME)
             return self.master is not old
 
-        eventually(promoted)
+        eventually(promoted, PATIENCE_S)
         return self.until_promoted(old)
 
     def freeze(self, server: EmbeddedServer) -> None:
