@@ -53,6 +53,12 @@ class InternalError(SchedulerError):
     code = "INTERNAL"
 
 
+class UnknownSource(SchedulerError):
+    """No source of this name was ever admitted."""
+
+    code = "UNKNOWN_SOURCE"
+
+
 class UnknownNode(SchedulerError):
     """The node has never registered."""
 
@@ -234,6 +240,7 @@ ERRORS: dict[str, type[SchedulerError]] = {
         ForgedDecision,
         NotPermitted,
         InternalError,
+        UnknownSource,
         UnknownNode,
         NoPoolForLangPair,
         EmptyPool,

@@ -31,6 +31,14 @@ LIMITS: dict[str, int] = {
     "heartbeats": 131_072,  # beats kept: more than a large fleet sends while every worker is away for a moment
     "reply": 65_536,  # outcomes kept for a client that stays away
     "reply_ms": 3_600_000,  # and how long after the last one
+    "source_rate": 1000,  # events a second that are taken in from a source, unless it was admitted with another rate
+    "source_size": 1_200_000,  # bytes of one entry of its: the largest payload, and the rest of a submission
+    "source_backlog": 10_000,  # entries that wait in its ingress, until the oldest are dropped
+    "source_weight": 4096,  # bytes of an entry for which it counts as one more
+    "source_fields": 64,  # of one entry
+    "source_trim": 5000,  # entries that one call drops of a backlog
+    "ahead_ms": 60_000,  # how far ahead of the clock the id of an entry may be
+    "limited_ms": 10_000,  # between two records of what a source lost
     "request_ms": 3_600_000,  # how long a request_id is remembered at least, by the time of the log
 }
 """Bounds that Lua reads as ``limit.<name>``. Sizes are bytes, ``_ms`` are milliseconds."""
@@ -57,6 +65,8 @@ Count = Annotated[int, "count"]
 Duration = Annotated[int, "ms"]
 Priority = Annotated[int, "priority"]
 Flag = Annotated[bool, "flag"]
+Source = Annotated[str, "source"]
+Amount = Annotated[int, "amount"]
 EntryId = Annotated[str, "entry"]
 
 
@@ -191,6 +201,36 @@ class SessionReleased(Event, tag="session.released"):
     request_id: Id | None = None
 
 
+class SourceRole(enum.StrEnum):
+    """What a source is: a ``producer`` of jobs of its own, or one ``node``, which speaks for itself alone."""
+
+    PRODUCER = "producer"
+    NODE = "node"
+
+
+class SourceAdmitted(Event, tag="source.admitted"):
+    source: Source
+    role: SourceRole
+    node_id: Id | None = None
+    """For a node: which one."""
+    rate: Amount | None = None
+    """Events a second, 1000 by default; one of more than 4 kB counts as several, a registration as half a second's worth."""
+    size: Amount | None = None
+    """Bytes of one entry, 1.2 MB by default."""
+    backlog: Amount | None = None
+    """Entries that may wait, 10 000 by default; of more the oldest are dropped."""
+    priority: Priority | None = None
+    """The highest that its jobs may have, 0 by default."""
+    reason: Text | None = None
+    request_id: Id | None = None
+
+
+class SourceRevoked(Event, tag="source.revoked"):
+    source: Source
+    reason: Text | None = None
+    request_id: Id | None = None
+
+
 class SchedulerConfigured(Event, tag="scheduler.configured"):
     heartbeat_timeout_ms: Duration | None = None
     accept_timeout_ms: Duration | None = None
@@ -236,6 +276,8 @@ AnyEvent = Union[  # noqa: UP007 - read by get_args, and a column of names reads
     JobCompleted,
     JobCancelled,
     SessionReleased,
+    SourceAdmitted,
+    SourceRevoked,
     SchedulerConfigured,
     LetterDropped,
 ]
@@ -259,7 +301,8 @@ def field_kinds(kind: type[Event]) -> dict[str, str]:
         options = [annotation] if get_origin(annotation) is Annotated else list(get_args(annotation)) or [annotation]
         named = next(option for option in options if option is not type(None))
         name = get_args(named)[1] if get_origin(named) is Annotated else named.__name__.lower()
-        kinds[field.name + ("" if field.required else "?")] = {"jobstatus": "status"}.get(name, name)
+        words = {"jobstatus": "status", "sourcerole": "role"}
+        kinds[field.name + ("" if field.required else "?")] = words.get(name, name)
     return kinds
 
 

@@ -17,6 +17,7 @@ SHAPES: dict[str, str] = {
     "dead_codes": "dead:codes",  # how many letters of each code there are; it goes with them, not with the state
     "inbox": "inbox:%s",
     "reply": "reply:%s",
+    "ingress": "in:%s",  # what a source says that may not append to the log
     # nodes and pools
     "nodes": "nodes",
     "online": "online",
@@ -40,17 +41,21 @@ SHAPES: dict[str, str] = {
     "ended": "ended",  # terminal jobs in the order they ended, until their retention is over
     "requests": "requests",  # what need not be folded again, by the time of its first coming
     "letters": "letters",  # dead letters that somebody has seen to: how, and by which event
+    # who may speak through an ingress
+    "sources": "sources",
+    "source": "source:%s",
     # the partition itself
     "meta": "meta",
     "config": "config",
     "counters": "counters",
 }
 
-STREAMS = ("events", "heartbeats", "dead", "inbox", "reply")
-"""What a rebuild must not drop: the log, its neighbours, and the effects that were delivered."""
+STREAMS = ("events", "heartbeats", "dead", "inbox", "reply", "in")
+"""What a rebuild must not drop: the log, its neighbours, what was delivered, and what waits to be taken in."""
 
 SOFT_KEYS = ("expiry",)
 SOFT_NODE_FIELDS = ("last_heartbeat_ts", "load_json")
+SOFT_SOURCE_FIELDS = ("tokens", "tokens_ts", "over", "told_ts", "foreign")
 SOFT_META_FIELDS = (
     "begin",
     "done",
@@ -67,7 +72,16 @@ SOFT_META_FIELDS = (
     "archived",
     "archive",
 )
-"""What ``state == fold(log)`` leaves aside: facts about the calls and the beats, not about the log."""
+"""What ``state == fold(log)`` leaves aside: facts about the calls, the beats and the ingresses, not about the log."""
+
+
+def soft_fields(name: str) -> tuple[str, ...]:
+    """Return the soft fields of a hash, given by its key without the prefix."""
+    if name == "meta":
+        return SOFT_META_FIELDS
+    if name.startswith("node:info:"):
+        return SOFT_NODE_FIELDS
+    return SOFT_SOURCE_FIELDS if name.startswith("source:") else ()
 
 
 class Keys:

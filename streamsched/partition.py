@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -67,6 +67,10 @@ class Reply(NamedTuple):
     """The scheduler's clock, ms since the epoch."""
     folded: int
     """Events of the log folded so far."""
+    sources: str
+    """The event that last changed who may speak through an ingress; empty if nobody may."""
+    held: dict[str, int]
+    """Sources that have more to give, and in how many ms to ask for it."""
 
 
 class Answer(NamedTuple):
@@ -185,8 +189,15 @@ class Partition:
             ServerCannotReplicate: the server lacks the replicas that it is to have.
             RedisError: the server is away. The call may be repeated freely.
         """
-        more, due, now, folded, _ = await self._call("advance", batch=batch)
-        return Reply(bool(more), int(due) if due else None, int(now), int(folded))
+        return _reply(await self._call("advance", batch=batch))
+
+    async def take_in(self, sources: Iterable[str], batch: int = BATCH) -> Reply:
+        """Advance, and take in what waits in the ingress streams of some sources: their names, a few dozen at most.
+
+        Raises:
+            SchedulerError, RedisError: see :meth:`advance`.
+        """
+        return _reply(await self._call("take_in", batch=batch, speakers=" ".join(sources)))
 
     async def append(self, event: Event) -> Answer:
         """Append an event, have it folded, and return what the scheduler said.
@@ -278,6 +289,12 @@ class Partition:
         if self._sender is not None:
             await asyncio.wait([self._sender], timeout=self.patience_s)
         await self.redis.aclose()
+
+
+def _reply(told: list[Any]) -> Reply:
+    more, due, now, folded, sources, held, _ = told
+    waits = {name: int(ms) for name, ms in zip(held[::2], held[1::2], strict=True)}
+    return Reply(bool(more), int(due) if due else None, int(now), int(folded), sources, waits)
 
 
 def _trimmed(about: Any, event_id: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.utils import str_if_bytes
 
-from .keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
+from .keys import SOFT_KEYS, Keys, soft_fields
 from .scripts import script
 
 BATCH = 1000
@@ -59,7 +59,7 @@ async def state_keys(redis: Any, keys: Keys) -> AsyncIterator[list[tuple[str, st
 
 async def _read_value(redis: Redis, key: str, name: str, kind: str) -> Any:
     if kind == "hash":
-        soft = SOFT_META_FIELDS if name == "meta" else SOFT_NODE_FIELDS if name.startswith("node:info:") else ()
+        soft = soft_fields(name)
         return {field: text for field, text in (await redis.hgetall(key)).items() if field not in soft}
     if kind == "set":
         return sorted(await redis.smembers(key))

@@ -16,7 +16,7 @@ import msgspec
 from .entries import Entry, fields_of
 from .errors import PartitionRebuilding
 from .history import History
-from .keys import SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
+from .keys import Keys, soft_fields
 from .replay import hard_keys
 from .scratch import Progress, Scratch
 
@@ -219,7 +219,7 @@ def _plain(item: Item, value: Any) -> Any:
     if isinstance(value, Exception):
         return str(value)  # of another type than it should be
     if item.kind == "hash":
-        soft = {"meta": SOFT_META_FIELDS, "node": SOFT_NODE_FIELDS}.get(item.name.split(":")[0], ())
+        soft = soft_fields(item.name)
         value = {field: text for field, text in value.items() if field not in soft}
     elif item.kind == "set" and item.start == 0:
         value = sorted(value)

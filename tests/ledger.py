@@ -8,8 +8,16 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from streamsched.events import Event, JobSubmitted, NodeHeartbeat, NodeRegistered, to_wire
-from streamsched.keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
+from streamsched.events import (
+    Event,
+    JobSubmitted,
+    NodeHeartbeat,
+    NodeRegistered,
+    SourceAdmitted,
+    SourceRole,
+    to_wire,
+)
+from streamsched.keys import SOFT_KEYS, Keys, soft_fields
 from streamsched.scripts import script
 
 from .model import fold
@@ -56,6 +64,31 @@ class Ledger:
             reply = await self.call(batch)
             if reply[0] == 0:
                 return reply
+
+    async def admit(self, source: str, node_id: str | None = None, **limits: Any) -> None:
+        """Admit a source: of a node if one is named, else a producer."""
+        role = SourceRole.NODE if node_id else SourceRole.PRODUCER
+        answer = await self.answer(SourceAdmitted(source=source, role=role, node_id=node_id, **limits))
+        assert answer[0] == "", answer
+
+    async def say(self, source: str, *pairs: str, entry_id: str = "*") -> str:
+        """A bare ``XADD`` to the ingress of a source: ``type``, then fields and values in turn."""
+        fields = dict(zip(("type", *pairs)[::2], ("type", *pairs)[1::2], strict=True))
+        return str(await self.redis.xadd(self.keys("ingress", source), fields, id=entry_id))
+
+    async def take_in(self, *sources: str, batch: int = 256) -> dict[str, int]:
+        """Take in what sources have said until nothing is left to do now; returns who has to wait, and how long."""
+        given = {**self.streams(), "prefix": self.keys.prefix, "batch": batch, "nonce": "5eed"}
+        while True:
+            await self._stand_still()
+            reply: list[Any] = await script("take_in")(self.redis, **given, speakers=" ".join(sources))
+            held = dict(zip(reply[5][::2], map(int, reply[5][1::2]), strict=True))
+            if reply[0] == 0 and 0 not in held.values():
+                return held
+
+    async def waiting(self, source: str) -> int:
+        """How many entries stand in the ingress of a source."""
+        return int(await self.redis.xlen(self.keys("ingress", source)))
 
     async def answer(self, event: Event | list[str]) -> list[str]:
         """Append one event and return what its producer is told."""
@@ -179,7 +212,7 @@ class Ledger:
         for key, kind, value in zip(wanted, kinds, values, strict=True):
             name = names[key]
             if kind == "hash":
-                soft = SOFT_META_FIELDS if name == "meta" else SOFT_NODE_FIELDS if name.startswith("node:info:") else ()
+                soft = soft_fields(name)
                 value = {field: text for field, text in value.items() if field not in soft}
             elif kind == "set":
                 value = sorted(value)

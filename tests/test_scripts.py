@@ -21,7 +21,7 @@ from .ledger import Ledger
 PACKAGE = Path(streamsched.__file__).parent
 LUA = sorted(Path(str(lua_root())).rglob("*.lua"))
 PYTHON = sorted(PACKAGE.rglob("*.py"))
-ENTRIES = ["advance", "append", "condemn", "drop", "load", "nodes", "refold", "replay", "restore", "trim"]
+ENTRIES = ["advance", "append", "condemn", "drop", "load", "nodes", "refold", "replay", "restore", "take_in", "trim"]
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -156,7 +156,8 @@ def test_every_key_of_a_partition_shares_its_slot_and_its_prefix() -> None:
     for name, shape in SHAPES.items():
         key = keys(name, *["x"] * shape.count("%s"))
         assert key.startswith("ns:{3}:")
-        assert keys.is_state(key) == (name not in ("events", "heartbeats", "dead", "dead_codes", "inbox", "reply"))
+        kept = ("events", "heartbeats", "dead", "dead_codes", "inbox", "reply", "ingress")
+        assert keys.is_state(key) == (name not in kept)
     assert not keys.is_state("other:{3}:job:x")
     with pytest.raises(ValueError, match="give a name without braces"):
         Keys("a{b}")

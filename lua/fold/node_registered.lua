@@ -1,6 +1,6 @@
 -- A node announces itself, what it can do, and the pools it belongs to; announcing again replaces its pools.
 -- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id request_id?:id
--- USES: context want touch each_pair bump requested_before
+-- USES: context want touch each_pair bump requested_before fail sender_of
 if requested_before(e) then
   return
 end
@@ -18,6 +18,10 @@ for i = 1, #pools do
   local stored = rcall('HMGET', pool_hash, 'languages', 'open')
   if stored[1] ~= languages then
     if stored[1] then
+      if sender_in(e) then
+        fail('NOT_PERMITTED', 'pool ' .. pool.id .. ' serves ' .. stored[1] .. ': source ' .. e.source
+          .. ' may join it, but not change what it serves; give the pool another id')
+      end
       each_pair(stored[1], function(src, tgt)
         want('SREM', key.lang(src, tgt), pool.id)
         want('SREM', key.open(src, tgt), pool.id)

@@ -1,7 +1,10 @@
--- USES: context fail halt raise_fence bump commit bury retire upcast retried_before
+-- USES: context fail halt raise_fence bump commit bury retire upcast retried_before check_sender heard
 local function plan_event(stream, id, e, decided)
   local letter = e.retry_of
   e = upcast(e)
+  if e.source_id then
+    check_sender(e, stream)
+  end
   local kind = e.type
   local fold = FOLDS[kind]
   if fold and (stream == 'events' or kind == 'node.heartbeat') then
@@ -43,6 +46,9 @@ local function fold_event(stream, id, e, decided)
   local done, problem = pcall(plan_event, stream, id, e, decided)
   if done then
     commit()
+    if e.source_id and stream == 'events' then
+      heard(e)
+    end
     return nil
   end
   abandon()
@@ -56,6 +62,9 @@ local function fold_event(stream, id, e, decided)
   end
   if stream == 'events' then
     bumps.dead = (bumps.dead or 0) + 1 -- refused beats are not counted: counters follow from the log alone
+    if e.source_id then
+      heard(e, problem)
+    end
   end
   if burying then
     bury(stream, id, e, problem)

@@ -1,4 +1,4 @@
--- USES: context fold_event fields_of newer_log
+-- USES: context fold_event fields_of newer_log heard
 -- Fold an entry as it was folded when it was new; what was refused then lets time pass, and nothing else. Returns the
 -- refusal where a newer program took over: what stands before is folded, that and everything behind it is not.
 local function replay_entry(id, flat, refused)
@@ -8,6 +8,9 @@ local function replay_entry(id, flat, refused)
   elseif refused then
     begin_event('events', id)
     bumps.dead = (bumps.dead or 0) + 1
+    if e.source_id then
+      heard(e)
+    end
   else
     fold_event('events', id, e, true)
   end

@@ -20,6 +20,11 @@ EVENTS: dict[str, str] = {
     "job.completed": "job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text request_id?:id",
     "job.cancelled": "job_id:id reason?:text",
     "session.released": "session_id:id request_id?:id",
+    "source.admitted": (
+        "source:source role:role node_id?:id rate?:amount size?:amount backlog?:amount priority?:priority reason?:text "
+        "request_id?:id"
+    ),
+    "source.revoked": "source:source reason?:text request_id?:id",
     "scheduler.configured": (
         "heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms "
         "retention_ms?:ms policy?:policy request_id?:id"
@@ -39,6 +44,7 @@ DECISIONS: dict[str, str] = {
     "node.expired": "node_id last_heartbeat_ts",
     "node.recovered": "node_id accepting",
     "node.reported": "node_id online accepting",
+    "source.limited": "source cause dropped",
     "scheduler.resumed": "since_ts",
     "scheduler.upgraded": "fold_version",
 }
@@ -57,6 +63,10 @@ CONFIG: dict[str, int] = {
 ID_BYTES = 256
 ENTRY_BYTES = 41  # two numbers of 64 bits
 LANG_BYTES = 35
+SOURCE_BYTES = 64
+SOURCE_RATE = 1000
+SOURCE_SIZE = 1_200_000
+SOURCE_BACKLOG = 10_000
 TEXT_BYTES = 4096
 JSON_BYTES = 65_536
 PAYLOAD_BYTES = 1_048_576

@@ -13,6 +13,7 @@ from .refusals import Refused
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LANG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+SOURCE = re.compile(r"[A-Za-z0-9._-]+")
 ENTRY = re.compile(r"[0-9]+-[0-9]+")
 NUMBER = re.compile(r"-?[0-9]+")
 DIGITS_KEPT = 16  # sign and digits: what a double holds exactly
@@ -37,6 +38,7 @@ def text(most: int) -> Callable[[str], str]:
 
 
 short, words, json_sized = text(contract.ID_BYTES), text(contract.TEXT_BYTES), text(contract.JSON_BYTES)
+source_sized = text(contract.SOURCE_BYTES)
 payload, lang_sized = text(contract.PAYLOAD_BYTES), text(contract.LANG_BYTES)
 
 
@@ -50,6 +52,13 @@ def identifier(value: str) -> str:
 def entry(value: str) -> str:
     """The id of an entry of a stream."""
     if len(short(value)) > contract.ENTRY_BYTES or not ENTRY.fullmatch(value):
+        raise Refused("INVALID_FIELD")
+    return value
+
+
+def source(value: str) -> str:
+    """The name of a source: nothing in it has a meaning in a key or a pattern."""
+    if not SOURCE.fullmatch(source_sized(value)):
         raise Refused("INVALID_FIELD")
     return value
 
@@ -105,6 +114,7 @@ KINDS: dict[str, Callable[[str], Any]] = {
     "id": identifier,
     "entry": entry,
     "lang": lang,
+    "source": source,
     "text": words,
     "json": json,
     "payload": payload,
@@ -113,8 +123,10 @@ KINDS: dict[str, Callable[[str], Any]] = {
     "ms": number(0, contract.YEAR_MS),
     "count": number(1, contract.MOST_ATTEMPTS),
     "priority": number(-contract.HIGHEST_PRIORITY, contract.HIGHEST_PRIORITY),
+    "amount": number(1, 10**9),
     "flag": one_of("true", "false"),
     "affinity": one_of("prefer", "none"),
+    "role": one_of("producer", "node"),
     "status": one_of("finished", "failed"),
     "policy": one_of("two_choices"),
 }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from . import decisions, jobs, letters, nodes, requests, scheduler  # noqa: F401 - they say which fold is whose
+from . import decisions, jobs, letters, nodes, requests, scheduler, sources  # noqa: F401 - they say which fold is whose
 from .contract import DECISIONS, EVENTS
 from .fields import FACTS, checked
 from .folds import Entry, apply
@@ -66,6 +66,8 @@ class Model:
             return refusal.code
         except Unlawful as problem:
             raise Unlawful(f"{raw['type']} at {entry_id}: {problem}") from problem
+        finally:
+            sources.heard(state, entry)
         return None
 
     def _happen(self, entry: Entry) -> None:
@@ -73,6 +75,7 @@ class Model:
         version = raw.get("v", "1")
         if not VERSION.fullmatch(version) or int(version) > 1:
             raise Refused("UNSUPPORTED_VERSION")
+        sources.permit(self.partition, entry)
         if kind in EVENTS:
             state = self.partition
             letters.once(state, entry, lambda: requests.once(kind, state, entry, checked(kind, raw)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .state import HELD, Job, Node, Session, State
+from .state import HELD, Job, Node, Session, Source, State
 
 Value = dict[str, str] | list[str] | list[tuple[str, float]]
 Queue = list[tuple[str, float]]
@@ -21,6 +21,9 @@ def keys_of(state: State) -> dict[str, Value]:
         found[f"job:{job_id}"] = job_hash(job)
     for session_id, session in state.sessions.items():
         found[f"session:{session_id}"] = session_hash(session)
+    for name, source in state.sources.items():
+        found[f"source:{name}"] = source_hash(source)
+    found["sources"] = sorted(name for name, source in state.sources.items() if not source.revoked)
     found |= places(state)
     found |= queues(state, {name[5:] for name in found if name.startswith("open:") and found[name]})
     return {name: value for name, value in found.items() if value}
@@ -34,6 +37,7 @@ def meta(state: State) -> dict[str, str]:
         fold_version=state.fold_version,
         resumed_since_ts=state.resumed_since_ts,
         resumed_ts=state.resumed_ts,
+        sources=state.sources_event,
     )
 
 
@@ -90,6 +94,26 @@ def session_hash(session: Session) -> dict[str, str]:
         last_lang_pair=session.last_lang_pair,
         node_id=session.node_id,
         last_job=session.last_job,
+    )
+
+
+def source_hash(source: Source) -> dict[str, str]:
+    """What somebody may say, and how much of it was heard and not."""
+    return texts(
+        role=source.role,
+        node_id=source.node_id,
+        revoked=source.revoked,
+        rate=source.rate,
+        size=source.size,
+        backlog=source.backlog,
+        priority=source.priority,
+        reason=source.reason,
+        since_ts=source.since_ts,
+        last_id=source.last_id,
+        dropped=source.dropped if source.limited else None,
+        limited=source.limited or None,
+        limited_ts=source.limited_ts,
+        limited_cause=source.limited_cause,
     )
 
 

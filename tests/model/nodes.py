@@ -6,6 +6,7 @@ from .contract import LAST_WINDOW
 from .folds import Entry, folds
 from .pools import Entry as PoolEntry
 from .refusals import Refused, require
+from .sources import speaker
 from .state import Node, Pool, State
 
 
@@ -58,6 +59,9 @@ def registered(
     node = state.nodes.get(node_id)
     if node and (node.cap_json, node.pool_names_json, node.mailbox) == (cap_json, listed, mailbox):
         return
+    theirs = [pool for pool in pool_names_json or [] if pool.pool_id in state.pools]
+    if speaker(state, entry.raw) and any(state.pools[pool.pool_id].languages != pool.languages for pool in theirs):
+        raise Refused("NOT_PERMITTED")
     node = state.nodes.setdefault(node_id, Node(since_ts=entry.at))
     node.cap_json, node.pool_names_json, node.mailbox = cap_json, listed, mailbox
     node.incarnation = entry.entry_id

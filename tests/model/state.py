@@ -113,6 +113,27 @@ class Session:
 
 
 @dataclass(slots=True)
+class Source:
+    """Somebody who may speak through an ingress, or might once."""
+
+    role: str = ""
+    node_id: str = ""
+    revoked: bool = False
+    rate: int = 0
+    size: int = 0
+    backlog: int = 0
+    priority: int = 0
+    reason: str = ""
+    since_ts: int = 0
+    last_id: str = "0-0"
+    """Up to which entry of its ingress it has been heard."""
+    dropped: int = 0
+    limited: int = 0
+    limited_ts: int | None = None
+    limited_cause: str | None = None
+
+
+@dataclass(slots=True)
 class State:
     """All of a partition."""
 
@@ -127,6 +148,9 @@ class State:
     """What need not happen again: its type, source, subject and name, with the time of its first coming."""
     oldest_requests: list[tuple[int, tuple[str, str, str, str]]] = field(default_factory=list)
     """The same as a heap, the oldest first."""
+    sources: dict[str, Source] = field(default_factory=dict)
+    sources_event: str | None = None
+    """Which event last changed who may speak."""
     letters: dict[str, str] = field(default_factory=dict)
     """What somebody has done about dead letters, by their ids: retried or dropped, and by which event."""
     counted: Counter[str] = field(default_factory=Counter)
