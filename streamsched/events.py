@@ -176,7 +176,8 @@ class JobProgressed(Event, tag="job.progressed"):
 class JobDeclined(Event, tag="job.declined"):
     job_id: Id
     node_id: Id
-    attempt: Id
+    attempt: Id | None = None
+    """Without it, whatever the node holds of the job."""
     reason: Text | None = None
     request_id: Id | None = None
 
@@ -214,7 +215,7 @@ class SourceAdmitted(Event, tag="source.admitted"):
     node_id: Id | None = None
     """For a node: which one."""
     rate: Amount | None = None
-    """Events a second, 1000 by default; one of more than 4 kB counts as several, a registration as half a second's worth."""
+    """Events a second, 1000 by default. One of more than 4 kB counts as several, a registration as half a second's."""
     size: Amount | None = None
     """Bytes of one entry, 1.2 MB by default."""
     backlog: Amount | None = None

@@ -35,6 +35,8 @@ GOOD: dict[str, dict[str, str]] = {
     "job.completed": {"job_id": "j1", "node_id": "n1", "status": "finished"},
     "job.cancelled": {"job_id": "j1"},
     "session.released": {"session_id": "s1"},
+    "source.admitted": {"source": "web", "role": "producer"},
+    "source.revoked": {"source": "web"},
     "scheduler.configured": {"max_attempts": "3"},
     "letter.dropped": {"letter": "1700000000000-0"},
 }
@@ -47,6 +49,7 @@ INVALID = "INVALID_FIELD"
 
 OPTIONAL = {
     ("job.submitted", "job_id"),
+    ("job.declined", "attempt"),
     ("node.registered", "pool_names_json"),
     ("scheduler.configured", "max_attempts"),
 }
@@ -211,7 +214,8 @@ FORGED = {name: dict.fromkeys(fields, "1") for name, fields in facts().items()}
 
 
 async def world(ledger: Ledger) -> None:
-    """Node n1 holds j1; n2 is offline; j0 was cancelled."""
+    """Node n1 holds j1; n2 is offline; j0 was cancelled; a source was admitted."""
+    await ledger.admit("web")
     await ledger.node("n1")
     await ledger.node("n2", "de-fr")
     await ledger.append(["type", "node.offline", "node_id", "n2"])

@@ -47,6 +47,9 @@ from streamsched.events import (
     NodeUncordoned,
     SchedulerConfigured,
     SessionReleased,
+    SourceAdmitted,
+    SourceRevoked,
+    SourceRole,
     from_wire,
     to_wire,
 )
@@ -92,6 +95,7 @@ REGISTERED = NodeRegistered(node_id="n1", cap_json="{}", pool_names_json='[{"id"
 ONLINE = NodeHeartbeat(node_id="n1", online=True)
 SUBMITTED = JobSubmitted(session_id="s1", src_lang="en", tgt_lang="zh", payload_json="{}", job_id="j1")
 
+ADMITTED = SourceAdmitted(source="web", role=SourceRole.PRODUCER)
 ONE_OF_EACH: dict[str, Callable[[str], Event]] = {
     "node.registered": lambda attempt: REGISTERED,
     "node.heartbeat": lambda attempt: ONLINE,
@@ -108,6 +112,8 @@ ONE_OF_EACH: dict[str, Callable[[str], Event]] = {
     ),
     "job.cancelled": lambda attempt: JobCancelled(job_id="j1"),
     "session.released": lambda attempt: SessionReleased(session_id="s1"),
+    "source.admitted": lambda attempt: SourceAdmitted(source="web", role=SourceRole.PRODUCER, rate=7),
+    "source.revoked": lambda attempt: SourceRevoked(source="web"),
     "scheduler.configured": lambda attempt: SchedulerConfigured(max_attempts=5),
     "letter.dropped": lambda attempt: LetterDropped(letter="1700000000000-0", reason="seen"),
 }
@@ -123,7 +129,7 @@ async def test_an_append_whose_reply_was_lost_has_one_effect(kind: str) -> None:
     for lost in (0, 2):
         flaky = Flaky(server=fakeredis.FakeServer(version=(7, 0)), decode_responses=True)
         partition = Partition(flaky, Keys("quick"), patience_s=5)
-        for event in (REGISTERED, ONLINE, SUBMITTED):
+        for event in (REGISTERED, ONLINE, SUBMITTED, ADMITTED):
             await partition.append(event)
         attempt = await flaky.hget("quick:{0}:job:j1", "attempt")
         flaky.lose = lost

@@ -1,4 +1,4 @@
-"""What sources say through their ingress streams: who said it, what each may say and how much, to the harm of no other."""
+"""What sources say through their ingress streams: who says it, what each may say, and how much, to no other's harm."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 -- The holder hands the job back. "full" speaks of the node: it gets no more until something ends; any other reason
 -- speaks of the job. Where the job goes next is decided at the tail.
--- FIELDS: job_id:id node_id:id attempt:id reason?:text request_id?:id
+-- FIELDS: job_id:id node_id:id attempt?:id reason?:text request_id?:id
 -- USES: context want bump held_job release written told_before
 if told_before(job_id, request_id) then
   return

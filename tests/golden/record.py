@@ -132,7 +132,52 @@ async def requests(log: Ledger) -> None:
         await log.append(["type", "node.cordoned", "node_id", "nobody", "request_id", f"r{n}"])
 
 
-STORIES = {"0.1.0": story, "letters": letters, "requests": requests}
+async def sources(log: Ledger) -> None:
+    """Sources admitted, heard, refused, limited, revoked and admitted again."""
+    await log.freeze()
+    await log.admit("web", rate=10, backlog=12, size=2000, priority=5)
+    await log.admit("gpu", "n1")
+    pools = json.dumps([{"name": "en-zh"}])
+    await log.say("gpu", "node.registered", "node_id", "n1", "cap_json", "{}", "pool_names_json", pools)
+    await log.say("gpu", "node.heartbeat", "node_id", "n1", "online", "true")
+    submit = ("job.submitted", "session_id", "s1", "src_lang", "en", "tgt_lang", "zh", "payload_json", "{}")
+    for n in range(20):
+        await log.say("web", *submit, "job_id", f"j{n}", "priority", str(n % 8))
+    await log.take_in("gpu", "web")
+    holds = await log.held("n1")
+    assert len(holds) > 3
+    for n, job_id in enumerate(sorted(holds)):
+        about = ("job_id", job_id, "node_id", "n1", "attempt", (await log.job(job_id))["attempt"])
+        await log.say("gpu", "job.started", *about)
+        if n % 3:
+            await log.say("gpu", "job.completed", *about, "status", "finished")
+    await log.say("gpu", "job.declined", "job_id", sorted(holds)[0], "node_id", "n1", "reason", "restarted")
+    await log.say("gpu", "job.cancelled", "job_id", sorted(holds)[0])
+    for _ in range(6):
+        await log.take_in("web", "gpu")
+        await log.pass_time(500)
+    await log.say("gpu", "node.offline", "node_id", "n2")
+    await log.say("web", "session.released", "session_id", "s1")
+    await log.say("web", *submit[:-1], json.dumps("x" * 3000))
+    await log.take_in("gpu", "web")
+    await log.pass_time(20_000)
+    await log.say("web", *submit, entry_id=f"{2**64 - 1}-{2**64 - 1}")
+    await log.redis.set(log.keys("ingress", "gpu"), "of another type")
+    await log.take_in("gpu", "web")
+    await log.append(["type", "source.revoked", "source", "web", "reason", "spam"])
+    await log.append(["type", "source.revoked", "source", "nobody"])
+    await log.append(["type", "source.admitted", "source", "gpu", "role", "node"])
+    await log.redis.delete(log.keys("ingress", "gpu"))
+    await log.say("gpu", "node.offline", "node_id", "n1")
+    await log.take_in("gpu")
+    stale = {"type": "node.offline", "node_id": "n1", "source": "gpu"}
+    for stamp in ("1-1", "007-1", "x"):
+        await log.add({**stale, "source_id": stamp})
+    await log.append(["type", "source.admitted", "source", "web", "role", "producer", "request_id", "r1"])
+    await log.append(["type", "source.admitted", "source", "web", "role", "producer", "request_id", "r1"])
+
+
+STORIES = {"0.1.0": story, "letters": letters, "requests": requests, "sources": sources}
 """By the name of the file; what came later has a story of its own."""
 
 
