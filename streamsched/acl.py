@@ -28,7 +28,7 @@ READING = (
 SCRIPTS = {
     "producer": ("append", "advance"),
     "node": ("append",),
-    "worker": ("advance", "drop", "replay"),
+    "worker": ("advance", "drop", "replay", "take_in"),
     "archiver": ("trim",),
     "auditor": ("nodes",),
     "operator": None,
@@ -38,7 +38,8 @@ SCRIPTS = {
 DIRECT = {
     "producer": "exec hmget multi time xinfo|stream xrange xread xrevrange",
     "node": "exec hmget multi smembers xinfo|stream xrange xread xrevrange xtrim",
-    "worker": "exec exists hmget hset multi xgroup|create xgroup|delconsumer xinfo|stream xrange xreadgroup",
+    "worker": "exec exists hmget hset multi smembers type xgroup|create xgroup|delconsumer xinfo|stream xrange xread "
+    "xreadgroup",
     "archiver": "exec exists hget hmget info multi xinfo|stream xlen xrange",
     "auditor": READING,
 }

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,9 +19,11 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from .beside import beside
 from .connection import block_ms, connect, is_away, is_read_only, look_anew, pause
 from .errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
 from .events import LIMITS
+from .intake import Intake
 from .keys import Keys
 from .partition import PATIENCE_S, Partition, Reply, open_partition
 from .replay import mend
@@ -57,6 +60,7 @@ class Worker:
         self._advanced_at = time.monotonic()
         self._stopping = anyio.Event()
         self._blocked: anyio.CancelScope | None = None
+        self._intake = Intake(url, keys, batch)
 
     def stop(self) -> None:
         """Finish the call under way and return. Safe in a signal handler of the event loop."""
@@ -84,7 +88,8 @@ class Worker:
             wake = connect(self.url)
             try:
                 log.info("worker started")
-                await self._work(partition, wake)
+                async with beside(partial(self._intake.run, partition)):
+                    await self._work(partition, wake)
                 log.info("worker stopped", folded=self.folded)
             finally:
                 with anyio.CancelScope(shield=True):
@@ -114,6 +119,7 @@ class Worker:
             attempt += 1
 
     def _advanced(self, reply: Reply) -> None:
+        self._intake.heard_of(reply.sources)
         if self.status != "ok":
             log.info("advancing", folded=reply.folded, was=self.status)
         self.status, self.problem, self.folded, self._advanced_at = "ok", "", reply.folded, time.monotonic()

@@ -158,7 +158,6 @@ NOT_EVEN: list[tuple[str, list[str]]] = [
     ("node", ["XDEL", "guarded:{0}:events", "1-1"]),
     ("node", ["INFO"]),
     ("worker", ["XTRIM", "guarded:{0}:events", "MAXLEN", "0"]),
-    ("worker", ["XREAD", "STREAMS", "guarded:{0}:events", "0"]),
     ("worker", ["INFO"]),
     ("archiver", ["XADD", "guarded:{0}:events", "*", "type", "x"]),
     ("archiver", ["DEL", "guarded:{0}:events"]),

@@ -180,7 +180,7 @@ LAYERS: list[set[str]] = [
     {"partition", "acl"},
     {"state", "client", "history", "letters", "outcomes"},
     {"scratch", "task", "fork"},
-    {"node", "worker", "replay", "archiver", "snapshot", "past"},
+    {"node", "worker", "intake", "replay", "archiver", "snapshot", "past"},
     {"verify", "trace", "explain", "query", "restore", "compare"},
     {"program", "dashboard"},
     {"cli", "command", "terminal", "demo", "__main__"},
