@@ -2,10 +2,10 @@
 -- back in the same round trip.
 -- KEYS: events heartbeats dead
 -- ARGV: prefix batch nonce own
--- USES: open_call fold_log find_gap settle upgrade resume append_entry fold_beats decide_due raise_fence fields_of close_call next_due guarded answer
+-- USES: open_call fold_log find_gap settle upgrade resume watch_load counted turn_away answer_ahead append_entry fold_beats decide_due raise_fence fields_of close_call next_due guarded answer
 -- `own` is a JSON list with each event as a flat list of texts. Replies {more, next_due_ts, now, answers, watermark}.
--- `more` is 1, and nothing was appended, while the log ahead is longer than one call may fold; 2 if decisions are left
--- for later.
+-- `more` is 1 while the log ahead is longer than one call may fold: nothing was appended then, and only those are answered
+-- that need not wait, each with its position in front. 2 if decisions are left for later.
 return guarded(function()
   left = tonumber(batch)
   local refusal = open_call()
@@ -15,22 +15,36 @@ return guarded(function()
   local tail = fold_log()
   local gap = tail and find_gap()
   if gap or not tail then
+    local answers = gap and {} or answer_ahead(cjson.decode(own))
     close_call()
-    return gap and redis.error_reply(gap) or { 1, '', now_text, {}, meta.watermark }
+    return gap and redis.error_reply(gap) or { 1, '', now_text, answers, meta.watermark }
   end
   settle()
   upgrade()
   resume()
-  local answers, beats, room = {}, false, left
-  for _, flat in ipairs(cjson.decode(own)) do
-    if flat[2] == 'node.heartbeat' and not fields_of(flat).request_id then -- else it is to count once: the log sees to it
+  if meta.shed.lag then
+    watch_load('lag')
+  end
+  local named, submits = find(own, '"request_id"', 1, true), find(own, '"job.submitted"', 1, true)
+  if submits or meta.overload.memory then
+    watch_load('memory')
+  end
+  local answers, beats, room, flats = {}, false, left, cjson.decode(own)
+  for n = 1, #flats do
+    local flat = flats[n]
+    local scarce = flat[2] == 'job.submitted' and (meta.overload.memory and 'memory' or too_many_wait() and 'waiting')
+    local e = scarce and fields_of(flat)
+    local job_id = e and (e.job_id or (e.session_id or '') .. ':' .. (e.request_id or ''))
+    if e and (scarce == 'memory' or e.immediate ~= 'true') and rcall('EXISTS', key.job(job_id)) == 0 then
+      answers[n] = { 'OVERLOADED', turn_away(scarce, now) }
+    elseif flat[2] == 'node.heartbeat' and not (named and fields_of(flat).request_id) then -- else it is to count once
       raise_fence('heartbeat')
       local id = rcall('XADD', heartbeats, 'MAXLEN', '~', limit.heartbeats, '*', unpack(flat))
-      answers[#answers + 1] = { '', id, flat }
+      answers[n] = { '', id, flat }
       beats = true
     else
       local id, problem = append_entry(flat, false)
-      answers[#answers + 1] = problem and { problem.code, problem.detail } or { '', id, flat }
+      answers[n] = problem and { problem.code, problem.detail } or { '', id, flat }
     end
   end
   left = room -- the caller bounds its own events; they must not starve what they bring about
@@ -39,6 +53,9 @@ return guarded(function()
     fold_beats()
   end
   decide_due()
+  if counters_read or meta.overload.waiting or meta.shed.waiting then
+    watch_load('waiting')
+  end
   for n = 1, #answers do
     answers[n] = answer(answers[n])
   end

@@ -1,7 +1,7 @@
 -- Drop a slice of a partition's state, so that it can be folded anew; the log and what was delivered stay.
 -- KEYS: events dead
 -- ARGV: prefix cursor
--- USES: context fields_of not_behind folded_up_to count_letter
+-- USES: context fields_of not_behind folded_up_to
 -- Anybody may call it at any time, from several places at once: it works only while the partition is marked for it, and
 -- whoever has walked the whole keyspace with its own cursor ends the phase. Replies the next cursor, or '0'.
 local KEPT = { rebuilding = true, rebuild_until = true, rebuild_from = true, heartbeats_watermark = true, archive = true,
@@ -28,7 +28,7 @@ local letters = rcall('XREVRANGE', dead, '+', '-', 'COUNT', 1000)
 for i = 1, #letters do
   local letter = fields_of(letters[i][2])
   if letter.stream == 'events' and not not_behind(letter.id, until_id) then
-    count_letter(letter.stream, letter, letter.code, -1)
+    redis.pcall('HINCRBY', key.dead_codes, find(letter.retry_of or '', '^%d+%-%d+$') and 'again' or letter.code, -1)
     rcall('XDEL', dead, letters[i][1])
   end
 end

@@ -19,6 +19,7 @@ from .terminal import OK, REFUSED, console
 from .terminal import as_json as print_json
 
 CONDITION = {"ok": "green", "rebuilding": "yellow", "halted": "bold red", "gap": "bold red"}
+TOO_MUCH = {"waiting": "too many jobs wait", "memory": "the server's memory is nearly full"}
 IN_FLOW = ("submitted", "waiting", "held", "requeued")
 ENDED = ("finished", "failed", "cancelled", "expired", "refused")
 
@@ -63,7 +64,7 @@ def _partition(overview: Overview) -> RenderableType:
     p = overview.partition
     lag = "unknown" if p.lag is None else str(p.lag)
     workers = "unknown" if p.workers is None else p.workers
-    line = Text.assemble(
+    line: RenderableType = Text.assemble(
         (f"{p.namespace}:{{{p.partition}}}", "bold"),
         "  ",
         (p.condition, CONDITION[p.condition]),
@@ -72,6 +73,9 @@ def _partition(overview: Overview) -> RenderableType:
     )
     if p.trouble:
         return Group(line, _plain(p.trouble, "red"))
+    if p.overload:
+        causes = ", ".join(f"{TOO_MUCH[cause]} for {_age(since, p.now_ts)}" for cause, since in p.overload.items())
+        line = Group(line, Text(f"overloaded: {causes}; {p.shed} submissions were turned away", "yellow"))
     if p.workers is None:
         return Group(line, Text("read from a replica: as far as it has heard", "yellow"))
     if p.workers == 0:

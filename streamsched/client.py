@@ -171,6 +171,7 @@ class Scheduler:
             EmptyPool: pools serve it, none has a member.
             NoAvailableNode: they have members, none may receive a job now.
             JobConflict: the ``job_id`` was used before, for other content.
+            Overloaded: too much has come in; its ``retry_after_ms`` says when to come back.
             InvalidField: a field is malformed.
         """
         job_id = request.job_id or self._job_id(request.session_id)
@@ -228,6 +229,7 @@ class Scheduler:
 
         Raises:
             JobConflict: the ``job_id`` was used before, for other content.
+            Overloaded: too much has come in; its ``retry_after_ms`` says when to come back.
             InvalidField: a field is malformed, or ``deadline_ts`` is in the past.
         """
         job_id = request.job_id or self._job_id(request.session_id)

@@ -6,6 +6,8 @@ script that uses a code missing here, and Python raises the exception of the row
 
 from __future__ import annotations
 
+import re
+
 
 class SchedulerError(Exception):
     """A call was refused. ``code`` is the wire code, ``detail`` names the field or key and the remedy."""
@@ -111,6 +113,18 @@ class AlreadyTerminal(SchedulerError):
     """The job has ended, and an ended job never changes again."""
 
     code = "ALREADY_TERMINAL"
+
+
+class Overloaded(SchedulerError):
+    """Too much has come in: more jobs wait than may, the server's memory is nearly full, or the fold is far behind."""
+
+    code = "OVERLOADED"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        found = re.search(r"retry_after_ms=(\d+)", detail)
+        self.retry_after_ms = int(found[1]) if found else 1000
+        """After which time the submission may be tried again, ms; many who come back add some chance to it."""
 
 
 class UnknownLetter(SchedulerError):
@@ -250,6 +264,7 @@ ERRORS: dict[str, type[SchedulerError]] = {
         NodeMismatch,
         StaleAttempt,
         AlreadyTerminal,
+        Overloaded,
         UnknownLetter,
         NotRetryable,
         PartitionHalted,

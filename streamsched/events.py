@@ -39,6 +39,9 @@ LIMITS: dict[str, int] = {
     "source_trim": 5000,  # entries that one call drops of a backlog
     "ahead_ms": 60_000,  # how far ahead of the clock the id of an entry may be
     "limited_ms": 10_000,  # between two records of what a source lost
+    "memory_ms": 1_000,  # between two looks at the server's memory
+    "least_shed_ms": 1_000,  # the shortest time after which a submitter who was turned away is to come back
+    "most_shed_ms": 60_000,  # and the longest
     "request_ms": 3_600_000,  # how long a request_id is remembered at least, by the time of the log
 }
 """Bounds that Lua reads as ``limit.<name>``. Sizes are bytes, ``_ms`` are milliseconds."""
@@ -63,6 +66,8 @@ PoolNames = Annotated[str, "pools"]
 Time = Annotated[int, "ts"]
 Count = Annotated[int, "count"]
 Duration = Annotated[int, "ms"]
+Bound = Annotated[int, "bound"]
+Percent = Annotated[int, "percent"]
 Priority = Annotated[int, "priority"]
 Flag = Annotated[bool, "flag"]
 Source = Annotated[str, "source"]
@@ -240,6 +245,12 @@ class SchedulerConfigured(Event, tag="scheduler.configured"):
     retry_backoff_ms: Duration | None = None
     retention_ms: Duration | None = None
     policy: Policy | None = None
+    max_waiting: Bound | None = None
+    """Jobs that may wait; more submissions are turned away, but for those that never wait."""
+    max_lag: Bound | None = None
+    """Events that the fold may be behind; more submissions are turned away by the calls that have to wait for it."""
+    shed_memory_percent: Percent | None = None
+    """Of the server's ``maxmemory``, if it has one: how full it may be before submissions are turned away."""
     request_id: Id | None = None
 
 
@@ -257,6 +268,9 @@ DEFAULTS: dict[str, int | str] = {
     "retry_backoff_ms": 500,
     "retention_ms": 3_600_000,
     "policy": "two_choices",
+    "max_waiting": 5_000_000,
+    "max_lag": 100_000,
+    "shed_memory_percent": 90,
 }
 """The configuration before the first ``scheduler.configured``. ``job_timeout_ms`` 0 means none."""
 

@@ -65,6 +65,8 @@ SOFT_META_FIELDS = (
     "last_call_ts",
     "clock_ts",
     "look_ts",
+    "memory_ts",
+    "shed",
     "heartbeats_watermark",
     "rebuilt_ts",
     "rebuild_from",

@@ -251,21 +251,12 @@ class Partition:
         try:
             while self._queue:
                 taken = self._take()
-                own = b"[" + b",".join(encoded for encoded, _ in taken) + b"]"
                 try:
-                    answers = await self.patiently(partial(self._append_call, own))
+                    await self.patiently(partial(self._append_call, taken))
                 except Exception as problem:  # whatever it is, those who wait must hear of it
                     for _, future in taken:
                         if not future.done():
                             future.set_exception(problem)
-                    continue
-                for (_, future), answer in zip(taken, answers, strict=True):
-                    if future.done():
-                        continue  # its caller has been cancelled
-                    if answer[0]:
-                        future.set_exception(error_of(answer[0], answer[1]))
-                    else:
-                        future.set_result(Answer(answer[1], tuple(answer[2:]) if len(answer) > 2 else None))
         finally:
             self._sender = None
 
@@ -278,11 +269,18 @@ class Partition:
         taken, self._queue = self._queue[:count], self._queue[count:]
         return taken
 
-    async def _append_call(self, own: bytes) -> list[list[str]]:
-        while True:
+    async def _append_call(self, taken: list[tuple[bytes, asyncio.Future[Answer]]]) -> None:
+        """Send events until each is answered; those whose caller has gone meanwhile are not sent once more."""
+        while waiting := [one for one in taken if not one[1].done()]:
+            own = b"[" + b",".join(encoded for encoded, _ in waiting) + b"]"
             more, _, _, answers, _ = await self._call("append", batch=BATCH, own=own)
-            if more != 1:
-                return answers  # type: ignore[no-any-return]
+            if more == 1:  # most have to wait for what is ahead of them to be folded
+                for position, *answer in answers:
+                    _tell(waiting[position - 1][1], answer)
+                continue
+            for (_, future), answer in zip(waiting, answers, strict=True):
+                _tell(future, answer)
+            return
 
     async def close(self) -> None:
         """Send what is still queued, and let go of the connection."""
@@ -295,6 +293,16 @@ def _reply(told: list[Any]) -> Reply:
     more, due, now, folded, sources, held, _ = told
     waits = {name: int(ms) for name, ms in zip(held[::2], held[1::2], strict=True)}
     return Reply(bool(more), int(due) if due else None, int(now), int(folded), sources, waits)
+
+
+def _tell(future: asyncio.Future[Answer], answer: Any) -> None:
+    """Hand the scheduler's answer to whoever waits for it."""
+    if future.done():
+        return  # its caller has been cancelled
+    if answer[0]:
+        future.set_exception(error_of(answer[0], answer[1]))
+    else:
+        future.set_result(Answer(answer[1], tuple(answer[2:]) if len(answer) > 2 else None))
 
 
 def _trimmed(about: Any, event_id: str) -> bool:

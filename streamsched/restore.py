@@ -139,7 +139,7 @@ async def _put_back_letters(redis: Any, keys: Keys, archive: Archive) -> None:
 
 
 def _counted_as(letter: Entry) -> str:
-    """Return the code under which a dead letter is counted, as ``count_letter`` of the scripts does."""
+    """Return the code under which a dead letter is counted, as ``bury`` of the scripts does."""
     fields = fields_of(letter)
     again = fields["stream"] == "events" and ENTRY_ID.fullmatch(fields.get(RETRY, ""))
     return "again" if again else fields["code"]

@@ -13,6 +13,7 @@ from .connection import role_in
 from .events import LIMITS
 from .keys import Keys
 from .letters import count_letters
+from .waiting import PairView, read_pairs, waiting_pairs
 
 LIMIT = 50
 """Rows of each kind that an overview holds unless told otherwise."""
@@ -20,8 +21,8 @@ LIMIT = 50
 SORTABLE = 20_000
 """Up to this many names are read whole and sorted; of more, whichever come first are shown."""
 
-SCAN_CALLS = 500
-"""Calls an overview spends on looking for pairs that no pool serves, 1000 keys each."""
+CAUSES = ("waiting", "memory", "lag")
+"""What there can be too much of."""
 
 COUNTERS = (
     "submitted",
@@ -37,6 +38,7 @@ COUNTERS = (
     "dead",
     "nodes",
     "expired_nodes",
+    "shed",
 )
 """Every counter of a partition; one that has never counted is shown as 0."""
 
@@ -67,6 +69,10 @@ class PartitionView(msgspec.Struct, kw_only=True):
     open_letters: int
     """Those that nobody has retried or dropped."""
     letters_by_code: dict[str, int]
+    overload: dict[str, int]
+    """What there is too much of, ``waiting`` jobs or ``memory``, with the time since when, ms since the epoch."""
+    shed: int
+    """Submissions turned away for it so far, those of this moment that no fact tells yet."""
     """All by the code under which they were refused; those of a version that did not count yet are missing."""
     now_ts: int
     """The server's clock at the time of reading, ms since the epoch."""
@@ -103,19 +109,6 @@ class PoolView(msgspec.Struct, kw_only=True):
     members: int
     open: int
     """Members that may receive a job now."""
-
-
-class PairView(msgspec.Struct, kw_only=True):
-    """A language pair that jobs wait for."""
-
-    src_lang: str
-    tgt_lang: str
-    waiting: int
-    first_job_id: str
-    pools: int
-    """Pools that serve the pair."""
-    open_pools: int
-    """Those of them with a node that may receive a job now."""
 
 
 class JobView(msgspec.Struct, kw_only=True):
@@ -179,7 +172,7 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
     counters = {name: int(raw.get(name, 0)) for name in (*COUNTERS, *sorted(set(raw) - set(COUNTERS)))}
     nodes, nodes_total = await _names(redis, keys("nodes"), limit)
     pools, pools_total = await _names(redis, keys("pools"), limit)
-    pairs, complete = await _waiting_pairs(redis, keys, counters["waiting"])
+    pairs, complete = await waiting_pairs(redis, keys, counters["waiting"])
     ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
     return Overview(
         partition=partition,
@@ -189,7 +182,7 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
         nodes_online=await redis.zcard(keys("expiry")),
         pools=await _read_pools(redis, keys, pools),
         pools_total=pools_total,
-        waiting=await _read_pairs(redis, keys, ranked[:limit]),
+        waiting=await read_pairs(redis, keys, ranked[:limit]),
         waiting_pairs_total=len(pairs),
         waiting_pairs_complete=complete,
         delayed=max(0, counters["waiting"] - sum(pairs.values())) if complete else 0,
@@ -290,8 +283,15 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
         dead_letters=letters.all,
         open_letters=letters.open,
         letters_by_code=letters.by_code,
+        overload=_overload(meta.get("overload", "")),
+        shed=sum(count for cause, count in msgspec.json.decode(meta.get("shed", "{}")).items() if cause in CAUSES),
         now_ts=seconds * 1000 + micros // 1000,
     )
+
+
+def _overload(text: str) -> dict[str, int]:
+    """Read ``memory=1 waiting=2``, as the scripts write it."""
+    return {cause: int(since_ts) for cause, _, since_ts in (word.partition("=") for word in text.split())}
 
 
 async def _unread(redis: Any, keys: Keys, meta: dict[str, str]) -> int:
@@ -355,45 +355,4 @@ async def _read_pools(redis: Any, keys: Keys, pool_ids: list[str]) -> list[PoolV
             open=replies[3 * n + 2],
         )
         for n, pool_id in enumerate(pool_ids)
-    ]
-
-
-async def _waiting_pairs(redis: Any, keys: Keys, waiting: int) -> tuple[dict[tuple[str, str], int], bool]:
-    """Find the pairs that jobs wait for. They have no index of their own, so this walks the keyspace, up to a bound."""
-    found: dict[tuple[str, str], int] = {}
-    cursor, calls, start = 0, 0, keys("waiting", "", "")[:-1]
-    while waiting and sum(found.values()) < waiting:
-        cursor, page = await redis.scan(cursor, match=start + "*", count=1000, _type="zset")
-        names = [key[len(start) :].split(":") for key in page]
-        pairs = [(name[0], name[1]) for name in names if len(name) == 2]
-        async with redis.pipeline(transaction=False) as pipe:
-            for src, tgt in pairs:
-                pipe.zcard(keys("waiting", src, tgt))
-            found.update(zip(pairs, await pipe.execute(), strict=True))
-        calls += 1
-        if cursor == 0:
-            break
-        if calls == SCAN_CALLS:
-            return found, False
-    return {pair: count for pair, count in found.items() if count}, True
-
-
-async def _read_pairs(redis: Any, keys: Keys, pairs: list[tuple[str, str]]) -> list[PairView]:
-    async with redis.pipeline(transaction=False) as pipe:
-        for src, tgt in pairs:
-            pipe.zcard(keys("waiting", src, tgt))
-            pipe.zrange(keys("waiting", src, tgt), 0, 0)
-            pipe.scard(keys("lang", src, tgt))
-            pipe.scard(keys("open", src, tgt))
-        replies = await pipe.execute()
-    return [
-        PairView(
-            src_lang=src,
-            tgt_lang=tgt,
-            waiting=replies[4 * n],
-            first_job_id=(replies[4 * n + 1] or [""])[0],
-            pools=replies[4 * n + 2],
-            open_pools=replies[4 * n + 3],
-        )
-        for n, (src, tgt) in enumerate(pairs)
     ]

@@ -137,7 +137,7 @@ TABLE: list[Case] = [
     # dead letters
     ("letter.dropped", {"letter": "1700000000000"}, INVALID, ('letter is "1700000000000"', "the id of an entry")),
     ("letter.dropped", {"letter": f"1-{'0' * 40}"}, INVALID, ("letter is", "such as 1700000000000-0")),
-    ("job.cancelled", {"retry_of": "last"}, INVALID, ('retry_of is "last"', "the id of an entry")),
+    ("job.cancelled", {"retry_of": "last"}, INVALID, ("retry_of is not the id of a dead letter", "give one such as")),
     # jobs and holders
     ("job.completed", {"job_id": "nobody"}, "UNKNOWN_JOB", ("job_id nobody", "no such job")),
     ("job.completed", {"node_id": "n2"}, "NODE_MISMATCH", ("node_id n2 does not hold job j1", "n1 does")),

@@ -178,7 +178,7 @@ LAYERS: list[set[str]] = [
     LEAVES | {"events", "settings", "fleet", "workload", "segment", "connection", "logs"},
     {"scripts", "archive"},
     {"partition", "acl"},
-    {"state", "client", "history", "letters", "outcomes"},
+    {"state", "waiting", "client", "history", "letters", "outcomes"},
     {"scratch", "task", "fork"},
     {"node", "worker", "intake", "replay", "archiver", "snapshot", "past"},
     {"verify", "trace", "explain", "query", "restore", "compare"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from streamsched import state
+from streamsched import state, waiting
 from streamsched.events import JobSubmitted, NodeCordoned, NodeHeartbeat, NodeOffline
 from streamsched.keys import Keys
 from streamsched.state import read_job, read_node, read_overview
@@ -100,7 +100,7 @@ async def test_of_many_nodes_pools_and_pairs_some_are_listed_and_all_are_counted
     overview = await read_overview(ledger.redis, ledger.keys, limit=4)
     assert (len(overview.nodes), len(overview.pools)) == (4, 4)
     # and a keyspace too large to be walked is said to be one
-    monkeypatch.setattr(state, "SCAN_CALLS", 1)
+    monkeypatch.setattr(waiting, "SCAN_CALLS", 1)
     for n in range(3000):
         await ledger.redis.zadd(f"{ledger.keys.namespace}-other:{n}", {"x": 1})
     overview = await read_overview(ledger.redis, ledger.keys, limit=4)

@@ -87,11 +87,15 @@ class Partition(RuleBasedStateMachine):
         else:
             self.do(self.ledger.add(event))
 
-    @initialize(accept=st.sampled_from(["10000", "700"]), job=st.sampled_from(["0", "3000"]))
-    def begin(self, accept: str, job: str) -> None:
+    @initialize(
+        accept=st.sampled_from(["10000", "700"]),
+        job=st.sampled_from(["0", "3000"]),
+        most=st.sampled_from(["5000000", "5000000", "9"]),
+    )
+    def begin(self, accept: str, job: str, most: str) -> None:
         self.do(self.redis.flushdb())
         self.do(self.ledger.freeze())
-        self.tell("append", "scheduler.configured", accept_timeout_ms=accept, job_timeout_ms=job)
+        self.tell("append", "scheduler.configured", accept_timeout_ms=accept, job_timeout_ms=job, max_waiting=most)
         for node, pools in zip(NODES[1:], (["en-zh"], ["de-en"], ["de-en-zh", "en-zh"]), strict=True):
             self.join(node, pools)
 

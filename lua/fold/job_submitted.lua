@@ -1,6 +1,6 @@
 -- A session asks for work. The job is accepted and waits, for a node or for its time.
 -- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag request_id?:id
--- USES: context fail want bump submitted_before enqueue whole sequence job_to_dispatch
+-- USES: context fail want bump submitted_before enqueue whole counted turn_away job_to_dispatch
 job_id = job_id or (session_id .. ':' .. (request_id or id))
 if #job_id > limit.id then
   fail('INVALID_FIELD', 'session_id leaves no room for a job_id made from it: shorten it, or give a job_id')
@@ -20,7 +20,10 @@ end
 if immediate == 'true' and not_before_ts then
   fail('INVALID_FIELD', 'not_before_ts does not go with immediate: leave one of them out')
 end
-local order = whole(sequence() - tonumber(priority or 0) * limit.order_step)
+if immediate ~= 'true' and too_many_wait() then -- which would not wait
+  fail('OVERLOADED', turn_away('waiting', at))
+end
+local order = whole(counted('submitted') - tonumber(priority or 0) * limit.order_step)
 local timer
 if immediate == 'true' then
   timer = 'decide'

@@ -5,6 +5,9 @@ local function close_call(rouse)
   settle()
   write_gathered()
   write_counters()
+  if meta.shed_changed then -- how many were turned away, until the fact is written that says so
+    rcall('HSET', key.meta, 'shed', cjson.encode(meta.shed))
+  end
   if moved and not rouse then
     move_group(events, meta.watermark, { 'ENTRIESREAD', whole(meta.folded) })
   end

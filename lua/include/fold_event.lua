@@ -1,4 +1,4 @@
--- USES: context fail halt raise_fence bump commit bury retire upcast retried_before check_sender heard
+-- USES: context fail halt raise_fence bump commit bury retire upcast want check_sender heard
 local function plan_event(stream, id, e, decided)
   local letter = e.retry_of
   e = upcast(e)
@@ -8,8 +8,15 @@ local function plan_event(stream, id, e, decided)
   local kind = e.type
   local fold = FOLDS[kind]
   if fold and (stream == 'events' or kind == 'node.heartbeat') then
-    if letter and stream == 'events' and retried_before(letter, id) then
-      return nil
+    if letter and stream == 'events' then
+      if not find(letter, '^%d+%-%d+$') or #letter > 41 then
+        fail('INVALID_FIELD', 'retry_of is not the id of a dead letter: give one such as 1700000000000-0')
+      end
+      local handled = rcall('HGET', key.letters, letter)
+      if handled and find(handled, 'retried', 1, true) then
+        return nil -- it has taken effect before
+      end
+      want('HSET', key.letters, letter, 'retried ' .. id)
     end
     return fold(e, id, stream)
   end

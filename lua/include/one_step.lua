@@ -1,4 +1,4 @@
--- USES: open_call fold_log find_gap settle upgrade resume fold_beats expire_nodes decide_due close_call next_due whole
+-- USES: open_call fold_log find_gap settle upgrade resume watch_load counted fold_beats expire_nodes decide_due close_call next_due whole
 -- Fold what is new, then decide what is due. `take_in` is called at the tail, for what is new elsewhere.
 -- Returns {more, next_due_ts, now, folded, sources, held, watermark}, or an error: `more` is 1 if the bound was reached
 -- before the work was done; `sources` is the event that last changed who may speak through an ingress, '' for none.
@@ -15,10 +15,19 @@ local function one_step(take_in)
       settle()
       upgrade()
       resume()
+      if meta.shed.lag then
+        watch_load('lag')
+      end
+      if meta.overload.memory then
+        watch_load('memory')
+      end
       held = take_in and take_in() or held
       if left <= 0 or fold_beats() then
         expire_nodes()
         decide_due()
+        if counters_read or meta.overload.waiting or meta.shed.waiting then
+          watch_load('waiting')
+        end
         more = left > 0 and 0 or 1
       end
     end

@@ -6,7 +6,7 @@ local function open_call()
   rcall('XLEN', dead)
   local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'begin', 'done', 'rebuilding', 'heartbeats_watermark',
     'last_call_ts', 'resumed_since_ts', 'resumed_ts', 'rebuilt_ts', 'halted', 'look_ts', 'fold_version', 'clock_ts',
-    'sources')
+    'sources', 'overload', 'shed', 'memory_ts')
   if newer_log(v[13]) then
     return newer_log(v[13])
   elseif v[5] then
@@ -21,8 +21,11 @@ local function open_call()
     watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), heartbeats_watermark = v[6] or '0-0',
     last_call_ts = tonumber(v[7] or 0), resumed_since_ts = tonumber(v[8] or 0), resumed_ts = tonumber(v[9] or 0),
     rebuilt_ts = tonumber(v[10] or 0), look_ts = v[12] or '0', fold_version = tonumber(v[13] or 1), clock_ts = v[14] or '',
-    done = v[4], sources = v[15] or '',
+    done = v[4], sources = v[15] or '', overload = {}, shed = v[17] and cjson.decode(v[17]) or {}, memory_ts = tonumber(v[18] or 0),
   }
+  for cause, since in gmatch(v[16] or '', '(%a+)=(%d+)') do
+    meta.overload[cause] = tonumber(since)
+  end
   local time = rcall('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
   local clock = now

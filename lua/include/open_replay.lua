@@ -4,7 +4,7 @@
 local function open_replay(phase)
   live, burying = false, false
   local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'rebuilding', 'dead_cursor', 'begin', 'done', 'rebuild_until',
-    'fold_version')
+    'fold_version', 'overload')
   if phase and v[3] ~= phase then
     return nil
   elseif v[5] ~= v[6] then
@@ -13,6 +13,9 @@ local function open_replay(phase)
     return newer_log(v[8])
   end
   meta = { watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), dead_cursor = v[4] or '0-0', rebuild_until = v[7] or '+',
-    fold_version = tonumber(v[8] or 1) }
+    fold_version = tonumber(v[8] or 1), overload = {}, shed = {} }
+  for cause, since in gmatch(v[9] or '', '(%a+)=(%d+)') do
+    meta.overload[cause] = tonumber(since)
+  end
   burying = phase == 'fold' and v[7] == '+'
 end

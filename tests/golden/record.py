@@ -177,7 +177,27 @@ async def sources(log: Ledger) -> None:
     await log.append(["type", "source.admitted", "source", "web", "role", "producer", "request_id", "r1"])
 
 
-STORIES = {"0.1.0": story, "letters": letters, "requests": requests, "sources": sources}
+async def overload(log: Ledger) -> None:
+    """More jobs than may wait, turned away before they are written and behind it, until there is room again."""
+    await log.freeze()
+    await log.append(["type", "scheduler.configured", "max_waiting", "3", "max_lag", "3", "shed_memory_percent", "100"])
+    jobs = [["type", "job.submitted", "job_id", f"j{n}", "session_id", "s", "src_lang", "en", "tgt_lang", "zh",
+             "payload_json", "{}"] for n in range(9)]  # fmt: skip
+    await log.append(*jobs[:5])
+    for flat in jobs[5:7]:
+        await log.add(dict(zip(flat[::2], flat[1::2], strict=True)))
+    await log.advance()
+    await log.append(jobs[0], [*jobs[7], "immediate", "true"])
+    await log.pass_time(5000)
+    await log.append(["type", "job.cancelled", "job_id", "j0"])
+    for _ in range(9):
+        await log.add({"type": "session.released", "session_id": "s"})
+    await log.append(jobs[8], batch=2)
+    await log.advance(batch=2)
+    await log.append(jobs[8])
+
+
+STORIES = {"0.1.0": story, "letters": letters, "requests": requests, "sources": sources, "overload": overload}
 """By the name of the file; what came later has a story of its own."""
 
 

@@ -27,7 +27,7 @@ EVENTS: dict[str, str] = {
     "source.revoked": "source:source reason?:text request_id?:id",
     "scheduler.configured": (
         "heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms "
-        "retention_ms?:ms policy?:policy request_id?:id"
+        "retention_ms?:ms policy?:policy max_waiting?:bound max_lag?:bound shed_memory_percent?:percent request_id?:id"
     ),
     "letter.dropped": "letter:entry reason?:text",
 }
@@ -45,6 +45,8 @@ DECISIONS: dict[str, str] = {
     "node.recovered": "node_id accepting",
     "node.reported": "node_id online accepting",
     "source.limited": "source cause dropped",
+    "scheduler.overloaded": "cause measured bound",
+    "scheduler.relieved": "cause since_ts shed",
     "scheduler.resumed": "since_ts",
     "scheduler.upgraded": "fold_version",
 }
@@ -57,6 +59,9 @@ CONFIG: dict[str, int] = {
     "max_attempts": 3,
     "retry_backoff_ms": 500,
     "retention_ms": 3_600_000,
+    "max_waiting": 5_000_000,
+    "max_lag": 100_000,
+    "shed_memory_percent": 90,
 }
 """What holds until ``scheduler.configured`` says otherwise."""
 
@@ -73,6 +78,7 @@ PAYLOAD_BYTES = 1_048_576
 YEAR_MS = 365 * 24 * 3_600_000
 HIGHEST_PRIORITY = 100
 MOST_ATTEMPTS = 1000
+MOST_OF_ANYTHING = 10**12 - 1
 MOST_POOLS = 64
 MOST_LANGUAGES = 32
 FIRST_WINDOW, LAST_WINDOW = 8, 256

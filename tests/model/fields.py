@@ -121,6 +121,8 @@ KINDS: dict[str, Callable[[str], Any]] = {
     "pools": pools,
     "ts": number(0, 10**15 - 1),
     "ms": number(0, contract.YEAR_MS),
+    "bound": number(1, contract.MOST_OF_ANYTHING),
+    "percent": number(1, 100),
     "count": number(1, contract.MOST_ATTEMPTS),
     "priority": number(-contract.HIGHEST_PRIORITY, contract.HIGHEST_PRIORITY),
     "amount": number(1, 10**9),

@@ -6,7 +6,16 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from . import decisions, jobs, letters, nodes, requests, scheduler, sources  # noqa: F401 - they say which fold is whose
+from . import (  # noqa: F401 - they say which fold is whose
+    decisions,
+    jobs,
+    letters,
+    load,
+    nodes,
+    requests,
+    scheduler,
+    sources,
+)
 from .contract import DECISIONS, EVENTS
 from .fields import FACTS, checked
 from .folds import Entry, apply

@@ -38,6 +38,7 @@ def meta(state: State) -> dict[str, str]:
         resumed_since_ts=state.resumed_since_ts,
         resumed_ts=state.resumed_ts,
         sources=state.sources_event,
+        overload=" ".join(f"{cause}={since}" for cause, since in sorted(state.overload.items())) or None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .contract import ID_BYTES, PRIORITY_STEP
 from .folds import Entry, folds
+from .load import admit
 from .nodes import begun_all
 from .refusals import Refused
 from .requests import remember, said_of
@@ -90,6 +91,8 @@ def submitted(
     )
     if not meant:
         raise Refused("INVALID_FIELD")
+    if immediate != "true":
+        admit(state)
     asked = {name: entry.raw[name] for name in (*CONTENT, "reply_to") if name in entry.raw}
     order = state.counted["submitted"] - (priority or 0) * PRIORITY_STEP
     job = Job(asked=asked, submit_id=entry.entry_id, order=order, created_ts=entry.at)

@@ -160,6 +160,8 @@ class State:
     fold_version: int | None = None
     resumed_since_ts: int | None = None
     resumed_ts: int | None = None
+    overload: dict[str, int] = field(default_factory=dict)
+    """What there is too much of, with the time since when."""
 
     def config(self, name: str) -> int:
         """Return a number of the configuration in force."""

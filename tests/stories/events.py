@@ -72,6 +72,9 @@ GOOD: dict[str, list[str]] = {
     "retry_backoff_ms": ["0", "100", "500"],
     "retention_ms": ["0", "1000", "20000", "3600000"],
     "policy": ["two_choices"],
+    "max_waiting": ["4", "11", "5000000"],
+    "max_lag": ["3", "100000"],
+    "shed_memory_percent": ["90"],
     "request_id": ["r1", "r2", "r3", "嗯"],
     "letter": LETTERS,
 }
