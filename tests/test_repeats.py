@@ -43,6 +43,9 @@ from streamsched.events import (
     NodeUncordoned,
     SchedulerConfigured,
     SessionReleased,
+    SourceAdmitted,
+    SourceRevoked,
+    SourceRole,
     event_type,
     repeatable,
     to_wire,
@@ -81,8 +84,9 @@ async def lossy(server: EmbeddedServer) -> AsyncIterator[Lossy]:
 
 
 async def world(ledger: Ledger) -> None:
-    """Node n1 holds j1 of session s1; a failed attempt is tried again at once; there is a dead letter."""
+    """Node n1 holds j1 of session s1; a failed attempt is tried again at once; there is a dead letter, and a source."""
     await ledger.append(SchedulerConfigured(retry_backoff_ms=0), JobCancelled(job_id="j2"))
+    await ledger.append(SourceAdmitted(source="web", role=SourceRole.PRODUCER))
     await ledger.node("n1")
     await ledger.submit("j1")
 
@@ -176,6 +180,13 @@ TABLE: dict[str, Row] = {
     "session.released": Row(lambda attempt, letter: SessionReleased(session_id="s1"), submits),
     "scheduler.configured": Row(
         lambda attempt, letter: SchedulerConfigured(max_attempts=5), says("scheduler.configured", max_attempts="7")
+    ),
+    "source.admitted": Row(
+        lambda attempt, letter: SourceAdmitted(source="web", role=SourceRole.PRODUCER, rate=7),
+        says("source.revoked", source="web"),
+    ),
+    "source.revoked": Row(
+        lambda attempt, letter: SourceRevoked(source="web"), says("source.admitted", source="web", role="producer")
     ),
     "letter.dropped": Row(lambda attempt, letter: LetterDropped(letter=letter), retries),
 }
