@@ -60,6 +60,18 @@ KEYS = {
 
 ROLES = tuple(KEYS)
 
+OF_SOURCES = {
+    "producer": (
+        "%W~{prefix}in:{source} +xadd +time (%R~{prefix}reply:{source}/* +xread +xrevrange +xinfo|stream) "
+        "(%R~{prefix}job:{source}/* +hmget)"
+    ),
+    "node": (
+        "%W~{prefix}in:{source} +xadd (~{prefix}inbox:{node} +xread +xrevrange +xtrim +xinfo|stream) "
+        "(%R~{prefix}node:jobs:{node} +smembers) (%R~{prefix}node:info:{node} +exists)"
+    ),
+}
+"""The rights of those who speak through an ingress: to add to it, and to read what is addressed to them."""
+
 
 def rules(role: str, keys: Keys, database: int = 0) -> list[str]:
     """Return the rules of a role, as ``ACL SETUSER`` takes them behind the name of a user; without a password.
@@ -78,6 +90,21 @@ def rules(role: str, keys: Keys, database: int = 0) -> list[str]:
         commands.add("select")
     allowed = KEYS[role].format(prefix=keys.prefix).split()
     return ["reset", "on", *allowed, "-@all", *(f"+{command}" for command in sorted(commands))]
+
+
+def source_rules(role: str, keys: Keys, source: str, node: str = "", database: int = 0) -> list[str]:
+    """Return the rules of a source, as :func:`rules` does for those who need no ingress.
+
+    Args:
+        role: ``producer`` or ``node``.
+        keys: the partition.
+        source: its name.
+        node: for a node, which one.
+        database: the database of the partition; 0 by default.
+    """
+    plain = re.sub(r"([*?\[\]\\])", r"\\\1", node)  # a name, and no pattern
+    allowed = OF_SOURCES[role].format(prefix=keys.prefix, source=source, node=plain).split()
+    return ["reset", "on", "-@all", *(["+select"] if database else []), *allowed]
 
 
 def commands_of(text: str) -> set[str]:

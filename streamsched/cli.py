@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from . import cli_dead, cli_replay
-from .command import COMMON, OF_THE_SERVER, SERVICE_PATIENCE_S, ArchiveDir, Json, Target, command
+from .command import COMMON, OF_THE_SERVER, SERVICE_PATIENCE_S, ArchiveDir, Json, Source, Target, command
 from .terminal import OK, UsageProblem, as_json, say
 
 app = typer.Typer(
@@ -108,6 +108,7 @@ async def node(
     heartbeat_ms: Annotated[int, typer.Option(min=10, help="Between two heartbeats.")] = 5000,
     grace_ms: Annotated[int, typer.Option(min=0, help="How long running jobs may go on after SIGTERM.")] = 30_000,
     cap_json: Annotated[str, typer.Option(help="What the node can do, as JSON.")] = "{}",
+    source: Source = None,
     log_format: LogFormat = None,
 ) -> int:
     """Carry out jobs with a program. Payload on stdin, result from stdout; any exit code but 0 fails the attempt with
@@ -121,7 +122,7 @@ async def node(
 
     logs.configure(log_format)
     listed, program = pools_of(pools, pools_json), program_of(exec_)
-    async with target.scheduler(SERVICE_PATIENCE_S) as scheduler:
+    async with target.scheduler(SERVICE_PATIENCE_S, source) as scheduler:
         one = Node(
             scheduler,
             node_id,
@@ -139,6 +140,7 @@ async def append(
     target: Target,
     event: Annotated[str, typer.Argument(metavar="TYPE|-", help="Type of the event, or - for NDJSON on stdin.")],
     fields: Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...")] = None,
+    source: Source = None,
     json: Json = False,
 ) -> int:
     """Append events to the log. On stdin: one JSON object per line, "type" and fields, sent in order, many at a time;
@@ -149,7 +151,7 @@ async def append(
     if event == "-" and fields:
         raise UsageProblem("fields cannot be given beside -: put them into the lines on stdin")
     flat = [] if event == "-" else flat_arguments(event, fields or [])
-    async with target.open() as partition:
+    async with target.speak(source) as partition:
         return await (append_one(partition, flat, json) if flat else append_lines(partition, json))
 
 
@@ -175,6 +177,7 @@ async def submit(
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds to wait; implies --wait. [default: for ever]")
     ] = None,
+    source: Source = None,
     json: Json = False,
 ) -> int:
     """Submit a job. Prints its id, or with --wait its result. Exit code 1 if it was refused or did not finish."""
@@ -190,7 +193,7 @@ async def submit(
         priority=priority,
         max_attempts=max_attempts,
     )
-    async with target.scheduler() as scheduler:
+    async with target.scheduler(source=source) as scheduler:
         request = await timed(scheduler, request, deadline_ms, not_before_ms)
         return await hand_in(scheduler, request, wait or timeout is not None, timeout, json)
 
@@ -200,10 +203,11 @@ async def cancel(
     target: Target,
     job_id: Annotated[str, typer.Argument()],
     reason: Annotated[str | None, typer.Option(help="Kept with the job.")] = None,
+    source: Source = None,
     json: Json = False,
 ) -> None:
     """Take a job back. One that waits ends at once, one that runs is stopped on its node."""
-    async with target.scheduler() as scheduler:
+    async with target.scheduler(source=source) as scheduler:
         await scheduler.cancel(job_id, reason)
     if json:
         as_json({"job_id": job_id, "cancelled": True})
@@ -235,13 +239,15 @@ async def acl(
         Path | None, typer.Option("--password-file", metavar="FILE", help="Holds the user's password; printed hashed.")
     ] = None,
     database: Annotated[int, typer.Option(min=0, help="Database of the partition.")] = 0,
+    source: Annotated[str | None, typer.Option(help="Of this source, behind its ingress.")] = None,
+    node: Annotated[str | None, typer.Option(help="The node that the source speaks for.")] = None,
     json: Json = False,
 ) -> None:
     """Print what a role must be permitted on the server, as a line for its ACL file; behind the word `user`, as ACL
     SETUSER takes it. docs/security.md says what each role may do."""
-    from .cli_acl import print_rules
+    from .cli_acl import Speaker, print_rules
 
-    print_rules(target.settings, role, user, password_file, database, json)
+    print_rules(target.settings, role, Speaker(source, node), user, password_file, database, json)
 
 
 @command(app, "streamsched demo --speed 20", without=COMMON)

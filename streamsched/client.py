@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from .beside import beside
-from .errors import InvalidField, error_of
+from .errors import InvalidField, NotPermitted, error_of
 from .events import (
     LIMITS,
     Affinity,
@@ -25,9 +25,10 @@ from .events import (
     NodeRegistered,
     SessionReleased,
 )
+from .ingress import open_speaker
 from .keys import DEFAULT_NAMESPACE, Keys
 from .outcomes import ENDED, Job, JobState, Outcomes
-from .partition import PATIENCE_S, Answer, Partition, open_partition
+from .partition import PATIENCE_S, Answer, Partition
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +118,12 @@ class Scheduler:
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, url: str, namespace: str = DEFAULT_NAMESPACE, partition: int = 0, patience_s: float = PATIENCE_S
+        cls,
+        url: str,
+        namespace: str = DEFAULT_NAMESPACE,
+        partition: int = 0,
+        patience_s: float = PATIENCE_S,
+        source: str | None = None,
     ) -> AsyncIterator[Scheduler]:
         """Connect to a server and follow the outcomes of this process's jobs.
 
@@ -126,12 +132,15 @@ class Scheduler:
             namespace: the first part of every key; ``scheduler`` by default.
             partition: the number of the partition; 0 by default.
             patience_s: seconds for which a call goes on trying while the server is away; 30 by default.
+            source: speak through the ingress of this source, and not to the log; ``None`` by default. Then calls return
+                before anybody has judged what was said.
 
         Raises:
+            InvalidField: no source can have this name.
             ServerTooOld: the server is older than Redis 7.0.
             ServerUnreachable: it did not answer.
         """
-        async with open_partition(url, Keys(namespace, partition), patience_s) as opened:
+        async with open_speaker(url, Keys(namespace, partition), patience_s, source) as opened:
             scheduler = cls(url, opened)
             async with beside(scheduler.outcomes.follow):
                 yield scheduler
@@ -173,8 +182,14 @@ class Scheduler:
             JobConflict: the ``job_id`` was used before, for other content.
             Overloaded: too much has come in; its ``retry_after_ms`` says when to come back.
             InvalidField: a field is malformed.
+            NotPermitted: through an ingress nothing is answered at once.
         """
-        job_id = request.job_id or self._job_id(request.session_id)
+        if self.partition.source is not None:
+            raise NotPermitted(
+                f"dispatch_task is answered at once, and source {self.partition.source} speaks through an ingress, "
+                "where nothing is: submit the job instead, or connect without a source"
+            )
+        job_id = self._job_id(request)
         answer = await self.append(
             JobSubmitted(
                 session_id=request.session_id,
@@ -232,7 +247,7 @@ class Scheduler:
             Overloaded: too much has come in; its ``retry_after_ms`` says when to come back.
             InvalidField: a field is malformed, or ``deadline_ts`` is in the past.
         """
-        job_id = request.job_id or self._job_id(request.session_id)
+        job_id = self._job_id(request)
         expected = self.outcomes.expect(job_id) if reply else None
         try:
             answer = await self.append(
@@ -254,7 +269,8 @@ class Scheduler:
         except BaseException:
             self.outcomes.forget(job_id)
             raise
-        self.outcomes.accepted(job_id)
+        if self.partition.source is None:  # else it may still wait to be taken in
+            self.outcomes.accepted(job_id)
         if reply and answer.job is not None and answer.job[1] in ENDED:
             await self.outcomes.look_up(job_id)  # submitted before, perhaps by another process
         return Job(job_id, self.outcomes, expected)
@@ -272,10 +288,11 @@ class Scheduler:
         """End a conversation: its next job, if any, may go to any node."""
         await self.append(SessionReleased(session_id=session_id))
 
-    @staticmethod
-    def _job_id(session_id: str) -> str:
+    def _job_id(self, request: DispatchRequest | SubmitRequest) -> str:
         # made here and not from the log's id, so that an append whose reply was lost can be repeated
-        return f"{session_id}:{secrets.token_hex(8)}"
+        job_id = request.job_id or f"{request.session_id}:{secrets.token_hex(8)}"
+        scope = "" if self.partition.source is None else f"{self.partition.source}/"
+        return job_id if job_id.startswith(scope) else scope + job_id
 
     @staticmethod
     def _bounded(payload_json: str) -> str:

@@ -63,6 +63,11 @@ COMMON: dict[str, Any] = {
 }
 """Options of every command; what is left out comes from the environment, the TOML file, the defaults."""
 
+Source = Annotated[
+    str | None,
+    typer.Option("--source", help="Speak through the ingress of this source. [or STREAMSCHED_SOURCE]"),
+]
+
 OF_THE_SERVER = ("url", "password_file", "tls_ca", "tls_cert", "tls_key", "patience")
 """Those of them that a command does without which starts its own server."""
 
@@ -80,8 +85,8 @@ class Target(NamedTuple):
     patience_s: float | None
 
     @asynccontextmanager
-    async def scheduler(self, patience_s: float = PATIENCE_S) -> AsyncIterator[Scheduler]:
-        """Connect as a producer.
+    async def scheduler(self, patience_s: float = PATIENCE_S, source: str | None = None) -> AsyncIterator[Scheduler]:
+        """Connect as a producer; as a source if one is named here or in the settings.
 
         Raises:
             ServerUnreachable, ServerTooOld: see :meth:`Scheduler.connect`.
@@ -89,8 +94,22 @@ class Target(NamedTuple):
         from .client import Scheduler
 
         url, namespace, partition = self.settings.url, self.settings.namespace, self.settings.partition
-        async with Scheduler.connect(url, namespace, partition, self.patience(patience_s)) as scheduler:
+        speaker = source or self.settings.source
+        async with Scheduler.connect(url, namespace, partition, self.patience(patience_s), speaker) as scheduler:
             yield scheduler
+
+    @asynccontextmanager
+    async def speak(self, source: str | None) -> AsyncIterator[Partition]:
+        """Connect to append, as a source if one is named here or in the settings; without following any outcomes.
+
+        Raises:
+            ServerUnreachable, ServerTooOld: see :func:`open_partition`.
+        """
+        from .ingress import open_speaker
+
+        patience_s, speaker = self.patience(PATIENCE_S), source or self.settings.source
+        async with open_speaker(self.settings.url, self.settings.keys, patience_s, speaker) as partition:
+            yield partition
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Partition]:

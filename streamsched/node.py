@@ -73,6 +73,8 @@ class Node:
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency is {concurrency}: give at least 1")
+        if mailbox is not None and scheduler.partition.source is not None:
+            raise ValueError("a node behind an ingress reads its own inbox: leave mailbox out")
         self.scheduler = scheduler
         self.node_id = node_id
         self.concurrency = concurrency
@@ -180,7 +182,7 @@ class Node:
 
     async def decline(self, job_id: str, attempt: str, reason: str) -> None:
         """Hand an assignment back; one that has moved on already is nobody's concern any more."""
-        declined = JobDeclined(job_id=job_id, node_id=self.node_id, attempt=attempt, reason=reason)
+        declined = JobDeclined(job_id=job_id, node_id=self.node_id, attempt=attempt or None, reason=reason)
         try:
             await self.scheduler.partition.insist(declined, lambda: self.leaving)
         except SchedulerError as problem:
@@ -200,7 +202,10 @@ class Node:
         partition = self.scheduler.partition
         redis, keys = partition.redis, partition.keys
         held: dict[str, str] = {}
-        for job_id in await partition.patiently(lambda: redis.smembers(keys("node_jobs", self.node_id))):
+        named = await partition.patiently(lambda: redis.smembers(keys("node_jobs", self.node_id)))
+        if partition.source is not None:  # it may not read jobs: what is not here it holds under whatever attempt
+            return {name: self.tasks[name].assignment.attempt if name in self.tasks else "" for name in named}
+        for job_id in named:
             read = partial(redis.hmget, keys.job(job_id), ("attempt", "deliver"))
             attempt, deliver = await partition.patiently(read)
             if attempt and deliver != "false":
@@ -221,11 +226,25 @@ class Node:
             node_id=self.node_id, online=True, load_json=self._load() if self._load else None, accepting=accepting
         )
         try:
+            await self._known_through_ingress()
             await self.scheduler.append(beat)
         except UnknownNode:
             log.warning("the scheduler does not know this node any more: registering again", node_id=self.node_id)
             await self.scheduler.append(self._registration)
             await self.scheduler.append(beat)
+
+    async def _known_through_ingress(self) -> None:
+        """Ask whether the scheduler knows this node, where no beat is answered.
+
+        Raises:
+            UnknownNode: it does not.
+        """
+        partition = self.scheduler.partition
+        info = partition.keys.node_info(self.node_id)
+        if partition.source is None or self._reading_since == -math.inf:  # the registration is still on its way
+            return
+        if not await partition.patiently(lambda: partition.redis.exists(info)):
+            raise UnknownNode(f"node_id {self.node_id}")
 
     async def _keep_beating(self) -> None:
         while True:

@@ -50,13 +50,16 @@ class Outcomes:
     LOOK_MS = 5000
 
     def __init__(self, url: str, partition: Partition) -> None:
-        self.client_id = secrets.token_hex(8)
+        scope = "" if partition.source is None else f"{partition.source}/"
+        self.client_id = scope + secrets.token_hex(8)
+        self._wanted = anyio.Event()
         self._url, self._partition = url, partition
         self._awaited: dict[str, asyncio.Future[JobResult]] = {}
         self._accepted: set[str] = set()
 
     def expect(self, job_id: str) -> asyncio.Future[JobResult]:
         """Return what will hold this job's end."""
+        self._wanted.set()
         if job_id not in self._awaited:
             self._awaited[job_id] = asyncio.get_running_loop().create_future()
         return self._awaited[job_id]
@@ -72,7 +75,8 @@ class Outcomes:
         return self._awaited.pop(job_id, None)
 
     async def follow(self) -> None:
-        """Read the reply stream for as long as the scheduler is in use."""
+        """Read the reply stream for as long as the scheduler is in use, from the first job on that somebody awaits."""
+        await self._wanted.wait()
         key = self._partition.keys.reply(self.client_id)
         async for entries in read_stream(self._url, key, "0-0", longest_ms=self.LOOK_MS):
             for _, fields in entries or ():

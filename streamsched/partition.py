@@ -89,6 +89,9 @@ class Partition:
     ``request_id``), so the second one changes nothing.
     """
 
+    source: str | None = None
+    """Through whose ingress it is spoken; ``None``: straight to the log."""
+
     def __init__(self, redis: Redis, keys: Keys, patience_s: float = PATIENCE_S) -> None:
         self.redis, self.keys, self.patience_s = redis, keys, patience_s
         self._streams = {name: keys(name) for name in ("events", "heartbeats", "dead")}
@@ -373,13 +376,15 @@ async def _place_in(redis: Any, key: str, last_id: str, read: deque[str]) -> str
 
 
 @asynccontextmanager
-async def open_partition(url: str, keys: Keys, patience_s: float = PATIENCE_S) -> AsyncIterator[Partition]:
+async def open_partition(
+    url: str, keys: Keys, patience_s: float = PATIENCE_S, kind: Callable[[Redis, Keys, float], Partition] = Partition
+) -> AsyncIterator[Partition]:
     """Connect to a server, look at its version, and give the connection back at the end.
 
     Raises:
         ServerTooOld, ServerUnreachable: see :meth:`Partition.check_server`.
     """
-    partition = Partition(connect(url), keys, patience_s)
+    partition = kind(connect(url), keys, patience_s)
     try:
         await partition.check_server()
         yield partition

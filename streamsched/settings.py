@@ -50,6 +50,7 @@ class Settings(BaseSettings):
         tls_ca: certificates of those who may vouch for the server, in PEM; those that the system trusts by default.
         tls_cert: our own certificate, in PEM, where the server asks for one.
         tls_key: its key, if that is not in the same file.
+        source: the source through whose ingress is spoken; none by default: straight to the log.
     """
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    source: str | None = None
 
     @property
     def keys(self) -> Keys:

@@ -32,6 +32,10 @@ def _because(fields: Fields, name: str = "reason") -> str:
     return f": {fields[name]}" if fields.get(name) else ""
 
 
+def _by(fields: Fields) -> str:
+    return f"  (source {fields['source']})" if "source_id" in fields and "source" in fields else ""
+
+
 CHOICE = {
     "session": "the session's node",
     "two_choices": "the one of two that held fewer jobs",
@@ -75,6 +79,9 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "node.drained": lambda e: f"drained{_because(e)}",
     "node.expired": lambda e: f"silent since {e['last_heartbeat_ts']}: offline, its jobs go elsewhere",
     "node.recovered": lambda e: "a beat was heard: online",
+    "source.admitted": lambda e: f"source {e.get('source')} may speak, as a {e.get('role')}{_because(e)}",
+    "source.revoked": lambda e: f"source {e.get('source')} may speak no more{_because(e)}",
+    "source.limited": lambda e: f"source {e['source']} went beyond its {e['cause']}: {e['dropped']} entries dropped",
     "node.reported": lambda e: "online" + (", not accepting" if e["accepting"] == "false" else ", accepting")
     if e["online"] == "true"
     else "reports that it goes offline",
@@ -175,7 +182,7 @@ async def trace(history: History, kind: str, name: str) -> AsyncIterator[Step]:
                 ts=ts,
                 after_ms=None if last_ts is None else ts - last_ts,
                 type=fields.get("type", ""),
-                words=words,
+                words=words + _by(fields),
                 refused=chunk.buried.get(entry.id, ""),
                 fields=fields,
             )

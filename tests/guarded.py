@@ -13,6 +13,7 @@ from redis import Redis
 from streamsched.acl import ROLES
 from streamsched.embedded import EmbeddedServer
 from streamsched.keys import Keys
+from streamsched.settings import load
 
 from .processes import Cli, Outcome
 
@@ -40,6 +41,11 @@ class Guarded:
         assert (line.code, line.err) == (0, "")
         assert SECRET not in line.out
         self.lines.append(line.out.strip())
+
+    def url(self, user: str) -> str:
+        """The URL of this user, its password in it."""
+        who = self.who(user)
+        return load({"url": who["STREAMSCHED_URL"], "password_file": Path(who["STREAMSCHED_PASSWORD_FILE"])}).url
 
     def load(self) -> None:
         """Let the server read its ACL file."""

@@ -18,7 +18,6 @@ from streamsched.client import DispatchRequest, Scheduler
 from streamsched.embedded import free_port
 from streamsched.keys import Keys
 from streamsched.scripts import script
-from streamsched.settings import load
 
 from .guarded import SECRET, Guarded, guarded
 from .processes import SUBMIT, Cli, eventually
@@ -49,9 +48,7 @@ def test_the_default_user_may_do_nothing(system: Guarded) -> None:
 
 
 async def test_a_producer_dispatches_submits_and_cancels(system: Guarded) -> None:
-    keys, who = system.cli.keys, system.who("producer")
-    url = load({"url": who["STREAMSCHED_URL"], "password_file": Path(who["STREAMSCHED_PASSWORD_FILE"])}).url
-    async with Scheduler.connect(url, keys.namespace) as scheduler:
+    async with Scheduler.connect(system.url("producer"), system.cli.keys.namespace) as scheduler:
         request = DispatchRequest(session_id="s", src_lang="en", tgt_lang="zh", payload_json="1", deliver=True)
         job = await scheduler.dispatch_task(request)
         assert job.node_id == "n1"

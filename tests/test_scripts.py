@@ -178,6 +178,7 @@ LAYERS: list[set[str]] = [
     LEAVES | {"events", "settings", "fleet", "workload", "segment", "connection", "logs"},
     {"scripts", "archive"},
     {"partition", "acl"},
+    {"ingress"},
     {"state", "waiting", "client", "history", "letters", "outcomes"},
     {"scratch", "task", "fork"},
     {"node", "worker", "intake", "replay", "archiver", "snapshot", "past"},

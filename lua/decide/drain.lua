@@ -1,4 +1,4 @@
--- USES: context sender_of raise_fence whole refill read_ingress begin_anew limit_source settle decide
+-- USES: context sender_of raise_fence whole refill read_ingress begin_anew limit_source settle decide watch_load
 -- Take in what waits in one ingress. Returns in how many ms the rest may be asked for; nil if there is none.
 local function drain_one(name, sender, most)
   local stream = key.ingress(name)
@@ -12,6 +12,9 @@ local function drain_one(name, sender, most)
     return limit.sleep_ms
   elseif waiting == 0 then
     return nil
+  end
+  if meta.overload.memory and sender.role == 'producer' then
+    return limit.sleep_ms -- others' submissions are turned away; these can wait where they are
   end
   raise_fence('ingress')
   refill(sender)
@@ -46,6 +49,9 @@ local function drain(names)
   local held, listed = {}, {}
   for name in gmatch(names, '[^ ]+') do
     listed[#listed + 1] = name
+  end
+  if #listed > 0 then
+    watch_load('memory')
   end
   local share = math.max(1, math.floor(left / 2 / #listed)) -- the other half is for what they bring about
   for i = 1, #listed do
