@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from . import dispatch, draining, folding, memory, replaying
+from . import dashboard, dispatch, draining, folding, memory, replaying
 from .bench import Bench, Figure, pinned_server
 
 FIGURES = {
@@ -21,6 +21,7 @@ FIGURES = {
     "memory": memory.measure,
     "draining": draining.measure,
     "replaying": replaying.measure,
+    "dashboard": dashboard.measure,
 }
 
 

@@ -216,6 +216,7 @@ async def test_checkpoints_grow_sparser_instead_of_more(monkeypatch: pytest.Monk
     for n in range(1, 21):
         scratch.watermark, scratch.folded = f"{n}-0", n * checkpoints.SPACING
         await kept.keep(scratch, tmp_path)
+    assert kept.folder is not None
     assert 2 <= len(list(kept.folder.iterdir())) <= 4
     nearest = kept.before("15-0")
     assert nearest is not None

@@ -33,7 +33,7 @@ class Checkpoints:
     """A folder of checkpoints, which goes with this object."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="streamsched-past-"))
+        self.folder: Path | None = None
         self.spacing = SPACING
         self._kept: list[Checkpoint] = []
 
@@ -58,6 +58,8 @@ class Checkpoints:
         if scratch.folded - (last.folded if last else 0) < self.spacing:
             return
         await scratch.redis.execute_command("SAVE")
+        if self.folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="streamsched-past-"))
         path = self.folder / f"{scratch.watermark}.rdb"
         await anyio.to_thread.run_sync(shutil.move, data / "dump.rdb", path)
         self._kept.append(Checkpoint(scratch.watermark, scratch.folded, path, path.stat().st_size))
@@ -75,12 +77,7 @@ class Checkpoints:
                 one.path.unlink(missing_ok=True)
         self._kept = kept
 
-    def clear(self) -> None:
-        """Drop all: the history they are of is no more."""
-        for one in self._kept:
-            one.path.unlink(missing_ok=True)
-        self._kept, self.spacing = [], SPACING
-
     def close(self) -> None:
-        """Drop the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Drop all of them."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -13,7 +13,7 @@ from ..history import History
 from ..keys import Keys
 from .board import ROWS, Message
 from .checkpoints import Checkpoint, Checkpoints
-from .index import Index
+from .index import END, Index
 from .lens import Lens
 from .letters import LETTERS
 from .rows import row_of
@@ -48,6 +48,8 @@ class Moments:
         self._free: list[Stage] = []
         self._room = anyio.Semaphore(STAGES)
         self._laying = anyio.Lock()
+        self._laid, self._laid_on = "0-0", anyio.Event()
+        self._hurried = 0  # viewers that wait for what is being laid
         self._closed = False
 
     async def show(self, until: str, span_ms: int, gen: str = "", rev: int = 0) -> Message:
@@ -90,6 +92,7 @@ class Moments:
         Raises:
             LogGap, ArchiveDamaged, ServerDidNotStart: see :meth:`show`.
         """
+        await self._wait_for_laying(until)
         async with self._room:
             stage = await self._nearest(until)
             try:
@@ -105,6 +108,15 @@ class Moments:
             stage.used = anyio.current_time()
             if self._closed:
                 await self._end(self._free)
+
+    async def _wait_for_laying(self, until: str) -> None:
+        """Let the fold that goes on in the background come by, instead of folding the same a second time beside it."""
+        self._hurried += 1
+        try:
+            while self._laying.locked() and position(self._laid) < position(until):
+                await self._laid_on.wait()
+        finally:
+            self._hurried -= 1
 
     async def _nearest(self, until: str) -> Stage:
         """Take the free stage with the shortest way, or start one from a checkpoint, a snapshot, or nothing."""
@@ -145,11 +157,17 @@ class Moments:
         self.index.gauge(position(chunk.entries[-1].id)[0], int(waiting or 0), int(held or 0), online)
 
     async def _fed_gently(self, stage: Stage, chunk: Chunk) -> None:
-        """Do the same, and then leave as much time to others as the chunk took."""
+        """Do the same; and unless somebody waits for it, leave as much time to others as the chunk took."""
         await self._fed(stage, chunk)
-        now = anyio.current_time()
-        await anyio.sleep(min(now - stage.used, 0.1))
+        self._lay_on(stage.scratch.watermark)
+        if not self._hurried:
+            await anyio.sleep(min(anyio.current_time() - stage.used, 0.1))
         stage.used = anyio.current_time()
+
+    def _lay_on(self, laid: str) -> None:
+        self._laid = laid
+        self._laid_on.set()
+        self._laid_on = anyio.Event()
 
     async def lay(self) -> None:
         """Fold what is known of the history, for the checkpoints on the way; does nothing if they reach far enough."""
@@ -159,11 +177,16 @@ class Moments:
             if self.index.count - self.checkpoints.reach > LAY:
                 return
             until = self.index.last
-            stage = await self._open(self.checkpoints.before(until), until)
+            start = self.checkpoints.before(until)
+            self._laid = start.watermark if start else "0-0"
             try:
-                await stage.move(self._lens(until), until, self._fed_gently)
+                stage = await self._open(start, until)
+                try:
+                    await stage.move(self._lens(until), until, self._fed_gently)
+                finally:
+                    await stage.close()
             finally:
-                await stage.close()
+                self._lay_on(END)
 
     async def prune(self) -> None:
         """End the stages that nobody has looked at for a while."""

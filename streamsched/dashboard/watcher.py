@@ -71,6 +71,8 @@ class Watcher:
         self._checked = self._charted = -CHECK_S
         self._letters = (-1, -1)
         self._before = 0  # events that are not held any more
+        self._behind = False
+        self._reader: History | None = None  # the one that reads on: it knows up to where it has read the letters
 
     @property
     def board(self) -> Board:
@@ -158,8 +160,11 @@ class Watcher:
                     await self.moments.close()
                     self._start_over()
                     condition, bound = "", 1
-                behind = await self._read(partition.watermark, bound)
-                await self._look(partition, partition.condition != condition, behind)
+                was_behind, behind = self._behind, await self._read(partition.watermark, bound)
+                # of what happens while the history is read nothing is noted: all is looked at once it has been
+                whole = partition.condition != condition or (was_behind and not behind)
+                self._behind = behind
+                await self._look(partition, whole, behind)
                 condition, bound = partition.condition, CATCH_UP
                 if not behind:
                     beside.start_soon(self._lay)
@@ -193,20 +198,22 @@ class Watcher:
         """Read on in the history, up to a bound; returns whether there is more."""
         try:
             if anyio.current_time() - self._checked > CHECK_S:
-                self._checked = anyio.current_time()
+                self._checked, self._reader = anyio.current_time(), None
                 self._before = (await self._readable().span()).before
                 await self.history().whole()
                 self.past_trouble = ""
             return await self._read_chunks(watermark, bound)
         except SchedulerError as problem:
-            self.past_trouble = f"{problem.code}: {problem.detail}"
+            self.past_trouble, self._reader = f"{problem.code}: {problem.detail}", None
             return await self._read_chunks(watermark, bound)
 
     async def _read_chunks(self, watermark: str, bound: int) -> bool:
         chunks = 0
-        async for chunk in self._readable().chunks(self.index.last, watermark):
+        self._reader = self._reader or self._readable()
+        async for chunk in self._reader.chunks(self.index.last, watermark):
             self.index.add(chunk)
-            self._scene.note(chunk)
+            if not self._behind:
+                self._scene.note(chunk)
             self._latest.extend((entry, chunk.buried.get(entry.id, "")) for entry in chunk.entries[-ROWS:])
             chunks += 1
             if chunks == bound:
