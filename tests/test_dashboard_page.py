@@ -57,7 +57,7 @@ class World:
         return tuple(map(int, told.split("-")))
 
     def node(self, name: str, *pools: str) -> None:
-        listed = json.dumps([{"name": pool} for pool in pools])
+        listed = json.dumps([{"id": POOLS.index(pool) + 1, "name": pool} for pool in pools])
         self.add(type="node.registered", node_id=name, cap_json="{}", pool_names_json=listed)
         self.add("heartbeats", type="node.heartbeat", node_id=name, online="true")
         eventually(lambda: self.redis.hget(self.cli.keys.node_info(name), "online") == "true")
@@ -142,7 +142,7 @@ def sign_in(page: Page, token: str = TOKEN) -> None:
 
 def test_the_page_shows_the_fleet_its_languages_and_its_log(page: Page, world: World) -> None:
     expect(page.locator("#health")).to_contain_text(re.compile(r"Open\s*11.*Offline\s*1"))
-    expect(page.locator("#grid .group")).to_have_count(3)
+    expect(page.locator("#grid .group h3 span:first-child")).to_have_text(sorted(POOLS))
     unserved = page.locator("#pairs tr.waits")
     expect(unserved).to_have_count(1)
     expect(unserved).to_contain_text("no pool")

@@ -15,6 +15,17 @@ let cell = 14, gap = 3;
 let cursor = null;      // {group, at}: where the keyboard is
 const paints = {};
 
+// Pools are named by their id in a node's row; the reader knows them by name.
+let names = new Map();
+const poolNames = (set) => (store.nodes.sets[set] ?? []).map((id) => names.get(id) || id);
+
+function learnNames() {
+  const told = new Map((store.sections.pools ?? []).map(([id, name]) => [id, name]));
+  const same = told.size === names.size && [...told].every(([id, name]) => names.get(id) === name);
+  names = told;
+  return !same;
+}
+
 // ---- layout -------------------------------------------------------------------------------------------------------
 
 function sizes(count) {
@@ -25,13 +36,13 @@ function sizes(count) {
 }
 
 function arrange() {
-  const { ids, pools, sets } = store.nodes;
+  const { ids, pools } = store.nodes;
   const bySet = new Map();
   for (let n = 0; n < ids.length; n++) {
     if (!bySet.has(pools[n])) bySet.set(pools[n], []);
     bySet.get(pools[n]).push(n);
   }
-  let found = [...bySet].map(([set, rows]) => ({ name: (sets[set] ?? []).join(" + "), rows }));
+  let found = [...bySet].map(([set, rows]) => ({ name: poolNames(set).join(" + "), rows }));
   found.sort((a, b) => b.rows.length - a.rows.length || (a.name < b.name ? -1 : 1));
   if (found.length > GROUPS) {
     const others = found.splice(GROUPS - 1);
@@ -193,7 +204,7 @@ export function onlyPool(chosen) {
 // ---- list ---------------------------------------------------------------------------------------------------------
 
 function drawList() {
-  const { ids, health, held, pools, sets } = store.nodes;
+  const { ids, health, held, pools } = store.nodes;
   const found = [];
   for (let n = 0; n < ids.length; n++) if (visible(n)) found.push(n);
   found.sort((a, b) => (ids[a] < ids[b] ? -1 : 1));
@@ -201,7 +212,7 @@ function drawList() {
     h("td", {}, h("button", { type: "button", class: "link", onclick: () => openStory("node", ids[n]) }, ids[n])),
     h("td", {}, h("span", { class: `chip still ${health[n]}` }, h("i", { "aria-hidden": "true" }), t("health." + health[n]))),
     h("td", { class: "right" }, number(held[n])),
-    h("td", {}, (sets[pools[n]] ?? []).join(", "))));
+    h("td", {}, poolNames(pools[n]).join(", "))));
   const head = h("tr", {}, ...["nodes.node", "nodes.state", "nodes.held", "nodes.pools"].map((name) => h("th", { scope: "col" }, t(name))));
   const note = found.length > LISTED ? t("nodes.more", { n: number(found.length - LISTED) }) : found.length ? "" : t(ids.length ? "nodes.no_match" : "nodes.none");
   $("node-list").replaceChildren(h("table", {}, h("thead", {}, head), h("tbody", {}, rows)), h("p", { class: "empty" }, note));
@@ -285,6 +296,7 @@ export function start() {
     if (touched === null) stale = true; else for (const row of touched) dirty.add(row);
     refresh();
   });
+  on("pools", () => { if (learnNames()) { stale = true; refresh(); } });
   on("health", drawHealth);
   on("language", () => { stale = true; refresh(); });
   on("theme", () => { readPaints(); redraw(); });
