@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from streamsched.dashboard import checkpoints, moments
+from streamsched.dashboard import checkpoints, moments, scene
 from streamsched.embedded import EmbeddedServer
 from streamsched.keys import Keys
 
@@ -60,8 +60,9 @@ async def test_a_page_is_sent_what_stands_now_and_then_only_what_changes(ledger:
 
 
 async def test_a_job_that_ends_without_its_node_being_named_frees_the_node_on_the_page(
-    ledger: Ledger, shown: Dashboard
+    ledger: Ledger, shown: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scene, "SWEEP", 0)  # which would find it after a while
     await ledger.node()
     await ledger.submit("j1")
     async with shown.page() as page:
