@@ -87,6 +87,8 @@ def world(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             world.add(type="scheduler.configured", heartbeat_timeout_ms="3600000")
             for n in range(12):
                 world.node(f"node-{n:02d}", POOLS[n % 3])
+            whole = world.watermark()[0]
+            eventually(lambda: int(world.add(type="session.released", session_id="-").split("-")[0]) > whole + 5)
             world.add(type="node.offline", node_id="node-03", reason="power cut")
             for n in range(6):
                 world.submit(f"first-{n}", session=f"s{n % 2}")
