@@ -35,6 +35,8 @@ def render_state(overview: Overview) -> RenderableType:
     if overview.waiting or overview.delayed:
         parts.append(_pairs(overview))
     parts += [_nodes(overview), _pools(overview)]
+    if overview.sources:
+        parts.append(_sources(overview))
     return Group(*parts)
 
 
@@ -146,6 +148,22 @@ def _pools(overview: Overview) -> RenderableType:
         name = pool.pool_id if pool.name in ("", pool.pool_id) else f"{pool.pool_id} ({pool.name})"
         table.add_row(_plain(name), _plain(" ".join(pool.languages)), str(pool.members), str(pool.open))
     return Group(table, *_more(overview.pools_total - len(overview.pools), "pools"))
+
+
+def _sources(overview: Overview) -> RenderableType:
+    table = _table("sources", "source", "speaks as", "#waiting", "#rate", "#dropped", "went last beyond its")
+    for source in overview.sources:
+        waiting = "no stream" if source.waiting is None else str(source.waiting)
+        beyond = f"{source.limited_cause}, {_age(source.limited_ts, overview.partition.now_ts)} ago"
+        table.add_row(
+            _plain(source.source),
+            _plain(f"node {source.node_id}" if source.node_id else source.role),
+            waiting,
+            f"{source.rate}/s",
+            str(source.dropped),
+            _plain(beyond if source.limited_cause else "", "yellow"),
+        )
+    return Group(table, *_more(overview.sources_total - len(overview.sources), "sources"))
 
 
 def _more(count: int, what: str) -> list[RenderableType]:

@@ -13,6 +13,7 @@ from .connection import role_in
 from .events import LIMITS
 from .keys import Keys
 from .letters import count_letters
+from .speakers import SourceView, read_sources
 from .waiting import PairView, read_pairs, waiting_pairs
 
 LIMIT = 50
@@ -147,6 +148,9 @@ class Overview(msgspec.Struct, kw_only=True):
     nodes_online: int
     pools: list[PoolView]
     pools_total: int
+    sources: list[SourceView]
+    """Those who may speak through an ingress."""
+    sources_total: int
     waiting: list[PairView]
     """Pairs with waiting jobs, the longest queue first."""
     waiting_pairs_total: int
@@ -172,6 +176,7 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
     counters = {name: int(raw.get(name, 0)) for name in (*COUNTERS, *sorted(set(raw) - set(COUNTERS)))}
     nodes, nodes_total = await _names(redis, keys("nodes"), limit)
     pools, pools_total = await _names(redis, keys("pools"), limit)
+    sources, sources_total = await _names(redis, keys("sources"), limit)
     pairs, complete = await waiting_pairs(redis, keys, counters["waiting"])
     ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
     return Overview(
@@ -182,6 +187,8 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
         nodes_online=await redis.zcard(keys("expiry")),
         pools=await _read_pools(redis, keys, pools),
         pools_total=pools_total,
+        sources=await read_sources(redis, keys, sources),
+        sources_total=sources_total,
         waiting=await read_pairs(redis, keys, ranked[:limit]),
         waiting_pairs_total=len(pairs),
         waiting_pairs_complete=complete,

@@ -179,7 +179,7 @@ LAYERS: list[set[str]] = [
     {"scripts", "archive"},
     {"partition", "acl"},
     {"ingress"},
-    {"state", "waiting", "client", "history", "letters", "outcomes"},
+    {"state", "waiting", "speakers", "client", "history", "letters", "outcomes"},
     {"scratch", "task", "fork"},
     {"node", "worker", "intake", "replay", "archiver", "snapshot", "past"},
     {"verify", "trace", "explain", "query", "restore", "compare"},

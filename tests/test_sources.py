@@ -15,6 +15,7 @@ from streamsched.replay import mend
 from streamsched.scripts import Script, script
 
 from .ledger import Ledger
+from .processes import Cli
 
 pytestmark = pytest.mark.anyio
 
@@ -347,6 +348,43 @@ async def test_what_is_taken_in_leaves_room_for_what_it_brings_about(ledger: Led
     assert len(await copies(ledger)) == 8
     assert len(await ledger.facts("job.dispatched")) >= 7
     assert reply[6] == (await ledger.hash("meta"))["watermark"]
+
+
+async def test_while_the_memory_is_nearly_full_submissions_wait_in_the_ingress_and_nodes_are_heard(
+    ledger: Ledger,
+) -> None:
+    await ledger.admit("web")
+    await ledger.admit("gpu", "n1")
+    await ledger.take_in("web", "gpu")  # the server has the script: to read it takes memory, too
+    await ledger.redis.hset(ledger.keys("meta"), "memory_ts", 0)
+    await ledger.say("web", *SUBMIT, "job_id", "j1")
+    await ledger.say("gpu", *REGISTER)
+    used = int((await ledger.redis.info("memory"))["used_memory"])
+    await ledger.redis.config_set("maxmemory", used * 100 // 95)
+    try:
+        assert await ledger.take_in("web", "gpu") == {"web": LIMITS["sleep_ms"]}
+        assert await ledger.info("n1")
+    finally:
+        await ledger.redis.config_set("maxmemory", 0)
+    await ledger.redis.hset(ledger.keys("meta"), "memory_ts", 0)
+    assert await ledger.take_in("web", "gpu") == {}
+    assert (await ledger.job("web/j1"))["status"] == "created"
+
+
+async def test_the_status_shows_who_waits_and_which_limit_bit(log: Ledger, cli: Cli) -> None:
+    await log.admit("web", backlog=2, rate=1)
+    await log.admit("gpu", "n1")
+    for _ in range(5):
+        await log.say("web", *SUBMIT)
+    await log.take_in("web")
+    shown = cli.run("status")
+    assert "web" in shown.out
+    assert "backlog, " in shown.out or "rate, " in shown.out
+    told = json.loads(cli.run("status", "--json").out)
+    assert [(row["source"], row["role"], row["dropped"]) for row in told["sources"]] == [
+        ("gpu", "node", 0),
+        ("web", "producer", 3),
+    ]
 
 
 def torn(name: str, at: int) -> Script:
