@@ -25,10 +25,7 @@ return guarded(function()
   if meta.shed.lag then
     watch_load('lag')
   end
-  local named, submits = find(own, '"request_id"', 1, true), find(own, '"job.submitted"', 1, true)
-  if submits or meta.overload.memory then
-    watch_load('memory')
-  end
+  local named = find(own, '"request_id"', 1, true)
   local answers, beats, room, flats = {}, false, left, cjson.decode(own)
   for n = 1, #flats do
     local flat = flats[n]

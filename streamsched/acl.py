@@ -13,6 +13,7 @@ from .keys import Keys
 from .scripts import script, sources
 
 OPTIONS = {"COUNT", "LIMIT", "MATCH", "MAXLEN", "MINID", "MKSTREAM", "WITHSCORES"}
+OPTIONS |= {"INFO"}  # which a script does without where it may not
 OPTIONS |= {"ENTRIESADDED", "ENTRIESREAD", "MAXDELETEDID", "AGAIN", "OK"}
 """What stands in capitals in the scripts and is no command."""
 
@@ -38,8 +39,8 @@ SCRIPTS = {
 DIRECT = {
     "producer": "exec hmget multi time xinfo|stream xrange xread xrevrange",
     "node": "exec hmget multi smembers xinfo|stream xrange xread xrevrange xtrim",
-    "worker": "exec exists hmget hset multi smembers type xgroup|create xgroup|delconsumer xinfo|stream xrange xread "
-    "xreadgroup",
+    "worker": "exec exists hmget hset info multi smembers type xgroup|create xgroup|delconsumer xinfo|stream xrange "
+    "xread xreadgroup",
     "archiver": "exec exists hget hmget info multi xinfo|stream xlen xrange",
     "auditor": READING,
 }

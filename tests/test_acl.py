@@ -155,7 +155,6 @@ NOT_EVEN: list[tuple[str, list[str]]] = [
     ("node", ["XDEL", "guarded:{0}:events", "1-1"]),
     ("node", ["INFO"]),
     ("worker", ["XTRIM", "guarded:{0}:events", "MAXLEN", "0"]),
-    ("worker", ["INFO"]),
     ("archiver", ["XADD", "guarded:{0}:events", "*", "type", "x"]),
     ("archiver", ["DEL", "guarded:{0}:events"]),
     ("archiver", ["XTRIM", "guarded:{0}:dead", "MAXLEN", "0"]),

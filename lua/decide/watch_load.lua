@@ -7,14 +7,17 @@ local function watch_load(cause)
   elseif cause == 'lag' then -- at the tail nothing is ahead any more: what happened on the way here is told now
     most, least, bound = shed.lag_most, 0, tonumber(config('max_lag'))
   else
-    -- Memory is shed before it is gone, because facts and completions need some. To ask costs as much as a small call.
+    -- Memory is shed before it is gone, because facts and completions need some. To ask costs as much as a small call,
+    -- and takes a permission that not everybody has: who has it not leaves it to the others.
     local clock = now - skew
     if clock >= meta.memory_ts and clock - meta.memory_ts < limit.memory_ms then
       return
     end
+    local about = redis.pcall('INFO', 'memory')
+    if type(about) ~= 'string' then
+      return
+    end
     rcall('HSET', key.meta, 'memory_ts', whole(clock))
-    local about = redis.pcall('INFO', 'memory') -- who has no leave to ask is served as if there were no limit
-    about = type(about) == 'string' and about or ''
     local used, all = match(about, 'used_memory:(%d+)'), tonumber(match(about, '\nmaxmemory:(%d+)') or 0)
     most, bound = all > 0 and math.floor(100 * tonumber(used) / all) or 0, tonumber(config('shed_memory_percent'))
   end

@@ -18,9 +18,7 @@ local function one_step(take_in)
       if meta.shed.lag then
         watch_load('lag')
       end
-      if meta.overload.memory then
-        watch_load('memory')
-      end
+      watch_load('memory')
       held = take_in and take_in() or held
       if left <= 0 or fold_beats() then
         expire_nodes()
