@@ -24,11 +24,14 @@ end
 local until_id = rcall('HGET', key.meta, 'rebuild_until') or folded_up_to()
 rcall('HSET', key.meta, 'rebuild_until', until_id)
 -- What a torn call had buried before it broke will be judged once more, as new: one letter each is enough.
+local judged = { events = until_id, heartbeats = rcall('HGET', key.meta, 'heartbeats_watermark') or '0-0' }
 local letters = rcall('XREVRANGE', dead, '+', '-', 'COUNT', 1000)
 for i = 1, #letters do
   local letter = fields_of(letters[i][2])
-  if letter.stream == 'events' and not not_behind(letter.id, until_id) then
-    redis.pcall('HINCRBY', key.dead_codes, find(letter.retry_of or '', '^%d+%-%d+$') and 'again' or letter.code, -1)
+  local bound = judged[letter.stream]
+  if bound and not not_behind(letter.id, bound) then
+    local again = letter.stream == 'events' and find(letter.retry_of or '', '^%d+%-%d+$')
+    redis.pcall('HINCRBY', key.dead_codes, again and 'again' or letter.code, -1)
     rcall('XDEL', dead, letters[i][1])
   end
 end

@@ -54,7 +54,7 @@ STREAMS = ("events", "heartbeats", "dead", "inbox", "reply", "in")
 """What a rebuild must not drop: the log, its neighbours, what was delivered, and what waits to be taken in."""
 
 SOFT_KEYS = ("expiry",)
-SOFT_NODE_FIELDS = ("last_heartbeat_ts", "load_json")
+SOFT_NODE_FIELDS = ("last_heartbeat_ts", "load_json", "left_ts")
 SOFT_SOURCE_FIELDS = ("tokens", "tokens_ts", "over", "told_ts", "foreign")
 SOFT_META_FIELDS = (
     "begin",

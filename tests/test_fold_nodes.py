@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from streamsched.events import NodeDrained, NodeHeartbeat, NodeRegistered, SchedulerConfigured
+from streamsched.events import NodeDrained, NodeHeartbeat, NodeRegistered, SchedulerConfigured, to_wire
 from streamsched.scripts import script
 
 from .ledger import Ledger
@@ -248,6 +248,21 @@ async def test_a_beat_from_before_the_node_went_says_nothing_about_now(ledger: L
     await ledger.redis.xadd(
         ledger.keys("heartbeats"), {"type": "node.heartbeat", "node_id": "n1", "online": "true"}, id=old
     )
+    await ledger.advance()
+    assert (await ledger.info())["online"] == "false"
+
+
+async def test_a_beat_from_before_a_node_that_was_offline_said_that_it_goes_says_nothing_about_now(
+    ledger: Ledger,
+) -> None:
+    now = await ledger.now()
+    flat = to_wire(REGISTRATION)
+    registration = dict(zip(flat[::2], flat[1::2], strict=True))
+    await ledger.redis.xadd(ledger.keys("events"), registration, id=f"{now - 3000}-0")  # it never came online
+    beat = {"type": "node.heartbeat", "node_id": "n1", "online": "true"}
+    await ledger.redis.xadd(ledger.keys("heartbeats"), beat, id=f"{now - 2000}-0")
+    gone = {"type": "node.offline", "node_id": "n1"}
+    await ledger.redis.xadd(ledger.keys("events"), gone, id=f"{now - 1000}-0")
     await ledger.advance()
     assert (await ledger.info())["online"] == "false"
 

@@ -188,3 +188,16 @@ async def test_the_error_of_a_script_is_text_with_a_code_where_it_is_the_servers
     assert mistaken.startswith("string user_script:1: attempt to index")
     with pytest.raises(ResponseError, match="wrong kind of value"):
         await redis.eval("return redis.call('HGET', 'text', 'f')", 0)
+
+
+async def test_a_beat_that_a_torn_call_refused_has_one_letter_after_the_rebuild(ledger: Ledger) -> None:
+    await some_work(ledger)
+    meta = await ledger.hash("meta")
+    await ledger.add({"type": "node.heartbeat", "node_id": "never", "online": "true"}, "heartbeats")
+    await ledger.advance()
+    # the call that buried it was torn before it said how far the beats are read
+    told = {"heartbeats_watermark": meta["heartbeats_watermark"], "begin": "1-1"}
+    await ledger.redis.hset(ledger.keys("meta"), mapping=told)
+    await mend(ledger.redis, ledger.keys)
+    await ledger.advance()
+    assert [letter["code"] for letter in await ledger.dead()] == ["UNKNOWN_NODE"]

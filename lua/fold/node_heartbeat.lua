@@ -20,7 +20,7 @@ if not changed then
   return
 elseif stream == 'events' then
   set_liveness(node_id, online, accepting, was_online, full_at)
-elseif at >= tonumber(since_ts) then
+elseif at >= since_ts then
   -- a beat from before the last change of presence says nothing about now: the two streams are read one after the other
   report(node_id, online, accepting)
 end
