@@ -1,0 +1,332 @@
+"""One seed from its first step to its end: a schedule, then calm, in which everything must drain."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from streamsched.errors import SchedulerError
+from streamsched.keys import Keys
+from streamsched.scripts import script
+from tests.model.state import HELD, TERMINAL
+
+from .archivist import Archivist
+from .checks import Violation, require
+from .double import Double
+from .mishaps import Mishaps
+from .nodes import POOLS, Node
+from .producers import Producer
+from .values import Stream, id_of
+from .wire import drive
+from .workers import Worker
+from .world import Event, World
+
+ROUNDS = 80
+"""Rounds of calm after which everything must have ended."""
+
+
+@dataclass
+class Outcome:
+    """What became of a seed."""
+
+    seed: int
+    steps: int = 0
+    commands: int = 0
+    events: int = 0
+    marks: set[str] = field(default_factory=set)
+    violation: str = ""
+    stopped: str = ""
+    """Why the run ended early, where the scheduler rightly refused to go on."""
+    trace: list[str] = field(default_factory=list)
+
+
+class Run:
+    """The schedule of one seed."""
+
+    def __init__(self, seed: int, trace: bool = False, server: Callable[[random.Random, int], Double] = Double) -> None:
+        self.world = world = World(seed, trace, server)
+        self.producer = Producer(world)
+        self.nodes = [Node(world, f"n{n}") for n in range(world.profile.nodes)]
+        self.workers: list[Worker] = []
+        self.workers += [Worker(world, f"w{n}", self.workers) for n in range(world.profile.workers)]
+        self.archivist = Archivist(world)
+        self.mishaps = Mishaps(world, self.archivist)
+        self.stopped = ""
+
+    def go(self) -> Outcome:
+        """Run to the end."""
+        world = self.world
+        outcome = Outcome(world.seed)
+        try:
+            self.begin()
+            actions, weights = self.schedule()
+            for _ in range(world.profile.steps):
+                world.steps += 1
+                world.rng.choices(actions, weights)[0]()
+                world.pass_time(world.rng.choice(world.profile.hastes))
+                if self.stopped:
+                    break
+            else:
+                self.drain()
+                self.look_back()
+        except Violation as problem:
+            outcome.violation = str(problem)
+        except Exception:
+            outcome.violation = f"the simulator broke: {traceback.format_exc()}"
+        outcome.steps, outcome.commands, outcome.events = world.steps, world.commands, len(world.checker.log)
+        outcome.marks, outcome.stopped = world.marks, self.stopped
+        outcome.trace = [*(world.lines or []), *([f"VIOLATION {outcome.violation}"] if outcome.violation else [])]
+        return outcome
+
+    def begin(self) -> None:
+        """An operator configures, the nodes come."""
+        with self.world.calm():
+            self.producer.say([{"type": "scheduler.configured", **self.world.profile.config}], raw=False)
+            for node in self.nodes:
+                node.join()
+
+    def schedule(self) -> tuple[list[Callable[[], object]], list[float]]:
+        """What may happen, and how often in this run."""
+        world, rng = self.world, self.world.rng
+        often: list[tuple[float, Callable[[], object]]] = [
+            (10, self.producer.submit),
+            (2, self.producer.again),
+            (2, self.producer.cancel),
+            (0.5, self.producer.release),
+            (3, self.producer.repeat),
+            (14, self.a_worker_steps),
+            (1, self.a_worker_crashes),
+            (3, self.mishaps.wait),
+            (1.5, self.time_passes_with_workers),
+            (1, self.absence_upon_absence),
+            (1, self.nobody_has_work),
+            (2, self.mishaps.deliver),
+        ]
+        for node in self.nodes:
+            share = 1 / len(self.nodes)
+            often += [
+                (6 * share, node.beat),
+                (14 * share, node.work),
+                (2 * share, node.register),
+                (3 * share, node.haunt),
+                (2 * share, node.repeat),
+                (1.5 * share, node.restart),
+                (1.5 * share, node.turn_deaf),
+                (0.7 * share, node.leave),
+            ]
+        rare: list[tuple[float, Callable[[], object]]] = [
+            (0.5, self.mishaps.flush_scripts),
+            (0.7, self.mishaps.wipe_state),
+            (0.3, self.mishaps.wipe_everything),
+            (0.7, self.mishaps.overwrite),
+            (2, self.mishaps.forge),
+            (2, self.mishaps.talk_nonsense),
+            (2, self.mishaps.operate),
+            (5, self.a_node_meddles),
+        ]
+        if not world.server.real:
+            rare += [(2, self.mishaps.restart), (1, self.mishaps.move_clock), (1, self.mishaps.fill)]
+        chosen = [(weight * rng.choice([0.3, 1, 1, 2]), action) for weight, action in often]
+        chosen += [(weight * rng.choice([0.5, 1, 3]), action) for weight, action in rare if rng.random() < 0.3]
+        if world.profile.archive:
+            chosen.append((6, self.archivist.step))
+            chosen.append((2, self.an_operator_looks))
+        if world.profile.gap:
+            chosen.append((1, self.delete_unfolded))
+        return [action for _, action in chosen], [weight for weight, _ in chosen]
+
+    def a_worker_steps(self) -> None:
+        self.world.rng.choice(self.workers).step()
+
+    def a_worker_crashes(self) -> None:
+        self.world.rng.choice(self.workers).crash()
+
+    def a_node_meddles(self) -> None:
+        busy = [node for node in self.nodes if node.hands]
+        if busy:
+            self.world.rng.choice(self.nodes).meddle(self.world.rng.choice(busy))
+
+    def time_passes_with_workers(self) -> None:
+        """Time limits run out while the scheduler is there: an absence would give them anew."""
+        world = self.world
+        ms = world.rng.choice([800, 2_000, 4_000, 7_000])
+        world.note(f"{ms} ms pass, with a worker at work")
+        while ms > 0:
+            self.a_worker_steps()
+            world.pass_time(min(ms, 900))
+            ms -= 900
+
+    def absence_upon_absence(self) -> None:
+        """The scheduler is away, comes back for a single call, and is away again."""
+        for _ in range(2):
+            self.world.note("7000 ms pass")
+            self.world.pass_time(7_000)
+            self.world.rng.choice(self.workers).step(self.world.rng.choice([1, 2, 256]))
+
+    def nobody_has_work(self) -> None:
+        """Nothing but beats, one call after the other."""
+        for _ in range(3):
+            node = self.world.rng.choice(self.nodes)
+            node.say([node.beat_event()], raw=False, stream="heartbeats")
+
+    def an_operator_looks(self) -> None:
+        """Where a rebuild says that the log is not whole, the archive brings it back."""
+        if self.needs_archive() and not self.archivist.restore():
+            self.stopped = self.world.forked
+
+    def needs_archive(self) -> bool:
+        """Whether a worker said so, or a restore was ended half-way."""
+        meta: Any = self.world.server.space.data.get(self.world.keys("meta"), {})
+        return any(worker.gap for worker in self.workers) or "rebuild_from" in meta
+
+    def delete_unfolded(self) -> None:
+        self.stopped = self.mishaps.delete_unfolded()
+
+    # the end
+
+    def drain(self) -> None:
+        """Nothing goes wrong any more: everything that was accepted must come to its end."""
+        world = self.world
+        world.note("calm: from here on nothing goes wrong")
+        world.faults, world.server.full = False, False
+        while world.delayed:
+            self.mishaps.deliver()
+        world.move_clock(max(world.now_ms - world.server.space.now_ms, 0))
+        if world.checker.overwritten and not world.checker.met_foreign:
+            self.an_operator_rebuilds()
+        for node in self.nodes:
+            node.deaf, node.pools = False, POOLS
+        for turn in range(ROUNDS):
+            self.settle()
+            if self.stopped:
+                return
+            if self.at_rest():
+                return
+            self.everybody_works(turn)
+            world.pass_time(400 if turn % 3 else 2_000)
+        jobs = world.checker.model.partition.jobs.items()
+        alive = {job_id: job for job_id, job in jobs if job.status not in TERMINAL}
+        raise Violation(f"not at rest after {ROUNDS} rounds of calm: {alive or self.unsaid()}")
+
+    def unsaid(self) -> list[Any]:
+        return [*self.producer.unsure, *self.mishaps.stranger.unsure, *(said for n in self.nodes for said in n.unsure)]
+
+    def at_rest(self) -> bool:
+        jobs = self.world.checker.model.partition.jobs.values()
+        return not self.unsaid() and all(job.status in TERMINAL for job in jobs)
+
+    def an_operator_rebuilds(self) -> None:
+        """What lies under a key that no script has met is found by `verify`; here it is simply folded anew."""
+        world = self.world
+        meta = world.keys("meta")
+        world.note("an operator has the state folded anew")
+        world.run(world.wire.hset(meta, "begin", "by hand"))
+
+    def settle(self) -> None:
+        """Workers go on until nothing is left to do now."""
+        for _ in range(400):
+            worker = self.workers[0]
+            for other in self.workers[1:]:
+                if other.procedure is not None:
+                    worker = other
+            if self.needs_archive():
+                for each in self.workers:
+                    each.gap = False
+                if not self.archivist.entries or not self.archivist.restore():
+                    self.stopped = self.world.forked or "the log was trimmed, and no archive holds the rest"
+                    return
+            if worker.step():
+                return
+        raise Violation("the workers never came to rest")
+
+    def everybody_works(self, turn: int) -> None:
+        for speaker in (self.producer, self.mishaps.stranger, *self.nodes):
+            for _ in range(len(speaker.unsure)):
+                speaker.repeat()
+        if turn % 5 == 0:
+            for node in self.nodes:
+                node.register()
+                node.pools = POOLS
+        for node in self.nodes:
+            words: list[Event] = [node.beat_event("true")]
+            if turn % 5 == 0:
+                words.insert(0, {"type": "node.uncordoned", "node_id": node.name})
+            node.say(words, raw=False)
+            node.read()
+            node.hand_back()
+            self.finish_all(node)
+
+    def finish_all(self, node: Node) -> None:
+        events: list[Event] = []
+        for job in list(node.hands.values()):
+            about = {"job_id": job.job_id, "node_id": node.name, "attempt": job.attempt}
+            if not job.running:
+                events.append({"type": "job.started", **about})
+            events.append({"type": "job.completed", **about, "status": "finished"})
+            node.let_go(job)
+        for job_id, held in self.world.checker.model.partition.jobs.items():
+            if held.status in HELD and not held.delivered and held.node_id == node.name:
+                events.append({"type": "job.completed", "job_id": job_id, "node_id": node.name, "status": "finished"})
+        if any(pair == ("xx", "yy") for pair in self.pairs_waiting()):
+            jobs = self.world.checker.model.partition.jobs.items()
+            events += [
+                {"type": "job.cancelled", "job_id": job_id}
+                for job_id, job in jobs
+                if job.pair == ("xx", "yy") and job.status not in TERMINAL
+            ]
+        if events:
+            node.say(events, raw=False)
+
+    def pairs_waiting(self) -> set[tuple[str, str]]:
+        jobs = self.world.checker.model.partition.jobs.values()
+        return {job.pair for job in jobs if job.status not in TERMINAL}
+
+    def look_back(self) -> None:
+        """Everything was folded once, and archive and log tell the same story as the state."""
+        if self.stopped:
+            return
+        world, checker = self.world, self.world.checker
+        stream: Any = world.server.space.data.get(world.keys("events"), Stream())
+        require(checker.folded == stream.added, f"{checker.folded} folded, the log took in {stream.added}")
+        for entry_id, event in world.acknowledged.items():
+            require(entry_id in checker.by_id, f"{entry_id} was acknowledged, and is gone: {event}")
+        archived = dict(checker.archive)
+        gone = [(entry.id, archived.get(entry.id)) for entry in checker.log[: checker.trimmed]]
+        require(all(flat is not None for _, flat in gone), f"trimmed, and in no archive: {gone}")
+        history = [*gone, *stream.entries]
+        require([entry_id for entry_id, _ in history] == [entry.id for entry in checker.log], "the history has holes")
+        if not checker.folded or world.server.real:
+            return
+        live = checker.state(world.keys.prefix)
+        batch = world.rng.choice([1, 7, 1000])
+        again = self.refold(history, batch)
+        for key in sorted(live.keys() | again.keys()):
+            have, want = live.get(key), again.get(key)
+            require(have == want, f"{key} is {have}, folded anew in batches of {batch} {want}")
+
+    def refold(self, history: list[tuple[str, Any]], batch: int) -> dict[str, Any]:
+        """The state that the scripts make of archive and log."""
+        world = self.world
+        scratch = Keys("scratch")
+        world.server.space.data[scratch("events")] = stream = Stream()
+        stream.ids = [id_of(entry_id) for entry_id, _ in history]
+        stream.entries = history
+        stream.added = len(history)
+        given = {"events": scratch("events"), "dead": world.keys("dead"), "prefix": scratch.prefix, "in_place": 0}
+        more = 1
+        while more:
+            try:
+                more, _, _ = drive(script("replay")(world.wire, **given, batch=batch), world.quietly)
+            except (SchedulerError, RedisError) as problem:
+                raise Violation(f"the history cannot be folded anew: {problem}") from problem
+        return world.checker.state(scratch.prefix)
+
+
+def simulate(seed: int, trace: bool = False) -> Outcome:
+    """Run a seed; with ``trace`` every step is told."""
+    return Run(seed, trace).go()
