@@ -266,7 +266,7 @@ def test_a_command_is_answered_as_the_server_answers_it(mirror: Mirror, about: s
 def test_the_table_holds_every_command_that_the_double_knows() -> None:
     known = Double(random.Random(0), START_MS).space.commands.keys()
     asked = {command[0] for commands in COMMANDS.values() for command in commands}
-    assert known - asked == {"TIME", "XREADGROUP NOACK"}, "the one is the clock's, the other no command"
+    assert known - asked == {"TIME", "INFO", "XREADGROUP NOACK"}, "two are the server's own, the third is no command"
 
 
 def test_what_a_script_finds_around_it_is_what_a_server_gives_it(mirror: Mirror) -> None:
