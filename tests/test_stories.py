@@ -62,7 +62,7 @@ def test_a_log_folds_to_the_same_on_every_server_and_by_the_model(
     missing = (EVENTS.keys() | facts().keys()) - {"scheduler.upgraded"} - built.reached.keys()
     assert not missing, "stories that never get there prove nothing"
     codes = {kind.rpartition(" ")[2] for kind in built.reached} & ERRORS.keys()
-    assert len(codes) == 11, codes
+    assert len(codes) >= 13, codes
 
 
 def test_an_odd_field_is_read_alike_on_every_server_and_by_the_model(

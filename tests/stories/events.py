@@ -19,7 +19,7 @@ JOBS = [*(f"@job{n}" for n in range(12)), "j0"]
 """``@job3`` becomes, when the story is played, the last job but three, ``@new`` one that nobody has heard of."""
 SESSIONS = ["s1", "s2", "s3"]
 LANGS = ["en", "zh", "de", "zh-Hant"]
-SOURCES, TARGETS = ["zh", "zh", "zh", "de", "zh-Hant", "en"], ["en", "en", "en", "de", "fr"]
+SOURCES, TARGETS = [*["zh"] * 8, "de", "zh-Hant", "en"], [*["en"] * 8, "de", "fr"]
 POOLS = [
     '[{"id":1,"name":"en-zh"}]',
     '[{"id":1,"name":"en-zh"}]',
@@ -35,7 +35,13 @@ ATTEMPTS = ["@now", "@now", "@now", "@old", "@other", "1-1-none"]
 """``@now``, ``@old`` and ``@other`` become a token when the story is played: of the job, its past, another job."""
 
 LETTERS = ["1-1", "2-1", "18446744073709551615-18446744073709551615"]
-EXTRAS = [("retry_of", LETTERS), ("source", ["a", "b"]), ("colour", ["red"])]
+EXTRAS: list[Fields] = [
+    *([("retry_of", letter)] for letter in LETTERS),
+    *([("source", source), ("source_id", stamp)] for source in ("a", "b") for stamp in ("1-1", "2-0", "02-0", "x")),
+    [("source", "a")],
+    [("source_id", "9-9")],
+    [("colour", "red")],
+]
 """What an event of any type may hold beside its fields."""
 
 GOOD: dict[str, list[str]] = {
@@ -77,6 +83,11 @@ GOOD: dict[str, list[str]] = {
     "shed_memory_percent": ["90"],
     "request_id": ["r1", "r2", "r3", "嗯"],
     "letter": LETTERS,
+    "source": ["a", "b"],
+    "role": ["producer", "node"],
+    "rate": ["1", "1000"],
+    "size": ["100", "1000000"],
+    "backlog": ["1", "100"],
 }
 """Values of each field; ``+n`` becomes the moment n ms from when it is said."""
 
@@ -108,8 +119,7 @@ def good_event(chance: random.Random, kind: str) -> Fields:
             new = name == "job_id" and kind == "job.submitted" and chance.randrange(10) < 9
             fields.append((name, "@new" if new else chance.choice(GOOD[name])))
     if chance.randrange(10) == 0:
-        name, values = chance.choice(EXTRAS)
-        fields.append((name, chance.choice(values)))
+        fields += chance.choice(EXTRAS)
     return fields
 
 
@@ -132,7 +142,7 @@ def bad_events(draw: st.DrawFn) -> Fields:
         other = (name, draw(odd.OF_KIND.get(kinds[name], odd.text) | odd.text))
         return [*fields, other] if chance.random() < 0.5 else [other, *fields]
     if change == "extra":
-        return [*fields, (draw(st.sampled_from(["retry_of", "source"]) | odd.text), draw(odd.text))]
+        return [*fields, (draw(st.sampled_from(["retry_of", "source", "source_id"]) | odd.text), draw(odd.text))]
     if change == "version":
         return [*fields, ("v", chance.choice(["1", "2", "0", "01", "", "99", "100", "1.0", "x"]))]
     if change == "type":

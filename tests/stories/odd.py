@@ -64,5 +64,6 @@ OF_KIND = {
     "ms": number,
     "count": number,
     "priority": number,
+    "amount": number,
 }
 """Something odd of a field's own kind; of any other kind it is ``text``."""

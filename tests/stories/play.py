@@ -38,6 +38,13 @@ class Repeated(NamedTuple):
     change: Fields
 
 
+class Spoken(NamedTuple):
+    """Sources put events into their ingress, and a worker takes in what it may."""
+
+    source: str
+    events: list[Fields]
+
+
 class Beaten(NamedTuple):
     """Nodes beat on the heartbeat stream."""
 
@@ -73,7 +80,7 @@ class Advanced(NamedTuple):
     batch: int
 
 
-Step = Said | Flooded | Repeated | Beaten | Worked | Lagged | Passed | Advanced
+Step = Said | Flooded | Repeated | Spoken | Beaten | Worked | Lagged | Passed | Advanced
 Story = tuple[Fields, list[str], list[Step]]
 
 WORDS = [
@@ -89,7 +96,7 @@ WORDS = [
     ["started", "lost"],
     ["started", "progressed", "lost"],
 ]
-TIMES = [1, 100, 700, 1_000, 3_000, 10_000, 21_000]
+TIMES = [1, 1, 100, 100, 700, 700, 1_000, 3_000, 10_000, 21_000]
 ABSENCES = [3_000, 6_000, 12_000, 40_000]
 CHANGED = ["priority", "payload_json", "affinity", "deliver", "reply_to", "max_attempts"]
 EVERYBODY = [[("type", "node.heartbeat"), ("node_id", node_id), ("online", "true")] for node_id in NODES]
@@ -103,13 +110,14 @@ def any_step(chance: random.Random, bad: list[Fields]) -> Step:
     changes = chance.choice([[], [(name, chance.choice(GOOD[name]))]])
     choices: list[tuple[int, Callable[[], Step]]] = [
         (3, lambda: Said(how, [any_event(chance, bad) for _ in range(chance.randint(1, 6))])),
-        (1, lambda: Flooded(how, chance.randint(1, 12), good_event(chance, "job.submitted"))),
+        (3, lambda: Flooded(how, chance.randint(1, 12), good_event(chance, "job.submitted"))),
         (1, lambda: Repeated(how, chance.randrange(10), changes)),
-        (4, lambda: Worked(chance.choice(NODES), None, words, how)),
+        (2, lambda: Spoken(chance.choice("ab"), [_spoken(chance) for _ in range(chance.randint(1, 4))])),
+        (5, lambda: Worked(chance.choice(NODES[:3]), None, words, how)),
         (2, lambda: Worked(chance.choice(NODES), chance.randrange(6), words, how)),
         (1, lambda: Lagged(words, how)),
         (1, lambda: Beaten([good_event(chance, "node.heartbeat") for _ in range(chance.randint(1, 3))])),
-        (2, lambda: Beaten(chance.choice([EVERYBODY, ALL_ACCEPT]))),
+        (4, lambda: Beaten(chance.choice([EVERYBODY, ALL_ACCEPT]))),
         (3, lambda: Passed(chance.choice(TIMES), True)),
         (1, lambda: Passed(chance.choice(ABSENCES), False)),
         (2, lambda: Advanced(chance.choice([1, 2, 5, 256]))),
@@ -118,13 +126,21 @@ def any_step(chance: random.Random, bad: list[Fields]) -> Step:
     return make()
 
 
+def _spoken(chance: random.Random) -> Fields:
+    """Make what the producer ``a`` or the node ``b`` may say, and sometimes may not."""
+    kinds = ["job.submitted", "job.submitted", "job.cancelled", "node.registered", "node.offline", "job.declined"]
+    fields = good_event(chance, chance.choice(kinds))
+    own = ("job_id", "session_id", "reply_to")
+    return [(name, f"a/{value}" if name in own and value[0] != "@" else value) for name, value in fields]
+
+
 @st.composite
 def stories(draw: st.DrawFn) -> Story:
     """A configuration, the pools of the nodes that are there from the beginning, and what happens."""
     bad = draw(st.lists(bad_events(), max_size=6))
     chance = draw(randoms)
     configuration = good_event(chance, "scheduler.configured")
-    pools = chance.choices(POOLS, k=chance.randint(1, 3))
+    pools = [POOLS[0], *chance.choices(POOLS, k=chance.randrange(3))]
     return configuration, pools, [any_step(chance, bad) for _ in range(chance.randint(20, 60))]
 
 
@@ -139,6 +155,7 @@ class Player:
         """Every job that was submitted under an id of its own, the last one first."""
         self.tokens: dict[str, list[str]] = {}
         """Every attempt of each job that the log tells of, the last one last."""
+        self.spoken = 0
         self.told = "0-0"
         """How far the log was read."""
 
@@ -147,6 +164,8 @@ class Player:
         configuration, pools, happenings = story
         await self.ledger.freeze()
         await self.say("append", [configuration])
+        for name, more in (("a", [("role", "producer")]), ("b", [("role", "node"), ("node_id", NODES[0])])):
+            await self.say("append", [[("type", "source.admitted"), ("source", name), *more, ("backlog", "3")]])
         for node_id, names in zip(NODES, pools, strict=False):
             registration = [("type", "node.registered"), ("node_id", node_id), ("cap_json", "{}")]
             beat = [("type", "node.heartbeat"), ("node_id", node_id), ("online", "true")]
@@ -166,6 +185,8 @@ class Player:
                 flat = self.submitted[step.which % len(self.submitted)]
                 again = dict(zip(flat[::2], flat[1::2], strict=True)) | dict(step.change)
                 await self.say(step.how, [list(again.items())])
+        elif isinstance(step, Spoken):
+            await self.speak(step)
         elif isinstance(step, Beaten):
             for fields in step.beats:
                 await self.ledger.redis.xadd(self.ledger.keys("heartbeats"), dict(fields))
@@ -179,6 +200,15 @@ class Player:
             await self.ledger.pass_time(step.ms)
         else:
             await self.ledger.pass_time_unattended(step.ms)
+
+    async def speak(self, step: Spoken) -> None:
+        """Let a source speak, under names of its own where new ones are asked for."""
+        for fields in step.events:
+            flat = await self.resolved([(name, "a/@" if value == "@new" else value) for name, value in fields])
+            self.spoken += 1
+            named = [f"a/{self.spoken}" if value == "a/@" else value for value in flat]
+            await self.ledger.redis.execute_command("XADD", self.ledger.keys("ingress", step.source), "*", *named)
+        await self.ledger.take_in("a", "b")
 
     async def say(self, how: str, events: list[Fields]) -> None:
         """Append events; what no JSON can carry goes in as it is."""
