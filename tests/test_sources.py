@@ -186,6 +186,15 @@ async def test_an_event_that_says_of_itself_who_sent_it_is_an_ordinary_one_where
     assert await ledger.dead() == []
 
 
+async def test_a_registration_that_names_a_source_and_was_taken_in_from_none_is_an_ordinary_one(ledger: Ledger) -> None:
+    for name in ("en-zh", "de-en"):  # the second one changes what the pool serves
+        pools = f'[{{"id":1,"name":"{name}"}}]'
+        flat = ["type", "node.registered", "node_id", "n1", "cap_json", "{}", "pool_names_json", pools]
+        await ledger.append([*flat, "source", "a"])
+    assert await ledger.dead() == []
+    assert (await ledger.hash("pool_info", "1"))["languages"] == "de en"
+
+
 async def test_what_was_taken_in_cannot_be_taken_in_once_more(ledger: Ledger) -> None:
     await ledger.admit("web")
     await ledger.say("web", *SUBMIT, "job_id", "j1")

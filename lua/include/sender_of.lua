@@ -20,7 +20,7 @@ end
 -- Who speaks in an event that was taken in from a source; nil where nobody stands between it and the log.
 local function sender_in(e)
   local id = e.source_id
-  if e.source and #id <= 41 and find(id, '^%d+%-%d+$') and not find(id, '^0%d') and not find(id, '%-0%d') then
+  if e.source and id and #id <= 41 and find(id, '^%d+%-%d+$') and not find(id, '^0%d') and not find(id, '%-0%d') then
     return sender_of(e.source) or nil
   end
 end
