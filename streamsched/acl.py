@@ -61,6 +61,9 @@ KEYS = {
 
 ROLES = tuple(KEYS)
 
+APART = {"worker": {"xtrim": "in:*"}}
+"""Commands that a role may call on some of its keys only: a worker trims what it has taken in, and never the log."""
+
 OF_SOURCES = {
     "producer": (
         "%W~{prefix}in:{source} +xadd +time (%R~{prefix}reply:{source}/* +xread +xrevrange +xinfo|stream) "
@@ -89,8 +92,10 @@ def rules(role: str, keys: Keys, database: int = 0) -> list[str]:
         commands |= run | commands_of(script(name).text)
     if database:
         commands.add("select")
+    apart = APART.get(role, {})
+    selectors = [word for name, key in apart.items() for word in (f"(~{keys.prefix}{key}", f"+{name})")]
     allowed = KEYS[role].format(prefix=keys.prefix).split()
-    return ["reset", "on", *allowed, "-@all", *(f"+{command}" for command in sorted(commands))]
+    return ["reset", "on", *allowed, "-@all", *(f"+{command}" for command in sorted(commands - set(apart))), *selectors]
 
 
 def source_rules(role: str, keys: Keys, source: str, node: str = "", database: int = 0) -> list[str]:

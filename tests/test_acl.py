@@ -155,6 +155,8 @@ NOT_EVEN: list[tuple[str, list[str]]] = [
     ("node", ["XDEL", "guarded:{0}:events", "1-1"]),
     ("node", ["INFO"]),
     ("worker", ["XTRIM", "guarded:{0}:events", "MAXLEN", "0"]),
+    ("worker", ["XTRIM", "guarded:{0}:dead", "MAXLEN", "0"]),
+    ("worker", ["EVAL", "return redis.call('XTRIM', 'guarded:{0}:events', 'MAXLEN', 0)", "0"]),
     ("archiver", ["XADD", "guarded:{0}:events", "*", "type", "x"]),
     ("archiver", ["DEL", "guarded:{0}:events"]),
     ("archiver", ["XTRIM", "guarded:{0}:dead", "MAXLEN", "0"]),
