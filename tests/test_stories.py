@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from streamsched.embedded import EmbeddedServer
 from streamsched.errors import PartitionHalted
 from streamsched.events import EVENTS
-from streamsched.scripts import facts, script, sources
+from streamsched.scripts import facts
 
 from .conftest import SERVERS
+from .sim.planted import Bug
 from .stories.events import POOLS, odd_fields
+from .stories.mistakes import MISTAKES
 from .stories.play import Said, Story, stories
 from .stories.stage import Parted, stage
 
@@ -97,35 +99,6 @@ def test_an_odd_field_is_read_alike_on_every_server_and_by_the_model(
     assert built.reached["node.registered INVALID_FIELD"] > 400
 
 
-PLANTED = [
-    ("held_job", "if attempt and attempt ~= job.attempt then", "if false then"),
-    ("held_job", "if node_id ~= job.node_id then", "if false then"),
-    ("fold_event", "if fact and not decided then", "if fact and not decided and kind ~= 'node.expired' then"),
-    ("retire", "+ config('retention_ms') > at", "+ config('retention_ms') >= at"),
-    ("job.started", "room.window = room.window * 2", "room.window = room.window"),
-    ("job.requeued", "'attempts', job.attempts - 1,", "'attempts', job.attempts,"),
-    ("job.requeued", "'window', 8", "'window', 16"),
-    ("submitted_before", "if field ~= 'reply_to' and", "if field ~= 'reply_to' and field ~= 'priority' and"),
-    ("set_liveness", "tonumber(full_at) * 2 + 1", "tonumber(full_at) * 2"),
-    ("may_try_again", "tonumber(v[1] or 0) <", "tonumber(v[1] or 0) <="),
-    ("completed_before", "if attempt and status == 'failed' and", "if false and"),
-    ("exclude", "#kept > 8 and #kept - 7", "#kept > 1 and #kept"),
-    ("settle_node", "and v[3] == 'false'", ""),
-    ("finish", "if job.deadline_ts then", "if false then"),
-    ("enqueue", "until_ts > at", "until_ts >= at"),
-    ("fire_timers", "due_ts > meta.resumed_since_ts and due_ts <= meta.resumed_ts", "false"),
-    ("expire_nodes", "meta.resumed_ts, meta.rebuilt_ts)", "meta.rebuilt_ts)"),
-    ("requeue", "if not began then", "if true then"),
-    ("turn_away", "waiting >= bound or", "waiting > bound or"),
-    ("turn_away", "waiting > bound - math.ceil(bound / 10)", "waiting > bound"),
-    ("job.submitted", "if immediate ~= 'true' and too_many_wait() then", "if too_many_wait() then"),
-    ("requested_before", "if rcall('ZSCORE', (prefix .. 'requests'), request) then", "if false then"),
-    ("told_before", "if not request_id then", "if true then"),
-    ("keeps_node", "if v[4] == 'true' then", "if v[1] == 'true' then"),
-]
-"""A guard or a number of one Lua source, and what somebody might write in its place by mistake."""
-
-
 @cache
 def told_before() -> list[Story]:
     """Stories for those who need several times the same ones."""
@@ -140,24 +113,16 @@ def told_before() -> list[Story]:
     return found
 
 
-@pytest.mark.parametrize(("source", "guard", "mistake"), PLANTED, ids=[f"{row[0]}: {row[1]}" for row in PLANTED])
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[mistake.guard for mistake in MISTAKES])
 def test_a_mistake_in_the_lua_makes_some_story_part_from_the_model(
-    servers: dict[str, EmbeddedServer], source: str, guard: str, mistake: str
+    servers: dict[str, EmbeddedServer], mistake: Bug
 ) -> None:
-    body = sources()[source].body
-    assert body.count(guard) == 1, "the text to replace is not there any more: say what takes its place"
-    sources()[source].body = body.replace(guard, mistake)
-    script.cache_clear()
     parted = None
-    try:
-        with stage({"valkey": servers["valkey"]}, "valkey") as (runner, built):
-            for story in told_before():
-                try:
-                    runner.run(built.tell(story))
-                except (Parted, PartitionHalted) as problem:
-                    parted = problem
-                    break
-    finally:
-        sources()[source].body = body
-        script.cache_clear()
-    assert parted, "no story noticed"
+    with mistake.planted(), stage({"valkey": servers["valkey"]}, "valkey") as (runner, built):
+        for story in told_before():
+            try:
+                runner.run(built.tell(story))
+            except (Parted, PartitionHalted) as problem:
+                parted = problem
+                break
+    assert parted, f"no story notices that {mistake.fault}"

@@ -92,13 +92,14 @@ WORDS = [
     ["started", "failed"],
     ["failed", "failed"],
     ["full"],
-    ["declined"],
+    ["declined", "declined"],
+    ["again", "again"],
     ["started", "lost"],
     ["started", "progressed", "lost"],
 ]
 TIMES = [1, 1, 100, 100, 700, 700, 1_000, 3_000, 10_000, 21_000]
 ABSENCES = [3_000, 6_000, 12_000, 40_000]
-CHANGED = ["priority", "payload_json", "affinity", "deliver", "reply_to", "max_attempts"]
+CHANGED = ["priority", "priority", "payload_json", "affinity", "deliver", "reply_to", "max_attempts"]
 EVERYBODY = [[("type", "node.heartbeat"), ("node_id", node_id), ("online", "true")] for node_id in NODES]
 ALL_ACCEPT = [[*beat, ("accepting", "true")] for beat in EVERYBODY]
 
@@ -111,7 +112,7 @@ def any_step(chance: random.Random, bad: list[Fields]) -> Step:
     choices: list[tuple[int, Callable[[], Step]]] = [
         (3, lambda: Said(how, [any_event(chance, bad) for _ in range(chance.randint(1, 6))])),
         (3, lambda: Flooded(how, chance.randint(1, 12), good_event(chance, "job.submitted"))),
-        (1, lambda: Repeated(how, chance.randrange(10), changes)),
+        (2, lambda: Repeated(how, chance.randrange(10), changes)),
         (2, lambda: Spoken(chance.choice("ab"), [_spoken(chance) for _ in range(chance.randint(1, 4))])),
         (5, lambda: Worked(chance.choice(NODES[:3]), None, words, how)),
         (2, lambda: Worked(chance.choice(NODES), chance.randrange(6), words, how)),
@@ -279,6 +280,7 @@ SAID: dict[str, dict[str, str]] = {
     "progressed": {"type": "job.progressed"},
     "full": {"type": "job.declined", "reason": "full"},
     "declined": {"type": "job.declined", "reason": "no model"},
+    "again": {"type": "job.declined", "reason": "no model", "request_id": "@now"},
     "finished": {"type": "job.completed", "status": "finished"},
     "failed": {"type": "job.completed", "status": "failed"},
 }
@@ -287,7 +289,8 @@ SAID: dict[str, dict[str, str]] = {
 def _words(words: list[str], node_id: str, job_id: str, attempt: str) -> list[Fields]:
     """What a node says of a job."""
     about = {"node_id": node_id, "job_id": job_id, "attempt": attempt}
-    return [[*(SAID[word] | about).items()] for word in words if word in SAID]
+    said = [SAID[word] | about for word in words if word in SAID]
+    return [[(name, attempt if value == "@now" else value) for name, value in fields.items()] for fields in said]
 
 
 def _has_a_form_in_utf8(flat: list[str]) -> bool:

@@ -1,0 +1,79 @@
+"""Mistakes in what a fold or a decision counts: the simulator's table takes whole guards away, these miss by little."""
+
+from __future__ import annotations
+
+from ..sim.planted import Bug
+
+MISTAKES = [
+    Bug("a job is kept for its retention", "it is kept a moment longer", "retire", "> at then", ">= at then"),
+    Bug(
+        "a node that has begun all it was given is trusted with more",
+        "its window stays as it is",
+        "job.started",
+        "room.window = room.window * 2",
+        "room.window = room.window",
+    ),
+    Bug(
+        "an attempt that never began is given back",
+        "it counts",
+        "job.requeued",
+        "'attempts', job.attempts - 1,",
+        "'attempts', job.attempts,",
+    ),
+    Bug("a node that takes nothing begins small again", "with 16", "job.requeued", "'window', 8", "'window', 16"),
+    Bug(
+        "a submission with another priority is another one",
+        "it is lost without a word",
+        "submitted_before",
+        "if field ~= 'reply_to' and",
+        "if field ~= 'reply_to' and field ~= 'priority' and",
+    ),
+    Bug(
+        "a full node that accepts is asked for twice as much and one more",
+        "one that held nothing is asked no more",
+        "set_liveness",
+        "tonumber(full_at) * 2 + 1",
+        "tonumber(full_at) * 2",
+    ),
+    Bug(
+        "a job is tried as often as it may be",
+        "once more",
+        "may_try_again",
+        "tonumber(v[1] or 0) <",
+        "tonumber(v[1] or 0) <=",
+    ),
+    Bug(
+        "the nodes a job has been to are remembered",
+        "only the last",
+        "exclude",
+        "#kept > 8 and #kept - 7",
+        "#kept > 1 and #kept",
+    ),
+    Bug("a job that is due waits for a node", "it waits for a timer", "enqueue", "until_ts > at", "until_ts >= at"),
+    Bug("a cordoned node gets no job", "it does", "settle_node", "and v[3] == 'false'", ""),
+    Bug(
+        "a session stays on a node that may receive jobs",
+        "on any that is online",
+        "keeps_node",
+        "if v[4] == 'true' then",
+        "if v[1] == 'true' then",
+    ),
+    Bug("no more jobs wait than may", "one more", "turn_away", "waiting >= bound or", "waiting > bound or"),
+    Bug(
+        "overload ends a tenth below where it began",
+        "it flaps",
+        "turn_away",
+        "waiting > bound - math.ceil(bound / 10)",
+        "waiting > bound",
+    ),
+    Bug(
+        "a job that does not wait is not turned away for those that do",
+        "it is",
+        "job.submitted",
+        "if immediate ~= 'true' and too_many_wait() then",
+        "if too_many_wait() then",
+    ),
+    Bug(
+        "what a node says of a job twice counts once", "twice", "told_before", "if not request_id then", "if true then"
+    ),
+]
