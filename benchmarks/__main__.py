@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from . import dashboard, dispatch, draining, folding, memory, replaying
+from . import dashboard, dispatch, draining, folding, guarding, memory, replaying
 from .bench import Bench, Figure, pinned_server
 
 FIGURES = {
@@ -20,6 +20,7 @@ FIGURES = {
     "dispatch": dispatch.measure,
     "memory": memory.measure,
     "draining": draining.measure,
+    "guarding": guarding.measure,
     "replaying": replaying.measure,
     "dashboard": dashboard.measure,
 }

@@ -13,6 +13,7 @@ from streamsched.cli_append import flat_arguments, flat_event
 from streamsched.cli_node import pools_of, program_of
 from streamsched.cli_worker import address_of
 from streamsched.errors import InvalidField, JobFailed
+from streamsched.events import repeatable
 from streamsched.node import Assignment
 from streamsched.program import Program
 from streamsched.shown import one_line, visible
@@ -177,11 +178,11 @@ def test_a_json_object_becomes_flat_fields() -> None:
             flat_event(wrong)
 
 
-def test_a_submission_gets_an_id_of_its_own_so_that_it_can_be_repeated() -> None:
-    made = flat_event({"type": "job.submitted", "session_id": "s1"})
-    assert made[4] == "job_id"
-    assert made[5].startswith("s1:")
-    assert flat_event({"type": "job.submitted", "session_id": "s1", "job_id": "j"})[4:] == ["job_id", "j"]
+def test_a_submission_without_a_name_gets_one_so_that_it_can_be_repeated() -> None:
+    made = repeatable(flat_event({"type": "job.submitted", "session_id": "s1"}))
+    assert made[4:-1] == ["request_id"]
+    named = flat_event({"type": "job.submitted", "session_id": "s1", "job_id": "j"})
+    assert repeatable(named) == named
 
 
 def test_control_characters_are_shown_and_not_sent() -> None:
