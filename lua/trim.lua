@@ -1,11 +1,11 @@
 -- Trim the head of the log: never beyond what is folded or archived, and never past the submission of a job still alive.
 -- KEYS: events
 -- ARGV: prefix batch archived archive
--- USES: context fields_of not_behind is_terminal
+-- USES: context fields_of not_behind is_terminal id_behind is_whole
 -- `archived` is the id up to which the log is safely on disk, `archive` says where, for whoever misses what is gone.
 -- Replies {trimmed, more, stopped}: `stopped` is the alive job that must stay, or ''.
-local v = rcall('HMGET', key.meta, 'watermark', 'rebuilding', 'begin', 'done')
-if v[2] or v[3] ~= v[4] or not v[1] then
+local watermark = is_whole()
+if not watermark then
   return redis.error_reply('REBUILDING the state is not whole: the log is not trimmed until it is')
 end
 local first = rcall('XRANGE', events, '-', '+', 'COUNT', 1)
@@ -13,7 +13,7 @@ if first[1] and not_behind(first[1][1], archived) and #rcall('XRANGE', events, a
   -- a failover since the archiver looked: what it holds is not what would be trimmed
   return redis.error_reply('FORK the archive ends at ' .. archived .. ', which the log has lost: it is not trimmed')
 end
-local bound = not_behind(archived, v[1]) and archived or v[1]
+local bound = not_behind(archived, watermark) and archived or watermark
 local entries = rcall('XRANGE', events, '-', bound, 'COUNT', batch)
 local keep, stopped
 for i = 1, #entries do
@@ -28,9 +28,7 @@ for i = 1, #entries do
   end
 end
 if not keep and #entries > 0 then
-  local ms, seq = match(entries[#entries][1], '^(%d+)-(%d+)$')
-  -- the sequence is counted up as text where it is too long for a double
-  keep = ms .. '-' .. (#seq < 16 and format('%.0f', tonumber(seq) + 1) or seq)
+  keep = id_behind(entries[#entries][1])
 end
 local trimmed = 0
 if keep then

@@ -30,7 +30,7 @@ SCRIPTS = {
     "producer": ("append", "advance"),
     "node": ("append",),
     "worker": ("advance", "drop", "replay", "take_in"),
-    "archiver": ("trim",),
+    "archiver": ("trim", "trim_letters"),
     "auditor": ("nodes",),
     "operator": None,
 }
@@ -53,7 +53,7 @@ KEYS = {
     "producer": WHOLE,
     "node": WHOLE,
     "worker": WHOLE,
-    "archiver": "~{prefix}events ~{prefix}meta %R~{prefix}dead %R~{prefix}job:*",
+    "archiver": "~{prefix}events ~{prefix}dead ~{prefix}dead:codes ~{prefix}meta %R~{prefix}job:*",
     "auditor": "%R~{prefix}*",
     "operator": WHOLE,
 }

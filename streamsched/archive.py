@@ -197,8 +197,15 @@ class Archive:
             ArchiveDamaged: a segment is not what the manifest says.
         """
         for piece in self.segments:
-            if piece.letters:
-                yield from _letters(self.checked(piece))
+            yield from self.letters_in(piece)
+
+    def letters_in(self, piece: Segment) -> list[Entry]:
+        """Return the dead letters of one segment.
+
+        Raises:
+            ArchiveDamaged: it is not what the manifest says.
+        """
+        return list(_letters(self.checked(piece))) if piece.letters else []
 
     def check(self, piece: Segment) -> None:
         """Read a segment to its last row, and see whether it holds what the manifest says.

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from . import segment
 from .archive import MANIFEST, Archive, Manifest, Segment, digest_of, encode_manifest, metadata, sync
 from .connection import is_away, pause
-from .entries import Entry
+from .entries import Entry, position, refusal
 from .errors import PASSING, ArchiveDamaged, ArchiveLocked, LogFork, LogGap
 from .events import FOLD_VERSION
 from .fork import compare_end, copy, shared
@@ -42,6 +42,12 @@ MAX_AGE_S = 60.0
 
 TRIM_BATCH = 1000
 """Entries that one call may trim."""
+
+LETTERS_BATCH = 100
+"""Dead letters that one call may trim: each may hold a megabyte."""
+
+LETTERS_KEPT = 1000
+"""The latest dead letters, which stay on the server: an operator looks there first."""
 
 
 class ArchiveWriter:
@@ -222,6 +228,8 @@ class Archiver:
         """Events archived in this run."""
         self.trimmed = 0
         """Events trimmed off the log in this run."""
+        self.letters_trimmed = 0
+        """Dead letters trimmed off their stream in this run."""
         self.stopping = anyio.Event()
         self._entries: list[Entry] = []
         self._bytes = 0
@@ -309,7 +317,7 @@ class Archiver:
                 f"behind {archive.last} were deleted before they were archived"
             )
         before = held if archive.segments else (await self.live.span()).before
-        letters, letters_last = await self._letters(archive.letters_last)
+        letters, letters_last = await self._letters(archive.letters_last, watermark)
         if await self._replication_id() != archive.manifest.replication_id:
             return False
         entries = self._entries
@@ -319,11 +327,16 @@ class Archiver:
         self.progress(self.archived)
         return True
 
-    async def _letters(self, after: str) -> tuple[list[Entry], str]:
-        """Read the dead letters behind ``after``: all that the segment's events can have, for they are older."""
+    async def _letters(self, after: str, watermark: str) -> tuple[list[Entry], str]:
+        """Read the dead letters behind ``after``, all that events up to the watermark can have. Those of a call that
+        was torn behind it are not archived: a rebuild takes them back."""
         letters: list[Entry] = []
         async for some in self.live.letters(after):
-            letters += some
+            for letter in some:
+                about = refusal(letter)
+                if about and position(about[0]) > position(watermark):
+                    return letters, letters[-1].id if letters else after
+                letters.append(letter)
         return letters, letters[-1].id if letters else after
 
     async def check_fork(self) -> None:
@@ -343,7 +356,7 @@ class Archiver:
         return str((await self.live.redis.info("replication"))["master_replid"])
 
     async def _trim(self) -> None:
-        """Trim the log up to the last segment whose bytes on disk are what the manifest says."""
+        """Trim log and dead letters up to the last segment whose bytes on disk are what the manifest says."""
         archive = self.writer.archive
         if not archive.segments:
             return
@@ -360,3 +373,15 @@ class Archiver:
                 archive=where,
             )
             self.trimmed += trimmed
+        more = 1
+        while more:
+            trimmed, more = await script("trim_letters")(
+                self.live.redis,
+                events=self.live.keys("events"),
+                dead=self.live.keys("dead"),
+                prefix=self.live.keys.prefix,
+                batch=LETTERS_BATCH,
+                archived=archive.letters_last,
+                keep=LETTERS_KEPT,
+            )
+            self.letters_trimmed += trimmed

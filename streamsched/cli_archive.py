@@ -64,7 +64,7 @@ async def archive_log(target: Target, options: ArchiveOptions) -> int:
         left = await partition.redis.xlen(keys("events"))
     archive = writer.archive
     if options.json:
-        done = {"archived": archiver.archived, "trimmed": archiver.trimmed}
+        done = {"archived": archiver.archived, "trimmed": archiver.trimmed, "letters_trimmed": archiver.letters_trimmed}
         as_json({**done, "events": archive.count, "last": archive.last})
     else:
         trimmed = f", trimmed {archiver.trimmed} of them off the log, which holds {left}" if options.trim else ""

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .command import Json, Target, command
+from .cli_replay import needs_archive
+from .command import ArchiveDir, Json, Target, command
 from .terminal import UsageProblem
 
 app = typer.Typer(
@@ -31,24 +32,30 @@ async def list(
     since: Since = None,
     handled: Annotated[bool, typer.Option("--handled", help="Those retried or dropped, too.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Letters to show.")] = 50,
+    archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:
     """List dead letters, the latest first: those that nobody has retried or dropped yet."""
+    if archive is not None:
+        needs_archive()
     from .cli_letters import show_letters, wanted
 
-    return await show_letters(target, wanted(code, type_, since, handled), limit, json)
+    return await show_letters(target, wanted(code, type_, since, handled), limit, archive, json)
 
 
 @command(app, "streamsched dead show 1700000000000-0")
 async def show(
     target: Target,
     letter: Annotated[str, typer.Argument(metavar="ID")],
+    archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:
     """Show one letter: why it was refused, each field of the event, and whether it can be retried."""
+    if archive is not None:
+        needs_archive()
     from .cli_letters import show_letter
 
-    return await show_letter(target, letter, json)
+    return await show_letter(target, letter, archive, json)
 
 
 @command(app, "streamsched dead retry --all --code INTERNAL")
@@ -59,14 +66,17 @@ async def retry(
     code: Code = None,
     type_: Type = None,
     since: Since = None,
+    archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:
     """Append the events of letters once more, in the order in which they were refused. Each takes effect once, however
     often it is retried; one that is refused again stays listed. Exit code 1 if any was refused."""
+    if archive is not None:
+        needs_archive()
     from .cli_letters import retry_letters, wanted
 
     named(letters, every, code, type_, since)
-    return await retry_letters(target, letters or [], wanted(code, type_, since), json)
+    return await retry_letters(target, letters or [], wanted(code, type_, since), archive, json)
 
 
 @command(app, "streamsched dead drop 1700000000000-0 --reason 'sent by a test'")
@@ -79,14 +89,17 @@ async def drop(
     since: Since = None,
     reason: Annotated[str | None, typer.Option(help="Kept in the log.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:
     """Take letters off the list: nothing is to be done about them. The log keeps who said so, `list --handled` shows
     them, and they may be retried all the same."""
+    if archive is not None:
+        needs_archive()
     from .cli_letters import drop_letters, wanted
 
     named(letters, every, code, type_, since)
-    return await drop_letters(target, letters or [], wanted(code, type_, since), reason, yes, json)
+    return await drop_letters(target, letters or [], wanted(code, type_, since), reason, yes, archive, json)
 
 
 def named(letters: Ids, every: bool, *chosen: str | None) -> None:

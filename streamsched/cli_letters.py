@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -20,7 +21,7 @@ from .command import Target
 from .connection import connect
 from .errors import OutsideLog, SchedulerError, ServerUnreachable
 from .history import bound
-from .letters import Letter, Letters, Wanted, drop, retry
+from .letters import Letter, Letters, Wanted, count_letters, drop, retry
 from .partition import Answer, Partition
 from .shown import mask, one_line
 from .terminal import OK, REFUSED, UsageProblem, agreed, complain, console, say
@@ -50,20 +51,30 @@ def wanted(code: str | None, type_: str | None, since: str | None, handled: bool
 
 
 @asynccontextmanager
-async def opened(target: Target) -> AsyncIterator[tuple[Partition, Letters]]:
-    """Connect to the partition and to its letters."""
+async def opened(target: Target, archive: Path | None) -> AsyncIterator[tuple[Partition, Letters]]:
+    """Connect to the partition and to its letters, those of an archive among them.
+
+    Raises:
+        ArchiveDamaged: the archive is not readable, or of another partition.
+    """
+    kept = None
+    if archive is not None:
+        from .archive import Archive  # here, because the extra that reads Parquet may be missing
+
+        kept = Archive.open(archive, target.settings.keys)
     async with target.open() as partition:
         raw = connect(target.settings.url, decode=False)
         try:
-            yield partition, Letters(raw, target.settings.keys)
+            yield partition, Letters(raw, target.settings.keys, kept)
         finally:
             with anyio.CancelScope(shield=True):
                 await raw.aclose()
 
 
-async def show_letters(target: Target, asked: Wanted, limit: int, json: bool) -> int:
+async def show_letters(target: Target, asked: Wanted, limit: int, archive: Path | None, json: bool) -> int:
     """Print letters, the latest first; returns the exit code."""
-    async with opened(target) as (_, letters):
+    trimmed = 0
+    async with opened(target, archive) as (partition, letters):
         shown: list[Letter] = []
         more = False
         async for letter in letters.newest_first(asked):
@@ -73,8 +84,13 @@ async def show_letters(target: Target, asked: Wanted, limit: int, json: bool) ->
             shown.append(letter)
             if json:
                 print_json(letter)
+        if archive is None and not more:
+            trimmed = (await count_letters(partition.redis, partition.keys)).trimmed
+            folder = str(await partition.redis.hget(partition.keys("meta"), "archive"))
     if not json:
         console().print(_table(shown))
+        if trimmed:
+            say(one_line(f"{trimmed} older letters were trimmed: --archive DIR finds them, kept in {folder}"))
         if more:
             say("… and more (--limit shows more)")
     return OK
@@ -107,13 +123,13 @@ def _why(letter: Letter) -> str:
     return f"retried {letter.tries} times, last: {letter.refused_again[:REASON]}" if letter.tries else reason
 
 
-async def show_letter(target: Target, letter_id: str, json: bool) -> int:
+async def show_letter(target: Target, letter_id: str, archive: Path | None, json: bool) -> int:
     """Print one letter in full; returns the exit code.
 
     Raises:
         UnknownLetter: there is none of this id.
     """
-    async with opened(target) as (_, letters):
+    async with opened(target, archive) as (_, letters):
         letter = await letters.get(letter_id)
     if json:
         print_json(letter)
@@ -140,14 +156,14 @@ class Done(msgspec.Struct, kw_only=True):
     """Those that were retried or dropped before."""
 
 
-async def retry_letters(target: Target, ids: list[str], asked: Wanted, json: bool) -> int:
+async def retry_letters(target: Target, ids: list[str], asked: Wanted, archive: Path | None, json: bool) -> int:
     """Retry letters by id, or all that are asked for; returns the exit code.
 
     Raises:
         UnknownLetter: there is none of such an id; nothing was done.
     """
     done = Done()
-    async with opened(target) as (partition, letters):
+    async with opened(target, archive) as (partition, letters):
         async for page in _pages(letters, ids, asked):
             await _each(page, done, lambda letter: letter.retried, lambda letter: retry(partition, letter), json)
     _sum(done, "retried", json)
@@ -155,7 +171,7 @@ async def retry_letters(target: Target, ids: list[str], asked: Wanted, json: boo
 
 
 async def drop_letters(
-    target: Target, ids: list[str], asked: Wanted, reason: str | None, yes: bool, json: bool
+    target: Target, ids: list[str], asked: Wanted, reason: str | None, yes: bool, archive: Path | None, json: bool
 ) -> int:
     """Ask, and drop letters by id, or all that are asked for; returns the exit code.
 
@@ -164,7 +180,7 @@ async def drop_letters(
         UnknownLetter: there is none of such an id; nothing was done.
     """
     done, codes = Done(), Counter[str]()
-    async with opened(target) as (partition, letters):
+    async with opened(target, archive) as (partition, letters):
         async for page in _pages(letters, ids, asked):
             codes.update(letter.code for letter in page if not letter.handled)
         what = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))

@@ -7,20 +7,21 @@ refused. So whoever sees to one says it with an event, and the letter is only li
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .entries import ENTRY_ID, Entry, before, fields_of, position
 from .errors import ForgedDecision, NotRetryable, UnknownLetter
 from .events import LIMITS, RETRY, LetterDropped
+from .filed import Filed
 from .history import as_it_is
 from .keys import Keys
 from .partition import Answer, Partition
 from .scripts import facts
 
-PAGE = 100
-"""Letters read at once: each may hold a megabyte."""
+if TYPE_CHECKING:
+    from .archive import Archive
 
 OWN = ("id", "stream", "code", "reason")
 """What a letter says itself, in front of the event's fields; one of the same name is kept there as ``event_…``."""
@@ -84,10 +85,12 @@ class Letters:
     Args:
         redis: a client that leaves bytes alone.
         keys: the partition.
+        archive: where those are found that were trimmed; ``None`` (default) leaves them out.
     """
 
-    def __init__(self, redis: Any, keys: Keys) -> None:
+    def __init__(self, redis: Any, keys: Keys, archive: Archive | None = None) -> None:
         self.redis, self.keys = redis, keys
+        self.filed = Filed(redis, keys, archive)
         for command in ("XRANGE", "XREVRANGE"):
             # redis-py makes a dict of each entry, which loses a field that was sent twice
             self.redis.set_response_callback(command, as_it_is)
@@ -100,7 +103,7 @@ class Letters:
         """
         if not ENTRY_ID.fullmatch(letter_id):
             raise UnknownLetter(f"{letter_id!r} is no id of a letter: {LIST}")
-        page = await self._read(await self.redis.xrange(self.keys("dead"), letter_id, letter_id))
+        page = await self._read(await self.filed.one(letter_id))
         if not page:
             raise UnknownLetter(f"there is no dead letter {letter_id}: {LIST}")
         roots = await self._retried(page)
@@ -110,7 +113,7 @@ class Letters:
         """Yield letters, the latest first; whatever there is, a page of them is held."""
         refused: dict[str, tuple[int, str]] = {}
         up_to = "+"
-        while page := await self._read(await self.redis.xrevrange(self.keys("dead"), up_to, "-", PAGE)):
+        while page := await self._read(await self.filed.newest(up_to)):
             retried = await self._retried(page)
             for letter in page:
                 if (root := letter.fields.get(RETRY)) in retried:
@@ -126,15 +129,18 @@ class Letters:
 
     async def oldest_first(self, wanted: Wanted) -> AsyncIterator[list[Letter]]:
         """Yield the letters there are now, page by page, in the order in which they were refused."""
-        newest = await self.redis.xrevrange(self.keys("dead"), "+", "-", 1)
-        after, last = f"{wanted.since_ts}", newest[0][0].decode() if newest else "0-0"
-        while page := await self._read(await self.redis.xrange(self.keys("dead"), after, last, PAGE)):
-            after = f"({page[-1].letter}"
+        last = position(await self.filed.last())
+        after = before(f"{wanted.since_ts}-0") if wanted.since_ts else "0-0"
+        while page := await self._read(await self.filed.oldest(after)):
+            after = page[-1].letter
             retried = await self._retried(page)
-            yield [letter for letter in page if letter.fields.get(RETRY) not in retried and wanted.takes(letter)]
+            there_are = [letter for letter in page if position(letter.letter) <= last]
+            yield [letter for letter in there_are if letter.fields.get(RETRY) not in retried and wanted.takes(letter)]
+            if position(after) >= last:
+                return
 
-    async def _read(self, found: Any) -> list[Letter]:
-        page = [_letter(Entry(letter_id.decode(), flat)) for letter_id, flat in found]
+    async def _read(self, found: list[Entry]) -> list[Letter]:
+        page = [_letter(entry) for entry in found]
         if page:
             handled = await self.redis.hmget(self.keys("letters"), [letter.letter for letter in page])
             for letter, how in zip(page, handled, strict=True):
@@ -145,7 +151,7 @@ class Letters:
         """Return the letters whose refused retries are in a page."""
         named = {letter.fields[RETRY] for letter in page if letter.stream == "events" and RETRY in letter.fields}
         wanted = sorted(name for name in named if ENTRY_ID.fullmatch(name))
-        return {name for name in wanted if await self.redis.xrange(self.keys("dead"), name, name)}
+        return {name for name in wanted if await self.filed.one(name)}
 
 
 def _letter(entry: Entry) -> Letter:
@@ -205,13 +211,15 @@ def as_new(letter: Letter) -> list[str]:
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """How many dead letters there are."""
+    """How many dead letters there are, trimmed ones among them."""
 
     all: int
     open: int
     """Those that nobody has retried or dropped."""
     by_code: dict[str, int]
     """Of all, handled ones too; those of a version that did not count yet are missing."""
+    trimmed: int
+    """Those that only the archive holds."""
 
 
 async def count_letters(redis: Any, keys: Keys) -> Counted:
@@ -227,8 +235,9 @@ async def count_letters(redis: Any, keys: Keys) -> Counted:
         pipe.hlen(keys("letters"))
         kept, counted, handled = await pipe.execute()
     codes = {code: int(count) for code, count in sorted(counted.items()) if int(count) > 0}
-    letters = kept - codes.pop("again", 0)  # what was retried and refused again is kept twice, and one letter
-    return Counted(letters, max(0, letters - handled), codes)
+    trimmed = codes.pop("trimmed", 0)
+    letters = kept + trimmed - codes.pop("again", 0)  # what was retried and refused again is kept twice, and one letter
+    return Counted(letters, max(0, letters - handled), codes, trimmed)
 
 
 async def retry(partition: Partition, letter: Letter) -> Answer:

@@ -159,7 +159,7 @@ NOT_EVEN: list[tuple[str, list[str]]] = [
     ("worker", ["EVAL", "return redis.call('XTRIM', 'guarded:{0}:events', 'MAXLEN', 0)", "0"]),
     ("archiver", ["XADD", "guarded:{0}:events", "*", "type", "x"]),
     ("archiver", ["DEL", "guarded:{0}:events"]),
-    ("archiver", ["XTRIM", "guarded:{0}:dead", "MAXLEN", "0"]),
+    ("archiver", ["XADD", "guarded:{0}:dead", "*", "code", "x"]),
     ("archiver", ["HSET", "guarded:{0}:job:j1", "status", "failed"]),
     ("archiver", ["EVAL", "return redis.call('HSET', 'guarded:{0}:job:j1', 'status', 'failed')", "0"]),
     ("archiver", ["XRANGE", "guarded:{0}:inbox:n1", "-", "+"]),

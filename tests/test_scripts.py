@@ -21,7 +21,20 @@ from .ledger import Ledger
 PACKAGE = Path(streamsched.__file__).parent
 LUA = sorted(Path(str(lua_root())).rglob("*.lua"))
 PYTHON = sorted(PACKAGE.rglob("*.py"))
-ENTRIES = ["advance", "append", "condemn", "drop", "load", "nodes", "refold", "replay", "restore", "take_in", "trim"]
+ENTRIES = [
+    "advance",
+    "append",
+    "condemn",
+    "drop",
+    "load",
+    "nodes",
+    "refold",
+    "replay",
+    "restore",
+    "take_in",
+    "trim",
+    "trim_letters",
+]
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -179,7 +192,7 @@ LAYERS: list[set[str]] = [
     {"scripts", "archive"},
     {"partition", "acl"},
     {"ingress"},
-    {"state", "waiting", "speakers", "client", "history", "letters", "outcomes"},
+    {"state", "waiting", "speakers", "client", "history", "letters", "filed", "outcomes"},
     {"scratch", "task", "fork"},
     {"node", "worker", "intake", "replay", "archiver", "snapshot", "past"},
     {"verify", "trace", "explain", "query", "restore", "compare"},

@@ -75,7 +75,7 @@ PLANTED: dict[str, Planted] = {
     "trim": Planted(
         "nothing is trimmed that is not archived",
         "lua",
-        "local bound = not_behind(archived, v[1]) and archived or v[1]",
+        "local bound = not_behind(archived, watermark) and archived or watermark",
         "local bound = '+'",
         "archiver killed between steps",
         ("I1", "I4", "process"),

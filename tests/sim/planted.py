@@ -332,15 +332,15 @@ BUGS = [
         "nothing is trimmed that is not archived",
         "events are lost",
         "trim",
-        "not_behind(archived, v[1]) and archived or v[1]",
-        "v[1]",
+        "not_behind(archived, watermark) and archived or watermark",
+        "watermark",
     ),
     Bug(
         "nothing is trimmed while the state is not whole",
         "a rebuild finds no log",
-        "trim",
-        "if v[2] or v[3] ~= v[4] or not v[1] then",
-        "if not v[1] then",
+        "is_whole",
+        "if v[1] and not v[2] and v[3] == v[4] then",
+        "if v[1] then",
     ),
     # time
     Bug(
