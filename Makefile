@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NODE := tests/node/node_modules/.package-lock.json
 
 .PHONY: demo test check bench bench-quick bench-peers campaign clean
 
 demo: $(READY)
 	$(BIN)/streamsched demo
 
-test: $(READY) check
+test: $(READY) $(NODE) check
 	$(BIN)/pytest
 
 check: $(READY)
@@ -34,7 +35,7 @@ campaign: $(READY)
 	$(BIN)/python -m tests.campaign --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) .bench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/node/node_modules .bench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made again when the project's requirements change.
 $(READY): pyproject.toml
@@ -43,3 +44,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
+
+# What the Node.js example and the check of docs/asyncapi.yaml need; nothing where there is no npm.
+$(NODE): tests/node/package-lock.json
+	if command -v npm >/dev/null; then npm ci --silent --prefix tests/node; fi

@@ -91,5 +91,5 @@ def test_the_architecture_names_a_guard_for_each_invariant() -> None:
 
 def test_every_file_that_the_documents_name_exists() -> None:
     for text in (README, ARCHITECTURE, (ROOT / "CONTRIBUTING.md").read_text()):
-        for name in re.findall(r"`((?:lua|streamsched|tests|benchmarks)/[\w/.]+\.\w+)`", text):
+        for name in re.findall(r"`((?:lua|streamsched|reference|tests|benchmarks)/[\w/.]+\.\w+)`", text):
             assert (ROOT / name).exists(), name

@@ -1,0 +1,9 @@
+"""Write the reference anew: ``python -m reference``."""
+
+from __future__ import annotations
+
+from .files import FILES, ROOT
+
+for name, text in FILES.items():
+    (ROOT / name).write_text(text())
+    print(f"wrote {name}")

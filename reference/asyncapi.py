@@ -1,0 +1,160 @@
+"""The AsyncAPI 3.0 document: what a client of the scheduler sends to which stream, and what it hears on which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from streamsched import __version__
+from streamsched.events import EVENTS
+from streamsched.keys import DEFAULT_NAMESPACE, SHAPES
+
+from .contract import decisions, fields, purpose
+from .told import INBOX, LETTER, OUTCOME
+from .words import SENDERS, sender
+
+INTRODUCTION = """\
+streamsched schedules jobs over a fleet of nodes by events on Redis Streams. A message is one entry of a stream, each \
+property of its payload one field of it, and every value is text: numbers in digits, booleans as true or false, \
+nested values as JSON. What cannot be folded becomes a dead letter, which names the field and the remedy."""
+
+PARAMETERS: dict[str, dict[str, str]] = {
+    "namespace": {"default": DEFAULT_NAMESPACE, "description": "The namespace of the scheduler's keys."},
+    "partition": {"default": "{0}", "description": "The partition's number in braces: a hash tag, part of the key."},
+    "source": {"description": "The name under which the source was admitted."},
+    "mailbox": {"description": "The node's id, or the mailbox that it registered with."},
+    "client": {"description": "What the submission gave as reply_to."},
+}
+
+STREAMS: dict[str, tuple[str, str, str]] = {
+    "log": ("events", "", "The log: every fact, in the order in which it counts."),
+    "heartbeats": ("heartbeats", "", "Signs of life, at most some 100 000 of them; not part of the log."),
+    "ingress": ("ingress", "source", "What a source says that may not append to the log."),
+    "inbox": ("inbox", "mailbox", "Assignments for the nodes of a mailbox."),
+    "outcomes": ("reply", "client", "How the jobs of one client ended; gone an hour after the last one."),
+    "deadLetters": ("dead", "", "What was refused, and why."),
+}
+"""``channel: (name in keys.py, parameter, what it is)``."""
+
+
+def identifier(kind: str) -> str:
+    """Return a type's name in camel case: ``jobSubmitted``."""
+    first, *rest = kind.split(".")
+    return first + "".join(word.title() for word in rest)
+
+
+def message(kind: str, summary: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """Return a message whose payload has these fields."""
+    schema = {"type": "object", "required": required, "properties": properties}
+    return {"name": kind, "summary": summary, "payload": schema}
+
+
+def event(kind: str) -> dict[str, Any]:
+    """Return the message of an event that may be sent."""
+    known: dict[str, Any] = {"type": {"const": kind}}
+    for field in fields(kind):
+        known[field.name] = field.kind.schema | {"description": field.words}
+        if field.default and not field.default.startswith("`"):
+            known[field.name]["default"] = field.default
+    made = message(kind, purpose(kind), known, ["type", *(f.name for f in fields(kind) if f.required)])
+    made["payload"]["description"] = "Fields beyond these are kept in the log and ignored."
+    return made | {"tags": [{"name": sender(kind)}]}
+
+
+def decision(kind: str, names: list[str]) -> dict[str, Any]:
+    """Return the message of what only the scheduler writes; a field stands where it applies."""
+    text = {"type": "string"}
+    return message(kind, purpose(kind), {"type": {"const": kind}, **dict.fromkeys(names, text)}, ["type"])
+
+
+def told(kind: str, summary: str, words: dict[str, str], typed: bool = False) -> dict[str, Any]:
+    """Return a message that is heard; ``?`` marks a field that may be missing."""
+    known: dict[str, Any] = {"type": {"const": kind}} if typed else {}
+    known |= {name.rstrip("?"): {"type": "string", "description": text} for name, text in words.items()}
+    always = [name for name in words if not name.endswith("?")]
+    return message(kind, summary, known, [*(["type"] if typed else []), *always])
+
+
+def messages() -> dict[str, dict[str, Any]]:
+    """Return every message, by its identifier."""
+    known = {identifier(kind): event(kind) for kind in EVENTS}
+    known |= {identifier(kind): decision(kind, names) for kind, names in decisions().items()}
+    known |= {identifier(f"inbox.{kind}"): told(kind, "To a node.", words, typed=True) for kind, words in INBOX.items()}
+    known["outcome"] = told("outcome", "How a job ended.", OUTCOME)
+    known["deadLetter"] = told("dead letter", "An event that was refused; its fields follow.", LETTER)
+    return known
+
+
+def channel(name: str, carried: Iterable[str]) -> dict[str, Any]:
+    """Return a channel that carries these messages."""
+    shape, parameter, words = STREAMS[name]
+    address = "{namespace}:{partition}:" + SHAPES[shape].replace("%s", "{" + parameter + "}")
+    named = ["namespace", "partition", *([parameter] if parameter else [])]
+    return {
+        "address": address,
+        "description": words,
+        "parameters": {name: {"$ref": f"#/components/parameters/{name}"} for name in named},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in carried},
+    }
+
+
+def operation(action: str, channel: str, summary: str, carried: Iterable[str]) -> dict[str, Any]:
+    """Return what a client does with messages of a channel."""
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "summary": summary,
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in carried],
+    }
+
+
+def document() -> dict[str, Any]:
+    """Return the whole document."""
+    known = messages()
+    sent = {who: [identifier(kind) for kind in EVENTS if kind in kinds] for who, kinds in SENDERS.items()}
+    log = [identifier(kind) for kind in [*EVENTS, *decisions()]]
+    inbox = [name for name in known if name.startswith("inbox")]
+    carried = {
+        "log": log,
+        "heartbeats": ["nodeHeartbeat"],
+        "ingress": sent["producer"] + sent["node"],
+        "inbox": inbox,
+        "outcomes": ["outcome"],
+        "deadLetters": ["deadLetter"],
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "streamsched", "version": __version__, "description": INTRODUCTION},
+        "defaultContentType": "application/json",
+        "servers": {"development": {"host": "localhost:6379", "protocol": "redis"}},
+        "channels": {name: channel(name, names) for name, names in carried.items()},
+        "operations": {
+            "produce": operation("send", "log", "What producers append with XADD.", sent["producer"]),
+            "work": operation("send", "log", "What nodes append.", sent["node"]),
+            "operate": operation("send", "log", "What operators append.", sent["operator"]),
+            "beat": operation("send", "heartbeats", "A node lives.", carried["heartbeats"]),
+            "speakThroughIngress": operation("send", "ingress", "What a source may say.", carried["ingress"]),
+            "takeAssignments": operation("receive", "inbox", "What a node reads with XREAD.", inbox),
+            "hearOutcomes": operation(
+                "receive", "outcomes", "Jobs that were submitted with reply_to end.", ["outcome"]
+            ),
+            "readLog": operation("receive", "log", "The audit log, decisions included.", log),
+            "readDeadLetters": operation("receive", "deadLetters", "What was refused.", ["deadLetter"]),
+        },
+        "components": {"messages": known, "parameters": PARAMETERS},
+    }
+
+
+class Plain(yaml.SafeDumper):
+    """Writes what occurs twice twice: an alias is no help to a reader."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def text() -> str:
+    """Return the document as YAML."""
+    head = "# Written by `python -m reference` from streamsched/events.py: change that, not this.\n"
+    return head + yaml.dump(document(), Dumper=Plain, sort_keys=False, allow_unicode=True, width=120)
