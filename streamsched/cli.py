@@ -80,6 +80,20 @@ async def dashboard(
     await show(target.settings, options, log_format)
 
 
+@command(app, "streamsched metrics --bind 0.0.0.0:8322", without=("patience",))
+async def metrics(
+    target: Target,
+    bind: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where it answers.")] = "127.0.0.1:8322",
+    log_format: LogFormat = None,
+) -> None:
+    """Answer GET /metrics for Prometheus. Reads state and log, writes nothing; any number may run. Ends on SIGTERM or
+    Ctrl-C."""
+    needs_metrics()
+    from .cli_metrics import export
+
+    await export(target.settings, bind, log_format)
+
+
 @command(app, "streamsched worker --url redis://10.0.0.5:6379 --health 0.0.0.0:8080")
 async def worker(
     target: Target,
@@ -274,6 +288,18 @@ async def demo(
     except ValueError as problem:
         raise UsageProblem(f"--{problem}") from None
     return await present(chosen)
+
+
+def needs_metrics() -> None:
+    """Make sure that what serves the metrics is installed.
+
+    Raises:
+        UsageProblem: it is not; the text says how to install it.
+    """
+    try:
+        import prometheus_client  # noqa: F401
+    except ImportError:
+        raise UsageProblem("this needs prometheus-client: pip install 'streamsched[metrics]'") from None
 
 
 def needs_dashboard() -> None:

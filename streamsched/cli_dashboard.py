@@ -16,7 +16,7 @@ from .dashboard.server import serving
 from .dashboard.source import Source
 from .settings import Settings
 from .shown import mask
-from .terminal import UsageProblem
+from .terminal import UsageProblem, address_of
 
 TOKEN_ENV = "STREAMSCHED_DASHBOARD_TOKEN"
 EVERYWHERE = ("", "0.0.0.0", "[::]")
@@ -51,18 +51,6 @@ def token_of(file: Path | None) -> str | None:
     return token
 
 
-def address_of(bind: str) -> tuple[str, int]:
-    """Read ``HOST:PORT``.
-
-    Raises:
-        UsageProblem: the port is missing or no number.
-    """
-    host, colon, port = bind.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise UsageProblem(f"--bind {bind}: give HOST:PORT, such as 127.0.0.1:8321")
-    return host or "0.0.0.0", int(port)
-
-
 def names_of(host: str, given: tuple[str, ...]) -> frozenset[str]:
     """Return the names under which browsers may reach the dashboard.
 
@@ -83,7 +71,7 @@ async def show(settings: Settings, options: DashboardOptions, style: logs.Format
         ArchiveDamaged: the archive cannot be read.
     """
     logs.configure(style)
-    host, port = address_of(options.bind)
+    host, port = address_of("--bind", options.bind)
     token, names = token_of(options.token_file), names_of(host, options.host_names)
     if options.archive is not None:
         from .archive import Archive  # here, because the extra that reads Parquet may be missing

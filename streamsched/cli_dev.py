@@ -23,6 +23,7 @@ from .worker import Worker
 
 USUAL_PORT = 6379
 DASHBOARD_PORT = 8321
+METRICS_PORT = 8322
 
 
 class Ready(msgspec.Struct, kw_only=True):
@@ -36,6 +37,8 @@ class Ready(msgspec.Struct, kw_only=True):
     """Where the data is kept; ``None`` if it goes with the server."""
     dashboard: str | None
     """Where a browser shows it; holds the token for actions. ``None`` if the extra ``dashboard`` is not installed."""
+    metrics: str | None
+    """Where Prometheus finds the metrics; ``None`` if the extra ``metrics`` is not installed."""
 
 
 def is_free(port: int) -> bool:
@@ -70,9 +73,22 @@ async def develop(settings: Settings, port: int | None, data: Path | None, as_js
         EmbeddedServer(data, port, append_only=data is not None) as server,
     ):
         worker = Worker(server.url, settings.keys)
-        async with _dashboard(server.url, settings.keys) as page, anyio.create_task_group() as running:
+        async with (
+            _dashboard(server.url, settings.keys) as page,
+            _metrics(server.url, settings.keys) as metrics,
+            anyio.create_task_group() as running,
+        ):
+            ready = Ready(
+                url=server.url,
+                namespace=settings.namespace,
+                partition=settings.partition,
+                server_pid=server.pid,
+                data=str(server.data) if data is not None else None,
+                dashboard=page,
+                metrics=metrics,
+            )
             running.start_soon(worker.run)
-            running.start_soon(_announce, worker, server, settings, data is not None, page, as_json)
+            running.start_soon(_announce, worker, ready, as_json)
             async for _ in signals:
                 break
             worker.stop()
@@ -96,19 +112,21 @@ async def _dashboard(url: str, keys: Keys) -> AsyncIterator[str | None]:
         yield f"http://127.0.0.1:{bound}/#token={token}"
 
 
-async def _announce(
-    worker: Worker, server: EmbeddedServer, settings: Settings, kept: bool, page: str | None, as_json: bool
-) -> None:
+@asynccontextmanager
+async def _metrics(url: str, keys: Keys) -> AsyncIterator[str | None]:
+    """Serve the metrics, if what serves them is installed; yields where."""
+    try:
+        from .metrics.exporter import serving
+    except ImportError:
+        yield None
+        return
+    async with serving(url, keys, "127.0.0.1", METRICS_PORT if is_free(METRICS_PORT) else 0) as bound:
+        yield f"http://127.0.0.1:{bound}/metrics"
+
+
+async def _announce(worker: Worker, ready: Ready, as_json: bool) -> None:
     while worker.status != "ok":
         await anyio.sleep(0.01)
-    ready = Ready(
-        url=server.url,
-        namespace=settings.namespace,
-        partition=settings.partition,
-        server_pid=server.pid,
-        data=str(server.data) if kept else None,
-        dashboard=page,
-    )
     if as_json:
         print_json(ready)
         return
@@ -132,6 +150,7 @@ def _next_steps(ready: Ready) -> Text:
         ("Ready: ", "bold green"),
         f"Valkey and a worker at {ready.url} (data: {kept}).\n",
         *((("Dashboard: ", "bold green"), f"{ready.dashboard}\n") if ready.dashboard else ()),
+        *((("Metrics: ", "bold green"), f"{ready.metrics}\n") if ready.metrics else ()),
         "\nIn other terminals:\n\n",
         (f"  streamsched node n1 --pools en-zh --exec 'tr a-z A-Z'{where}\n", "cyan"),
         (f"  streamsched submit --session s1 --src en --tgt zh --wait{where} 'hello'\n", "cyan"),

@@ -11,22 +11,10 @@ import structlog
 
 from . import logs
 from .command import SERVICE_PATIENCE_S, Target
-from .terminal import UsageProblem
+from .terminal import UsageProblem, address_of
 from .worker import Worker, health_probe
 
 log = structlog.get_logger(__name__)
-
-
-def address_of(text: str) -> tuple[str, int]:
-    """Read ``HOST:PORT``; without a host the probe answers on every address, with port 0 on a free one.
-
-    Raises:
-        UsageProblem: the port is missing or no number.
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise UsageProblem(f"--health {text}: give HOST:PORT, such as 127.0.0.1:8080")
-    return host, int(port)
 
 
 async def work(target: Target, health: str | None, batch: int, style: logs.Format | None) -> None:
@@ -41,7 +29,7 @@ async def work(target: Target, health: str | None, batch: int, style: logs.Forma
     worker = Worker(target.settings.url, target.settings.keys, batch, patience_s=patience)
     with ExitStack() as probe:
         if health is not None:
-            host, port = address_of(health)
+            host, port = address_of("--health", health)
             try:
                 bound = probe.enter_context(health_probe(worker, host, port))
             except OSError as problem:

@@ -229,7 +229,8 @@ async def count_letters(redis: Any, keys: Keys) -> Counted:
         redis: a client that decodes replies.
         keys: the partition.
     """
-    async with redis.pipeline(transaction=True) as pipe:
+    # no transaction: a server that is out of memory refuses even to read in one
+    async with redis.pipeline(transaction=False) as pipe:
         pipe.xlen(keys("dead"))
         pipe.hgetall(keys("dead_codes"))
         pipe.hlen(keys("letters"))

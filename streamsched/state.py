@@ -62,7 +62,8 @@ class PartitionView(msgspec.Struct, kw_only=True):
     """Events not folded yet, as the consumer group says; ``None`` if the server cannot tell."""
     heartbeats_lag: int | None
     workers: int | None
-    """Consumers of the group that were there within the last few seconds; ``None`` on a replica, which is not told."""
+    """Consumers of the group that were there within the last few seconds; ``None`` on a replica, which is not told.
+    A server older than 7.2 sees only those that an event woke: there it is 1 as long as somebody calls."""
     last_call_ts: int | None
     """When the scheduler last acted, ms since the epoch."""
     dead_letters: int
@@ -274,6 +275,8 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
         lost = "more events were folded than the log took in" if folded > added else "unfolded entries are missing"
         condition, trouble = "gap", f"{lost}: restore the log, then `streamsched rebuild`"
     letters = await count_letters(redis, keys)
+    now_ts = seconds * 1000 + micros // 1000
+    last_call_ts = int(meta["last_call_ts"]) if "last_call_ts" in meta else None
     return PartitionView(
         namespace=keys.namespace,
         partition=keys.partition,
@@ -285,15 +288,20 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
         # before the first advance there is no group, and nothing has been read
         lag=lag if folded else added,
         heartbeats_lag=await _lag(redis, keys("heartbeats")),
-        workers=await _workers(redis, keys),
-        last_call_ts=int(meta["last_call_ts"]) if "last_call_ts" in meta else None,
+        workers=await _workers(redis, keys, now_ts - last_call_ts if last_call_ts else None),
+        last_call_ts=last_call_ts,
         dead_letters=letters.all,
         open_letters=letters.open,
         letters_by_code=letters.by_code,
         overload=_overload(meta.get("overload", "")),
-        shed=sum(count for cause, count in msgspec.json.decode(meta.get("shed", "{}")).items() if cause in CAUSES),
-        now_ts=seconds * 1000 + micros // 1000,
+        shed=shed_so_far(meta.get("shed")),
+        now_ts=now_ts,
     )
+
+
+def shed_so_far(text: str | None) -> int:
+    """Read how many submissions the overload under way has turned away, as the scripts write it."""
+    return sum(count for cause, count in msgspec.json.decode(text or "{}").items() if cause in CAUSES)
 
 
 def _overload(text: str) -> dict[str, int]:
@@ -322,15 +330,19 @@ async def _lag(redis: Any, stream: str) -> int | None:
     return lag
 
 
-async def _workers(redis: Any, keys: Keys) -> int | None:
+async def _workers(redis: Any, keys: Keys, quiet_ms: int | None) -> int | None:
     """Count the consumers that blocked on the log lately; a killed one stays listed, with its idle time growing."""
-    if role_in(await redis.execute_command("HELLO")) != "master":
+    hello = await redis.execute_command("HELLO")
+    if role_in(hello) != "master":
         return None
     if not await _groups(redis, keys("events")):
         return 0
+    lately_ms = 5 * LIMITS["sleep_ms"]
     consumers = await redis.xinfo_consumers(keys("events"), "fold")
-    idle: list[int] = [consumer["idle"] for consumer in consumers]
-    return sum(ms < 5 * LIMITS["sleep_ms"] for ms in idle)
+    seen = sum(int(consumer["idle"]) < lately_ms for consumer in consumers)
+    # before 7.2 a consumer is seen when it gets something, and not when it asks
+    asks_unseen = tuple(map(int, str(hello[hello.index("version") + 1]).split(".")[:2])) < (7, 2)
+    return max(seen, 1) if asks_unseen and quiet_ms is not None and quiet_ms < lately_ms else seen
 
 
 async def _names(redis: Any, key: str, limit: int) -> tuple[list[str], int]:

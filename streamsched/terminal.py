@@ -31,6 +31,18 @@ class UsageProblem(Exception):
     """The command line cannot be acted on; the text names the argument and the remedy."""
 
 
+def address_of(option: str, text: str) -> tuple[str, int]:
+    """Read where a server is to answer, ``HOST:PORT``; without a host on every address, with port 0 on a free one.
+
+    Raises:
+        UsageProblem: the port is missing or no number.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise UsageProblem(f"{option} {text}: give HOST:PORT, such as 127.0.0.1:8080")
+    return host or "0.0.0.0", int(port)
+
+
 def say(text: str) -> None:
     """Print a line of output."""
     print(visible(text), flush=True)

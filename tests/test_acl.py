@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -77,6 +78,20 @@ def test_the_dashboard_shows_with_the_rights_of_an_auditor_and_acts_with_those_o
             assert done.status_code == status, done.text
         assert system.cli.stop(shown) == 0
         system.admin.acl_log_reset()
+
+
+def test_the_exporter_measures_with_the_rights_of_an_auditor(system: Guarded) -> None:
+    system.admin.acl_log_reset()
+    port = free_port()
+    exporter = system.start("auditor", "metrics", "--bind", f"127.0.0.1:{port}")
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+        eventually(lambda: '"metrics"' in system.cli.output(exporter))
+        one = 'streamsched_nodes{partition="0",scheduler="guarded",state="open"} 1.0'
+        eventually(lambda: one in client.get("/").text)
+        for name in ("server_up", "script_seconds_count", "workers"):
+            assert re.search(rf"^streamsched_{name}{{.*}} [1-9]", client.get("/").text, re.MULTILINE), name
+    assert system.cli.stop(exporter) == 0
+    assert system.admin.acl_log() == []
 
 
 def _answers(system: Guarded, process: Any) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from streamsched import cli_dashboard
 from streamsched.embedded import EmbeddedServer
 from streamsched.keys import Keys
-from streamsched.terminal import UsageProblem
+from streamsched.terminal import UsageProblem, address_of
 
 from .dashboard import OPERATOR, TOKEN, Dashboard, dashboard
 from .ledger import Ledger
@@ -114,7 +114,7 @@ BIND: dict[str, tuple[str, tuple[str, ...], str]] = {
 def test_an_address_that_will_not_do_is_refused_with_the_option_that_mends_it(case: str) -> None:
     bind, names, option = BIND[case]
     with pytest.raises(UsageProblem, match=option):
-        cli_dashboard.names_of(cli_dashboard.address_of(bind)[0], names)
+        cli_dashboard.names_of(address_of("--bind", bind)[0], names)
 
 
 def test_a_dashboard_answers_under_its_address_and_the_names_it_was_given() -> None:

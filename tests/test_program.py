@@ -11,13 +11,12 @@ import pytest
 from streamsched import program
 from streamsched.cli_append import flat_arguments, flat_event
 from streamsched.cli_node import pools_of, program_of
-from streamsched.cli_worker import address_of
 from streamsched.errors import InvalidField, JobFailed
 from streamsched.events import repeatable
 from streamsched.node import Assignment
 from streamsched.program import Program
 from streamsched.shown import one_line, visible
-from streamsched.terminal import UsageProblem
+from streamsched.terminal import UsageProblem, address_of
 
 from .live import until
 from .processes import alive
@@ -155,11 +154,11 @@ def test_pools_come_as_names_as_json_or_as_both() -> None:
 
 
 def test_an_address_is_host_and_port() -> None:
-    assert address_of("0.0.0.0:8080") == ("0.0.0.0", 8080)
-    assert address_of(":0") == ("", 0)
+    assert address_of("--health", "127.0.0.1:8080") == ("127.0.0.1", 8080)
+    assert address_of("--health", ":0") == ("0.0.0.0", 0)
     for text in ("8080", "host:", "host:http", "host:65536", "host:²"):
         with pytest.raises(UsageProblem, match="give HOST:PORT"):
-            address_of(text)
+            address_of("--health", text)
 
 
 def test_a_field_is_given_once_and_as_field_equals_value() -> None:

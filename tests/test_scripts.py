@@ -196,7 +196,7 @@ LAYERS: list[set[str]] = [
     {"scratch", "task", "fork"},
     {"node", "worker", "intake", "replay", "archiver", "snapshot", "past"},
     {"verify", "trace", "explain", "query", "restore", "compare"},
-    {"program", "dashboard"},
+    {"program", "dashboard", "metrics"},
     {"cli", "command", "terminal", "demo", "__main__"},
 ]
 """A module may import from its own layer, in no circle, and from those above it in this list."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from redis.asyncio import Redis
 
 from streamsched import state, waiting
+from streamsched.embedded import EmbeddedServer
 from streamsched.events import JobSubmitted, NodeCordoned, NodeHeartbeat, NodeOffline
 from streamsched.keys import Keys
-from streamsched.state import read_job, read_node, read_overview
+from streamsched.state import read_job, read_node, read_overview, read_partition
+from streamsched.worker import Worker
 
 from .ledger import Ledger
 
@@ -26,6 +29,18 @@ async def test_a_partition_that_nobody_has_used_is_shown_as_empty(redis: Redis, 
 async def test_what_is_not_there_is_none(redis: Redis, keys: Keys) -> None:
     assert await read_node(redis, keys, "n1") is None
     assert await read_job(redis, keys, "j1") is None
+
+
+async def test_a_worker_that_no_event_has_woken_is_counted(server: EmbeddedServer, redis: Redis, keys: Keys) -> None:
+    worker = Worker(server.url, keys)
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.run)
+        while not await redis.exists(keys("heartbeats")):  # until it has joined the group, and waits
+            await anyio.sleep(0.01)
+        assert (await read_partition(redis, keys)).workers == 1
+        worker.stop()
+    await redis.hset(keys("meta"), "last_call_ts", "1000")
+    assert (await read_partition(redis, keys)).workers == 0
 
 
 async def test_a_node_is_told_with_why_it_gets_no_job(ledger: Ledger) -> None:

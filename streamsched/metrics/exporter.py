@@ -1,0 +1,111 @@
+"""``/metrics`` as a server on some address, for as long as a block lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import accumulate
+
+import anyio
+import anyio.to_thread
+import structlog
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from .. import __version__
+from ..beside import beside
+from ..errors import SchedulerError
+from ..keys import Keys
+from ..shown import one_line
+from .catalogue import BY_NAME, PARTITION
+from .follower import Follower
+from .reading import Sample, of_nodes, read
+from .stages import BOUNDS_S
+
+log = structlog.get_logger(__name__)
+
+ANSWER_S = 5.0
+"""How long a scrape waits for the server: half of what Prometheus waits for a scrape."""
+
+
+class Exporter(Collector):
+    """Answers each scrape with the state at that moment, and with what was followed of the log.
+
+    Args:
+        follower: what follows the log.
+        loop: the event loop that the follower lives in; a scrape has a thread of its own.
+    """
+
+    def __init__(self, follower: Follower, loop: asyncio.AbstractEventLoop) -> None:
+        self._follower, self._loop = follower, loop
+        self._labels = follower.keys.namespace, str(follower.keys.partition)
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric that has a value; called in a thread of its own."""
+        families: dict[str, Family] = {}
+        for name, value, labels in asyncio.run_coroutine_threadsafe(self._samples(), self._loop).result():
+            suffix = next((end for end in ("_bucket", "_sum", "_count") if name.endswith(end)), "")
+            metric = BY_NAME[name.removesuffix(suffix)]
+            known = families.setdefault(metric.name, Family(metric.name, metric.help, metric.kind))
+            # _sum and _count lack the last label, that of the quantile or bucket, where it is not one of the metric's
+            names = metric.labels + (("le",) if suffix == "_bucket" else ())
+            told = dict(zip(PARTITION + names, (*self._labels, *map(one_line, labels)), strict=False))
+            known.add_sample(f"{metric.name}{'_total' if metric.kind == 'counter' else suffix}", told, value)
+        yield from families.values()
+
+    async def _samples(self) -> list[Sample]:
+        samples = [Sample("exporter_info", 1, (__version__,)), *self._followed()]
+        try:
+            with anyio.fail_after(ANSWER_S):
+                of_state = await read(self._follower.redis, self._follower.keys, list(self._follower.pairs))
+        except (RedisError, OSError, SchedulerError) as problem:  # OSError: the time is over
+            log.warning("nothing was read for a scrape", problem=str(problem) or "no answer in time")
+            return [*samples, Sample("server_up", 0)]
+        if self._follower.begun:
+            samples += of_nodes(self._follower.nodes)
+        return [*samples, *of_state, Sample("server_up", 1)]
+
+    def _followed(self) -> Iterator[Sample]:
+        follower = self._follower
+        for kind, count in follower.events.items():
+            yield Sample("events_folded", count, (kind,))
+        for kind, count in follower.decisions.items():
+            yield Sample("decisions", count, (kind,))
+        bounds = [*(str(float(bound)) for bound in BOUNDS_S), "+Inf"]
+        for stage, took in follower.stages.took.items():
+            up_to = list(accumulate(took.counts))
+            for bound, count in zip(bounds, up_to, strict=True):
+                yield Sample("job_stage_seconds_bucket", count, (stage, bound))
+            yield Sample("job_stage_seconds_sum", took.sum_s, (stage,))
+            yield Sample("job_stage_seconds_count", up_to[-1], (stage,))
+        yield Sample("exporter_unread_events", follower.unread)
+        yield Sample("exporter_skipped_events", follower.skipped)
+
+
+@asynccontextmanager
+async def serving(url: str, keys: Keys, host: str, port: int) -> AsyncIterator[int]:
+    """Serve the metrics of a partition while the block lasts; yields the port.
+
+    Args:
+        url: its server, which may be away.
+        keys: the partition.
+        host, port: where it answers; port 0 takes a free one.
+
+    Raises:
+        OSError: somebody listens there already, or the address is not of this machine.
+    """
+    follower = Follower(url, keys)
+    registry = CollectorRegistry()
+    registry.register(Exporter(follower, asyncio.get_running_loop()))
+    server, _ = start_http_server(port, host, registry)
+    try:
+        async with beside(follower.run):
+            yield server.server_port
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(server.shutdown)
+            await anyio.to_thread.run_sync(server.server_close)
+            await follower.close()
