@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import fakeredis
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from streamsched.errors import (
@@ -58,37 +56,19 @@ from streamsched.partition import Partition
 from streamsched.replay import read_state
 from streamsched.scripts import scheduler_error
 
+from .lossy import LossyFake
+
 pytestmark = pytest.mark.anyio
 
 
-class Flaky(fakeredis.FakeAsyncRedis):
-    """A server whose next replies can be lost on the way, after the command has taken effect."""
-
-    lose: int = 0
-    scripts: int = 0
-    instead: BaseException | None = None
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        if args[0] in ("EVALSHA", "EVAL"):
-            self.scripts += 1
-            if self.instead is not None:
-                problem, self.instead = self.instead, None
-                raise problem
-        reply = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-        if args[0] in ("EVALSHA", "EVAL") and self.lose:
-            self.lose -= 1
-            raise RedisConnectionError("the reply was lost")
-        return reply
+@pytest.fixture
+def lossy() -> LossyFake:
+    return LossyFake(server=fakeredis.FakeServer(version=(7, 0)), decode_responses=True)
 
 
 @pytest.fixture
-def flaky() -> Flaky:
-    return Flaky(server=fakeredis.FakeServer(version=(7, 0)), decode_responses=True)
-
-
-@pytest.fixture
-def partition(flaky: Flaky) -> Partition:
-    return Partition(flaky, Keys("quick"), patience_s=5)
+def partition(lossy: LossyFake) -> Partition:
+    return Partition(lossy, Keys("quick"), patience_s=5)
 
 
 REGISTERED = NodeRegistered(node_id="n1", cap_json="{}", pool_names_json='[{"id":1,"name":"en-zh"}]')
@@ -127,16 +107,16 @@ def test_every_event_of_the_contract_is_tried() -> None:
 async def test_an_append_whose_reply_was_lost_has_one_effect(kind: str) -> None:
     outcomes = []
     for lost in (0, 2):
-        flaky = Flaky(server=fakeredis.FakeServer(version=(7, 0)), decode_responses=True)
-        partition = Partition(flaky, Keys("quick"), patience_s=5)
+        lossy = LossyFake(server=fakeredis.FakeServer(version=(7, 0)), decode_responses=True)
+        partition = Partition(lossy, Keys("quick"), patience_s=5)
         for event in (REGISTERED, ONLINE, SUBMITTED, ADMITTED):
             await partition.append(event)
-        attempt = await flaky.hget("quick:{0}:job:j1", "attempt")
-        flaky.lose = lost
+        attempt = await lossy.hget("quick:{0}:job:j1", "attempt")
+        lossy.lose = lost
         await partition.append(ONE_OF_EACH[kind](str(attempt)))
-        counters = await flaky.hgetall("quick:{0}:counters")
+        counters = await lossy.hgetall("quick:{0}:counters")
         counters.pop("dead", None)
-        jobs = {key: len(value) for key, value in (await read_state(flaky, Keys("quick"))).items() if "job" in key}
+        jobs = {key: len(value) for key, value in (await read_state(lossy, Keys("quick"))).items() if "job" in key}
         outcomes.append((counters, jobs))
     assert outcomes[0] == outcomes[1]
 
@@ -154,19 +134,19 @@ async def test_a_refusal_is_raised_to_the_one_who_appended_it(partition: Partiti
     assert list(codes) == ["", UnknownNode.code, UnknownJob.code]
 
 
-async def test_a_call_waits_while_the_state_is_being_rebuilt(partition: Partition, flaky: Flaky) -> None:
-    flaky.instead = ResponseError("REBUILDING the state is being rebuilt")
+async def test_a_call_waits_while_the_state_is_being_rebuilt(partition: Partition, lossy: LossyFake) -> None:
+    lossy.instead = ResponseError("REBUILDING the state is being rebuilt")
     await partition.append(REGISTERED)
-    assert flaky.scripts >= 2
+    assert lossy.scripts >= 2
 
 
-async def test_patience_ends_with_the_reason(flaky: Flaky) -> None:
-    partition = Partition(flaky, Keys("quick"), patience_s=0.2)
-    await flaky.hset("quick:{0}:meta", "rebuilding", "drop")
+async def test_patience_ends_with_the_reason(lossy: LossyFake) -> None:
+    partition = Partition(lossy, Keys("quick"), patience_s=0.2)
+    await lossy.hset("quick:{0}:meta", "rebuilding", "drop")
     with pytest.raises(PartitionRebuilding):
         await partition.append(REGISTERED)
-    await flaky.delete("quick:{0}:meta")
-    flaky.lose = 1000
+    await lossy.delete("quick:{0}:meta")
+    lossy.lose = 1000
     with pytest.raises(ServerUnreachable, match=r"for 0\.2 s"):
         await partition.append(REGISTERED)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .sim.planted import BEGIN, BUGS, DOCS, END, Bug, caught, hints, row
+from .planting import Bug
+from .sim.guards import BUGS
+from .sim.planted import BEGIN, DOCS, END, caught, hints, row
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.guard for bug in BUGS])

@@ -201,3 +201,12 @@ async def test_a_beat_that_a_torn_call_refused_has_one_letter_after_the_rebuild(
     await mend(ledger.redis, ledger.keys)
     await ledger.advance()
     assert [letter["code"] for letter in await ledger.dead()] == ["UNKNOWN_NODE"]
+
+
+async def test_a_node_has_its_whole_timeout_from_the_end_of_a_rebuild_on(ledger: Ledger) -> None:
+    """Not from the beginning of that second: a node that beats just in time would be lost."""
+    await ledger.node()
+    await torn(ledger)
+    seconds, micros = await ledger.redis.time()
+    await mend(ledger.redis, ledger.keys)
+    assert int(await ledger.redis.hget(ledger.keys("meta"), "rebuilt_ts")) >= seconds * 1000 + micros // 1000

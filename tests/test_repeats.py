@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple, cast
 
 import pytest
-from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from streamsched.cli_append import append_one
 from streamsched.client import (
@@ -55,25 +53,12 @@ from streamsched.partition import Partition
 from streamsched.task import Task
 
 from .ledger import Ledger
+from .lossy import Lossy
 from .processes import Cli
 
 pytestmark = pytest.mark.anyio
 
 Meanwhile = Callable[[Ledger], Awaitable[Any]]
-
-
-class Lossy(Redis):
-    """A client whose reply to one script call is lost on its way; others act before its caller notices."""
-
-    between: Callable[[], Awaitable[None]] | None = None
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        reply = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-        if args[0] in ("EVALSHA", "EVAL") and self.between is not None:
-            between, self.between = self.between, None
-            await between()
-            raise RedisConnectionError("the reply was lost")
-        return reply
 
 
 @pytest.fixture

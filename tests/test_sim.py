@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from .sim.campaign import PROCESSES, Figures, play
+from .sim.guards import BUGS
 from .sim.marks import MARKS
-from .sim.planted import BUGS, hints
+from .sim.planted import hints
 from .sim.run import simulate
 
 ROOT = Path(__file__).parent.parent

@@ -18,7 +18,7 @@ from streamsched.events import EVENTS
 from streamsched.scripts import facts
 
 from .conftest import SERVERS
-from .sim.planted import Bug
+from .planting import Bug
 from .stories.events import POOLS, odd_fields
 from .stories.mistakes import MISTAKES
 from .stories.play import Said, Story, stories

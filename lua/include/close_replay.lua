@@ -9,7 +9,7 @@ local function close_replay(rebuilt)
   rcall('HDEL', key.meta, 'begin', 'done')
   if rebuilt then
     local time = rcall('TIME')
-    local back_ts = tonumber(time[1]) * 1000
+    local back_ts = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
     rcall('HDEL', key.meta, 'rebuilding', 'rebuild_until', 'rebuild_from', 'dead_cursor')
     rcall('HSET', key.meta, 'rebuilt_ts', whole(math.max(back_ts, tonumber(match(meta.watermark, '^%d+')))))
     move_group(events, meta.watermark, { 'ENTRIESREAD', whole(meta.folded) })

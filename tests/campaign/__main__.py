@@ -67,8 +67,8 @@ def plant_all(bugs: list[str], seed: int, file: Path | None) -> int:
     out = Table("bug", "guard taken out", "fault", "seeds", "caught by", "violations")
     found = []
     for name in bugs:
-        bug = PLANTED[name]
-        fault = FAULTS[bug.fault]
+        planted = PLANTED[name]
+        fault = FAULTS[planted.under]
         caught: list[str] = []
         count = tries = 0
         if why := fault().lacks():
@@ -81,11 +81,13 @@ def plant_all(bugs: list[str], seed: int, file: Path | None) -> int:
             else:
                 shutil.rmtree(run.folder, ignore_errors=True)
                 count = len(run.violations)
-                caught = sorted({breach.rule for breach in run.violations} & set(bug.rules))
+                caught = sorted({breach.rule for breach in run.violations} & set(planted.rules))
             tries += 1
-        console.print(f"{name} under {bug.fault}: {', '.join(caught) or 'NOT CAUGHT'}", highlight=False)
-        found.append({"bug": name, "guard": bug.guard, "fault": bug.fault, "tries": tries, "caught_by": caught})
-        out.add_row(name, bug.guard, bug.fault, str(tries), ", ".join(caught) or "NOT CAUGHT", str(count))
+        console.print(f"{name} under {planted.under}: {', '.join(caught) or 'NOT CAUGHT'}", highlight=False)
+        found.append(
+            {"bug": name, "guard": planted.bug.guard, "fault": planted.under, "tries": tries, "caught_by": caught}
+        )
+        out.add_row(name, planted.bug.guard, planted.under, str(tries), ", ".join(caught) or "NOT CAUGHT", str(count))
     console.print(out)
     if file:
         file.write_text(json.dumps(found, indent=1) + "\n")

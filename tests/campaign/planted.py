@@ -1,31 +1,12 @@
-"""Guards taken out one at a time, in the processes of a run only: the checker must notice each.
-
-An edit replaces a text that stands in a source of the product exactly so; one that stands there no more is an error, so
-that no planted bug is planted nowhere.
-"""
+"""Guards taken out one at a time, in the processes of a run only: the checker must notice each."""
 
 from __future__ import annotations
 
-from importlib.machinery import SourceFileLoader
-from pathlib import Path
-from types import CodeType
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass
 
+from streamsched.scripts import compose, sources
 
-class Planted(NamedTuple):
-    """A bug."""
-
-    guard: str
-    """What is taken out."""
-    where: str
-    """A module of the product, or ``lua`` for its composed scripts."""
-    old: str
-    new: str
-    fault: str
-    """Under which the bug must show."""
-    rules: tuple[str, ...]
-    """Which rules of the checker it must break, one of them at least."""
-
+from ..planting import Bug
 
 HOLDER = """  if attempt and attempt ~= job.attempt then
     fail('STALE_ATTEMPT', 'attempt ' .. attempt .. ' of job ' .. job_id .. ' is over: the job has moved on')
@@ -38,69 +19,119 @@ HOLDER = """  if attempt and attempt ~= job.attempt then
   end
 """
 
+
+@dataclass(frozen=True)
+class Planted:
+    """A bug, and where it must show."""
+
+    bug: Bug
+    under: str
+    """The fault that is played."""
+    rules: tuple[str, ...]
+    """Which rules of the checker it must break, one of them at least."""
+
+
 PLANTED: dict[str, Planted] = {
     "holder": Planted(
-        "only the holder's word counts, under its attempt", "lua", HOLDER, "", "late nodes", ("I2", "I3", "I5")
+        Bug("only the holder's word counts, under its attempt", "any node ends any job", "held_job", HOLDER),
+        "late nodes",
+        ("I2", "I3", "I5"),
     ),
     "duplicate": Planted(
-        "a submission repeated is the one that was accepted",
-        "lua",
-        "if rcall('EXISTS', (prefix .. 'job:' .. job_id)) == 0 then\n    return false",
-        "if true then\n    return false",
+        Bug(
+            "a submission repeated is the one that was accepted",
+            "it starts the job over",
+            "submitted_before",
+            "rcall('EXISTS', key.job(job_id)) == 0",
+            "true",
+        ),
         "replies to append lost",
         ("I3", "I5"),
     ),
     "forged": Planted(
-        "decisions from outside are refused", "lua", "if fact and not decided then", "if false then", "poison", ("I3",)
+        Bug(
+            "decisions from outside are refused",
+            "a forged one takes effect",
+            "fold_event",
+            "if fact and not decided then",
+            "if false then",
+        ),
+        "poison",
+        ("I3",),
     ),
     "letters": Planted(
-        "a refused event becomes a dead letter", "lua", "    bury(stream, id, e, problem)\n", "", "poison", ("I3",)
+        Bug(
+            "a refused event becomes a dead letter",
+            "it is gone without a word",
+            "fold_event",
+            "    bury(stream, id, e, problem)\n",
+        ),
+        "poison",
+        ("I3",),
     ),
     "outage": Planted(
-        "an absence of the scheduler is held against nobody",
-        "lua",
-        "if not was_away(now - since) then",
-        "if true then",
+        Bug(
+            "an absence of the scheduler is held against nobody",
+            "it costs nodes and attempts",
+            "resume",
+            "if not was_away(now - since) then",
+            "if true then",
+        ),
         "outage",
         ("expiry",),
     ),
     "clock": Planted(
-        "time goes on behind a clock that was set back",
-        "lua",
-        "meta.last_call_ts + math.floor(passed / 2)",
-        "meta.last_call_ts",
+        Bug(
+            "time goes on behind a clock that was set back",
+            "nothing falls due for an hour",
+            "go_on",
+            "meta.last_call_ts + math.floor(passed / 2)",
+            "meta.last_call_ts",
+        ),
         "clock an hour ahead and back",
         ("I6",),
     ),
     "trim": Planted(
-        "nothing is trimmed that is not archived",
-        "lua",
-        "local bound = not_behind(archived, watermark) and archived or watermark",
-        "local bound = '+'",
+        Bug(
+            "nothing is trimmed that is not archived",
+            "events are lost",
+            "trim",
+            "local bound = not_behind(archived, watermark) and archived or watermark",
+            "local bound = '+'",
+        ),
         "archiver killed between steps",
         ("I1", "I4", "process"),
     ),
     "fsync": Planted(
-        "a segment is on the disk before it is listed",
-        "streamsched.archiver",
-        "            segment.write(part, tables, said)\n            sync(part)\n",
-        "            segment.write(part, tables, said)\n",
+        Bug(
+            "a segment is on the disk before it is listed",
+            "what was trimmed is half on the disk",
+            "streamsched.archiver",
+            "            segment.write(part, tables, said)\n            sync(part)\n",
+            "            segment.write(part, tables, said)\n",
+        ),
         "archiver loses power between steps",
         ("I1", "archive", "process"),
     ),
     "retry": Planted(
-        "the client library repeats no append by itself",
-        "streamsched.connection",
-        '"retry": Retry(NoBackoff(), 0)',
-        '"retry": Retry(NoBackoff(), 10)',
+        Bug(
+            "the client library repeats no append by itself",
+            "one XADD becomes several entries",
+            "streamsched.connection",
+            '"retry": Retry(NoBackoff(), 0)',
+            '"retry": Retry(NoBackoff(), 10)',
+        ),
         "replies to XADD lost",
         ("once",),
     ),
     "repeat": Planted(
-        "an append whose reply was lost is repeated",
-        "streamsched.partition",
-        "                if not is_away(problem):\n                    raise\n                if not self._known and",
-        "                raise\n                if not self._known and",
+        Bug(
+            "an append whose reply was lost is repeated",
+            "its caller is left alone with it",
+            "streamsched.partition",
+            "if not is_away(problem):\n                    raise\n                if not self._known and",
+            "raise\n                if not self._known and",
+        ),
         "replies to append lost",
         ("process",),
     ),
@@ -108,44 +139,9 @@ PLANTED: dict[str, Planted] = {
 """By name."""
 
 
-def plant(name: str) -> None:
-    """Take a guard out of this process; call it before anything of the product is imported."""
-    bug = PLANTED[name]
-    if bug.where == "lua":
-        _edit_scripts(name)
-    else:
-        _edit_module(bug)
-
-
-def _edit_module(bug: Planted) -> None:
-    loader: Any = SourceFileLoader
-    get_code = loader.get_code
-
-    def edited(self: Any, fullname: str) -> CodeType | None:
-        if fullname != bug.where:
-            return get_code(self, fullname)  # type: ignore[no-any-return]
-        return compile(_replaced(Path(self.path).read_text(), bug), self.path, "exec")
-
-    loader.get_code = edited
-
-
-def _edit_scripts(bug_name: str) -> None:
-    from streamsched import scripts
-
-    bug, product = PLANTED[bug_name], cast(Any, scripts)
-    compose = product.compose
-    texts = {name: compose(name) for name in ("append", "advance", "replay", "refold", "trim")}
-    if not any(bug.old in text for text in texts.values()):
-        raise ValueError(f"planted bug: {bug.old!r} stands in no script")
-    product.compose = lambda name: with_bug(compose(name), bug_name)
-
-
-def with_bug(text: str, name: str) -> str:
-    """Return a composed script as a process with this bug has it; without a name as it is."""
-    return text.replace(PLANTED[name].old, PLANTED[name].new) if name and PLANTED[name].where == "lua" else text
-
-
-def _replaced(text: str, bug: Planted) -> str:
-    if text.count(bug.old) != 1:
-        raise ValueError(f"planted bug: {bug.old!r} does not stand once in {bug.where}")
-    return text.replace(bug.old, bug.new)
+def composed(script: str, name: str) -> str:
+    """Return a script as a process has it in which this bug is planted; without a name as it is."""
+    if not name or PLANTED[name].bug.where not in sources():
+        return compose(script)
+    with PLANTED[name].bug.planted():
+        return compose(script)

@@ -11,7 +11,7 @@ import runpy
 import sys
 from importlib import import_module
 
-from .planted import plant
+from .planted import PLANTED
 
 INSIDE = {
     "CAMPAIGN_CANCEL": "cancel_on_signal",
@@ -25,7 +25,7 @@ def main() -> None:
     """Do what the environment says, then be the module."""
     module, *arguments = sys.argv[1:]
     if bug := os.environ.get("CAMPAIGN_PLANT"):
-        plant(bug)  # first: the rest imports what it may have to change
+        PLANTED[bug].bug.plant()  # first: the rest imports what it may have to change
     inside = import_module("tests.campaign.inside")
     for name, act in INSIDE.items():
         if name in os.environ:

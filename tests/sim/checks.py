@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from streamsched.keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS, Keys
-from streamsched.scripts import facts
+from streamsched.keys import Keys
 from tests.model import Model, Unlawful
-from tests.model.indexes import keys_of
 from tests.model.state import TERMINAL
 
+from .contents import by_the_model, state_of
 from .double import Double
-from .values import ZERO, Hash, Set, SortedSet, Stream, id_of, text_of
+from .limits import Limits
+from .seen import DECISIONS, OTHER, Call, Entry, Violation, require
+from .values import ZERO, Hash, Stream, id_of, text_of
 
-DECISIONS = frozenset(facts())
-OUTAGE_MS = 5_000
-SOFT_META, SOFT_NODE = frozenset(SOFT_META_FIELDS), frozenset(SOFT_NODE_FIELDS)
 QUIET = frozenset(("replay", "refold", "drop", "restore", "trim"))
 """Scripts that deliver nothing to anybody."""
-
-
-class Violation(AssertionError):
-    """An invariant does not hold."""
-
-
-def require(holds: bool, what: str) -> None:
-    if not holds:
-        raise Violation(what)
-
-
-class Entry:
-    """An event as it came into the log."""
-
-    __slots__ = ("at_ms", "doubtful", "fields", "flat", "id")
-
-    def __init__(self, entry_id: str, flat: list[str], at_ms: int, doubtful: bool) -> None:
-        self.id, self.flat, self.at_ms = entry_id, flat, at_ms
-        self.fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        self.doubtful = doubtful
-        """A fact of a call that was torn, or whose place behind the watermark nobody knows any more."""
-
-    @property
-    def forged(self) -> bool:
-        return "forged" in self.fields
-
-
-class Call:
-    """What a command was about to do."""
-
-    __slots__ = ("batch", "own", "script", "torn")
-
-    def __init__(self, script: str, batch: int, own: int) -> None:
-        self.script, self.batch, self.own, self.torn = script, batch, own, False
-
-
-OTHER = Call("", 0, 0)
 
 
 class Checker:
@@ -66,8 +26,7 @@ class Checker:
         self, server: Double, keys: Keys, mark: Callable[[str], None], note: Callable[[str], None] = lambda text: None
     ) -> None:
         self.server, self.keys, self.mark, self.note = server, keys, mark, note
-        self.true_ms = 0
-        """Time as it passes, whatever the clocks say."""
+        self.limits = Limits()
         self.log: list[Entry] = []
         self.by_id: dict[str, Entry] = {}
         self.trimmed = 0
@@ -82,13 +41,6 @@ class Checker:
         """Attempts whose fact the log has lost."""
         self.intents: dict[str, str] = {}
         self.archive: list[tuple[str, list[str]]] = []
-        self.heard: dict[str, int] = {}
-        self.left: dict[str, int] = {}
-        self.clock_moved = False
-        self.dispatched: dict[str, int] = {}
-        self.leaps: list[tuple[int, int]] = []
-        self.least = {"heartbeat": 30_000, "accept": 10_000, "job": 0}
-        self.rebuilt_ms = -(10**9)
         self.overwritten = False
         """Something foreign lies under a key of the state."""
         self.met_foreign = False
@@ -150,7 +102,7 @@ class Checker:
         stream = self._stream(self._events)
         start = stream.between("(" + self.log[-1].id, "+")[0] if self.log else 0
         for entry_id, flat in stream.entries[start:]:
-            entry = Entry(entry_id, flat, self.true_ms, call.torn)
+            entry = Entry(entry_id, flat, self.limits.true_ms, call.torn)
             self.log.append(entry)
             self.by_id[entry_id] = entry
             if entry.fields.get("type") in DECISIONS:
@@ -158,50 +110,26 @@ class Checker:
                 if not entry.forged:
                     self._look_at(entry)
             elif entry.fields.get("type") == "node.offline":
-                self.left[entry.fields.get("node_id", "")] = self.true_ms
+                self.limits.written(entry)
         if len(stream.ids) < len(self.log) - self.trimmed:
             self._check_trim(len(self.log) - len(stream.ids))
 
     def _look_at(self, entry: Entry) -> None:
         """What can be said of a decision at the moment it is written."""
-        e, kind = entry.fields, entry.fields["type"]
-        if kind == "job.dispatched":
-            token = f"{entry.id}-{e['nonce']}"
+        if entry.fields["type"] == "job.dispatched":
+            token = f"{entry.id}-{entry.fields['nonce']}"
             require(token not in self.tokens, f"the attempt {token} was issued before, for {self.tokens.get(token)}")
-            self.tokens[token] = e["job_id"]
-            self.dispatched[e["job_id"]] = self.true_ms
-        elif kind == "node.recovered" and not self.clock_moved:
-            left, heard = self.left.get(e["node_id"]), self.heard.get(e["node_id"])
-            known = left is not None and heard is not None
-            require(not known or heard >= left, f"{e['node_id']} came back by a beat of before it left")  # type: ignore[operator]
-        elif kind == "node.expired":
-            self.left[e["node_id"]] = self.true_ms
-            self._passed("heartbeat", self.heard.get(e["node_id"], -(10**9)), f"{e['node_id']} was expired")
-            self._passed("heartbeat", self.rebuilt_ms, f"{e['node_id']} was expired, after the rebuild,")
-        elif kind in ("job.requeued", "job.exhausted"):
-            for limit in ("accept", "job"):
-                if e["cause"].startswith(f"{limit} timeout"):
-                    self._passed(limit, self.dispatched.get(e["job_id"], -(10**9)), f"{e['job_id']} was taken away")
-
-    def _passed(self, limit: str, since: int, what: str) -> None:
-        """A whole limit has passed in truth, or by a leap of the clock that was too short to count as an absence.
-
-        A leap that is longer than the limit gives it anew; half of a leap counts where the clock was behind.
-        """
-        least = self.least[limit]
-        leapt = sum(leap for at_ms, leap in self.leaps if at_ms >= since and leap / 2 < max(least, OUTAGE_MS + 1))
-        passed = self.true_ms - since
-        require(passed + leapt >= least, f"{what} after {passed} ms of {least} (the clock leapt {leapt} ms)")
+            self.tokens[token] = entry.fields["job_id"]
+        self.limits.written(entry)
 
     def _check_trim(self, trimmed: int) -> None:
         archived = dict(self.archive)
         alive = {job.submit_id for job in self.model.partition.jobs.values() if job.status not in TERMINAL}
         for entry in self.log[self.trimmed : trimmed]:
+            if not self.overwritten:  # else the model does not follow until the state is of one piece again
+                require(self._position(entry) < self.folded, f"{entry.id} was trimmed unfolded")
+                require(entry.id not in alive, f"the submission {entry.id} of a job that is alive was trimmed")
             require(archived.get(entry.id) == entry.flat, f"{entry.id} was trimmed, and is not in the archive")
-            if self.overwritten:
-                continue  # the model does not follow until the state is of one piece again
-            require(self._position(entry) < self.folded, f"{entry.id} was trimmed unfolded")
-            require(entry.id not in alive, f"the submission {entry.id} of a job that is alive was trimmed")
         self.trimmed = trimmed
 
     def _position(self, entry: Entry) -> int:
@@ -217,7 +145,7 @@ class Checker:
         for entry_id, flat in stream.entries[start:]:
             e = dict(zip(flat[::2], flat[1::2], strict=True))
             if e.get("online") == "true":
-                self.heard[e.get("node_id", "")] = self.true_ms
+                self.limits.beat(e.get("node_id", ""))
             self._beats_read = entry_id
 
     def _read_letters(self) -> None:
@@ -248,7 +176,7 @@ class Checker:
         self._compare()
         self._check_ended()
         self._check_group(call, watermark, folded)
-        self.least |= {
+        self.limits.least |= {
             "heartbeat": self.model.partition.config("heartbeat_timeout_ms"),
             "accept": self.model.partition.config("accept_timeout_ms"),
             "job": self.model.partition.config("job_timeout_ms"),
@@ -272,6 +200,8 @@ class Checker:
             self.forged.add(entry.id)
         held = self.model.partition.jobs.get(e.get("job_id", ""))
         before = held.status if held else ""
+        if letter is None and e.get("type") in DECISIONS:
+            self.limits.before(entry, self.model.partition)
         try:
             code = self.model.step(entry.id, entry.flat)
         except Unlawful as problem:
@@ -285,6 +215,8 @@ class Checker:
             self.mark(f"dead: {code}")
         elif kind == "job.submitted":
             self._count_submission(entry, before)
+        elif kind == "scheduler.resumed" and self.limits.absent(entry, self.model.partition):
+            self.mark("resumed: again")
         elif kind == "job.dispatched":
             self.mark(f"why: {e['why']}")
             if e["affinity"] not in ("none", "new"):
@@ -318,7 +250,7 @@ class Checker:
             require(known == job_id, f"one intent became two jobs: {known} and {job_id}")
 
     def _compare(self) -> None:
-        expected = self._by_the_model()
+        expected = by_the_model(self.model.partition, self.ended)
         found = self.state(self.keys.prefix)
         if not self.folded:
             found.pop("meta", None)  # whether it stands there before the first event says nothing
@@ -328,45 +260,9 @@ class Checker:
                 have, want = found.get(key), expected.get(key)
                 require(have == want, f"{key} is {have}, by the model {want}")
 
-    def _by_the_model(self) -> dict[str, Any]:
-        """All state by the model; a job that had ended before is what it was then, and costs no second look."""
-        partition = self.model.partition
-        jobs, ended = partition.jobs, partition.ended
-        over = {job_id: known for job_id, known in self.ended.items() if job_id in jobs}
-        over = {job_id: known for job_id, known in over.items() if jobs[job_id].submit_id == known["submit_id"]}
-        partition.jobs = {job_id: job for job_id, job in jobs.items() if job_id not in over}
-        partition.ended = deque()
-        try:
-            expected: dict[str, Any] = keys_of(partition)
-        finally:
-            partition.jobs, partition.ended = jobs, ended
-        expected |= {f"job:{job_id}": known for job_id, known in over.items()}
-        if ended:
-            expected["ended"] = [f"{jobs[job_id].finished_ts} {job_id}" for job_id in ended]
-        return expected
-
     def state(self, prefix: str) -> dict[str, Any]:
         """All hard state below a prefix, in the form of the model."""
-        found: dict[str, Any] = {}
-        skip, beside = len(prefix), prefix + "dead:"  # counts that go with the letters
-        for key, value in self.server.space.data.items():
-            if not key.startswith(prefix) or key.startswith(beside):
-                continue
-            name = key[skip:]
-            kind = type(value)
-            if kind is Hash:
-                soft = SOFT_META if name == "meta" else SOFT_NODE if name.startswith("node:info:") else None
-                text: Any = {f: v for f, v in value.items() if f not in soft} if soft else value  # type: ignore[union-attr]
-                if text:
-                    found[name] = text
-            elif kind is SortedSet:
-                if name not in SOFT_KEYS:
-                    found[name] = [(member, score) for score, member in value.order]  # type: ignore[union-attr]
-            elif kind is list:
-                found[name] = value
-            elif kind is not Stream:
-                found[name] = sorted(value) if kind is Set else value  # type: ignore[arg-type]
-        return found
+        return state_of(self.server.space.data, prefix)
 
     def _check_group(self, call: Call, watermark: str, folded: int) -> None:
         """The group shows how far the fold has come; an append may leave its cursor behind, to wake a worker."""
@@ -398,7 +294,7 @@ class Checker:
         """The server has lost what came last: what it still holds is the truth from now on."""
         last = self._stream(self._events).last
         self._continue_with([entry for entry in self.log if id_of(entry.id) <= last])
-        self.heard, self.left, self.dispatched = {}, {}, {}
+        self.limits.rewind()
 
     def adopt(self) -> None:
         """The archive stands for what the log does not hold: before its first entry, or up to its last id."""
@@ -406,7 +302,7 @@ class Checker:
         end = stream.ids[0] if stream.ids else (stream.last[0], stream.last[1] + 1)
         archived = [(entry_id, flat) for entry_id, flat in self.archive if id_of(entry_id) < end]
         entries = [
-            self.by_id.get(entry_id) or Entry(entry_id, flat, self.true_ms, False)
+            self.by_id.get(entry_id) or Entry(entry_id, flat, self.limits.true_ms, False)
             for entry_id, flat in [*archived, *stream.entries]
         ]
         self._continue_with(entries)
@@ -428,6 +324,7 @@ class Checker:
         beats = self._stream(self._heartbeats).entries
         self._beats_read = beats[-1][0] if beats else "0-0"
         self.forged.clear()
+        self.limits.owed = {}
         self.model, self.folded, self.ended, self.intents = Model(self.forged), 0, {}, {}
         self.whole = self._is_whole()
         if self.whole and not self.overwritten:

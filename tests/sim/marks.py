@@ -37,6 +37,7 @@ MARKS: dict[str, str] = {
     "node recovered": "a beat showed that a node is there",
     "node reported": "a beat changed what a node says of itself",
     "resumed": "the scheduler noticed its own absence",
+    "resumed: again": "it was away once more, before everybody had got back the time of the first absence",
     "extended": "a limit that ran out meanwhile started anew",
     "clock ahead": "the server's clock jumped forward",
     "clock behind": "the server's clock was set back: the scheduler's stood still",
@@ -69,6 +70,7 @@ MARKS: dict[str, str] = {
     "a call refused: REBUILDING": "",
     "a call refused: OOM": "the server was full, and refused it before its first write",
     "rebuilt": "",
+    "silence behind a rebuild": "nothing was heard of a node for most of its timeout",
     "rebuilt by two at once": "",
     "a rebuild torn": "it began anew",
     "worker died while it rebuilt": "",
@@ -84,6 +86,7 @@ MARKS: dict[str, str] = {
     "entries deleted unfolded": "the gap was reported and nothing decided",
     # the archive
     "trimmed": "",
+    "a trim of what was not folded yet": "a tool asked for more than it may have",
     "trim stopped at an alive job": "",
     "trim refused: the state is not whole": "",
     "archive and log forked": "the archiver said so and stopped",

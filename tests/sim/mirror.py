@@ -16,8 +16,8 @@ from redis.exceptions import ResponseError
 
 from streamsched.scripts import script, sources
 
-from .checks import Violation
 from .double import Double
+from .seen import Violation
 from .values import Hash, ReplyError, Set, SortedSet, Stream
 
 CLOCK = "clock:{0}"

@@ -8,7 +8,7 @@ from streamsched.errors import LogGap, SchedulerError
 from streamsched.scripts import facts, script
 
 from .archivist import Archivist
-from .checks import require
+from .seen import require
 from .speaker import Speaker
 from .values import ZERO, SortedSet, Stream, id_of
 from .world import AWAY, World

@@ -16,11 +16,11 @@ from streamsched.scripts import script
 from tests.model.state import HELD, TERMINAL
 
 from .archivist import Archivist
-from .checks import Violation, require
 from .double import Double
 from .mishaps import Mishaps
 from .nodes import POOLS, Node
 from .producers import Producer
+from .seen import Violation, require
 from .values import Stream, id_of
 from .wire import drive
 from .workers import Worker
@@ -104,6 +104,7 @@ class Run:
             (3, self.mishaps.wait),
             (1.5, self.time_passes_with_workers),
             (1, self.absence_upon_absence),
+            (0.5, self.silence_behind_a_rebuild),
             (1, self.nobody_has_work),
             (2, self.mishaps.deliver),
         ]
@@ -136,6 +137,7 @@ class Run:
         if world.profile.archive:
             chosen.append((6, self.archivist.step))
             chosen.append((2, self.an_operator_looks))
+            chosen.append((1, self.archivist.be_hasty))
         if world.profile.gap:
             chosen.append((1, self.delete_unfolded))
         return [action for _, action in chosen], [weight for weight, _ in chosen]
@@ -153,12 +155,13 @@ class Run:
 
     def time_passes_with_workers(self) -> None:
         """Time limits run out while the scheduler is there: an absence would give them anew."""
-        world = self.world
-        ms = world.rng.choice([800, 2_000, 4_000, 7_000])
-        world.note(f"{ms} ms pass, with a worker at work")
+        self.pass_with_workers(self.world.rng.choice([800, 2_000, 4_000, 7_000]))
+
+    def pass_with_workers(self, ms: int) -> None:
+        self.world.note(f"{ms} ms pass, with a worker at work")
         while ms > 0:
             self.a_worker_steps()
-            world.pass_time(min(ms, 900))
+            self.world.pass_time(min(ms, 900))
             ms -= 900
 
     def absence_upon_absence(self) -> None:
@@ -167,6 +170,25 @@ class Run:
             self.world.note("7000 ms pass")
             self.world.pass_time(7_000)
             self.world.rng.choice(self.workers).step(self.world.rng.choice([1, 2, 256]))
+
+    def silence_behind_a_rebuild(self) -> None:
+        """A node comes; then the state is folded anew, and nothing is heard of the node for most of its timeout."""
+        world = self.world
+        node = world.rng.choice(self.nodes)
+        least = world.checker.limits.least["heartbeat"]
+        if least > 6_000 or world.server.full or world.checker.overwritten:
+            return
+        with world.calm():
+            node.say([{"type": "node.offline", "node_id": node.name}], raw=False)
+            node.say([node.beat_event("true")], raw=False, stream="heartbeats")
+            self.an_operator_rebuilds()
+            for _ in range(30):
+                self.workers[0].step()
+                if world.checker.whole:
+                    break
+            self.pass_with_workers(least - world.rng.choice([100, 1_000]))
+        if world.checker.whole:
+            world.mark("silence behind a rebuild")
 
     def nobody_has_work(self) -> None:
         """Nothing but beats, one call after the other."""

@@ -56,7 +56,7 @@ class Worker:
             self.procedure, self.gap = None, False
             if procedure.result is not None:
                 world.mark("rebuilt")
-                world.checker.rebuilt_ms = world.true_ms
+                world.checker.limits.rebuilt_ms = world.true_ms
 
     def crash(self) -> None:
         """Its process dies, and another takes its place."""

@@ -14,9 +14,10 @@ from redis.exceptions import TimeoutError as Late
 from streamsched.keys import Keys
 from streamsched.scripts import script, sources
 
-from .checks import OTHER, Call, Checker, Violation
+from .checks import Checker
 from .double import Broken, Double
 from .marks import MARKS
+from .seen import OTHER, Call, Violation
 from .values import ReplyError
 from .wire import Request, Wire, drive, error_of
 
@@ -106,7 +107,7 @@ class World:
 
     @property
     def true_ms(self) -> int:
-        return self.checker.true_ms
+        return self.checker.limits.true_ms
 
     @property
     def now_ms(self) -> int:
@@ -114,16 +115,16 @@ class World:
         return self.highest_ms
 
     def pass_time(self, ms: int) -> None:
-        self.checker.true_ms += ms
+        self.checker.limits.true_ms += ms
         self._tick()
 
     def move_clock(self, ms: int) -> None:
         """The server's clock jumps."""
         self.offset_ms += ms
-        self.checker.clock_moved = True
+        self.checker.limits.clock_moved = True
         self._tick()
         if ms > 0:
-            self.checker.leaps.append((self.true_ms, ms))
+            self.checker.limits.leaps.append((self.true_ms, ms))
 
     def _tick(self) -> None:
         clock = START_MS + self.true_ms + self.offset_ms

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar
 
-from streamsched.scripts import compose
-
 from ..check import Evidence
-from ..planted import with_bug
+from ..planted import composed
 from ..proxy import Proxy
 from ..stage import Stage
 from .fault import Fault
@@ -46,7 +44,7 @@ class LoseScriptReplies(LoseReplies):
 
     def prepare(self, stage: Stage) -> None:
         super().prepare(stage)
-        text = with_bug(compose(self.script), stage.environment.get("CAMPAIGN_PLANT", ""))
+        text = composed(self.script, stage.environment.get("CAMPAIGN_PLANT", ""))
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode()
 
     def matches(self, data: bytes) -> bool:

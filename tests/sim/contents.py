@@ -1,0 +1,61 @@
+"""What the server holds and what the model holds, in one form."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from streamsched.keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS
+from tests.model.indexes import keys_of
+from tests.model.state import State
+
+from .values import Hash, Set, SortedSet, Stream, Value
+
+SOFT_META, SOFT_NODE = frozenset(SOFT_META_FIELDS), frozenset(SOFT_NODE_FIELDS)
+
+
+def state_of(data: Mapping[str, Value], prefix: str) -> dict[str, Any]:
+    """All hard state below a prefix, in the form of the model."""
+    found: dict[str, Any] = {}
+    skip, beside = len(prefix), prefix + "dead:"  # counts that go with the letters
+    for key, value in data.items():
+        if not key.startswith(prefix) or key.startswith(beside):
+            continue
+        name = key[skip:]
+        kind = type(value)
+        if kind is Hash:
+            soft = SOFT_META if name == "meta" else SOFT_NODE if name.startswith("node:info:") else None
+            text: Any = {f: v for f, v in value.items() if f not in soft} if soft else value  # type: ignore[union-attr]
+            if text:
+                found[name] = text
+        elif kind is SortedSet:
+            if name not in SOFT_KEYS:
+                found[name] = [(member, score) for score, member in value.order]  # type: ignore[union-attr]
+        elif kind is list:
+            found[name] = value
+        elif kind is not Stream:
+            found[name] = sorted(value) if kind is Set else value  # type: ignore[arg-type]
+    return found
+
+
+def by_the_model(partition: State, known: Mapping[str, dict[str, str]]) -> dict[str, Any]:
+    """All state by the model; a job that had ended before is what it was then, and costs no second look.
+
+    Args:
+        partition: the model's state.
+        known: the jobs that had ended, as they were then.
+    """
+    jobs, ended = partition.jobs, partition.ended
+    over = {job_id: was for job_id, was in known.items() if job_id in jobs}
+    over = {job_id: was for job_id, was in over.items() if jobs[job_id].submit_id == was["submit_id"]}
+    partition.jobs = {job_id: job for job_id, job in jobs.items() if job_id not in over}
+    partition.ended = deque()
+    try:
+        expected: dict[str, Any] = keys_of(partition)
+    finally:
+        partition.jobs, partition.ended = jobs, ended
+    expected |= {f"job:{job_id}": was for job_id, was in over.items()}
+    if ended:
+        expected["ended"] = [f"{jobs[job_id].finished_ts} {job_id}" for job_id in ended]
+    return expected

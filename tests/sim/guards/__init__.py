@@ -1,0 +1,13 @@
+"""Every guard that the simulator takes away, by what it guards."""
+
+from __future__ import annotations
+
+from .folding import FOLDING
+from .places import PLACES
+from .rebuilds import REBUILDS
+from .repeats import REPEATS
+from .time import TIME
+from .trimming import TRIMMING
+from .voices import VOICES
+
+BUGS = [*VOICES, *REPEATS, *FOLDING, *REBUILDS, *TRIMMING, *TIME, *PLACES]
