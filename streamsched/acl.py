@@ -26,6 +26,9 @@ READING = (
     "zrank zscore"
 )
 
+WHERE = "cluster|slots"
+"""By which a server of a cluster is asked who holds a partition."""
+
 SCRIPTS = {
     "producer": ("append", "advance"),
     "node": ("append",),
@@ -77,13 +80,14 @@ OF_SOURCES = {
 """The rights of those who speak through an ingress: to add to it, and to read what is addressed to them."""
 
 
-def rules(role: str, keys: Keys, database: int = 0) -> list[str]:
+def rules(role: str, keys: Keys, database: int = 0, cluster: bool = False) -> list[str]:
     """Return the rules of a role, as ``ACL SETUSER`` takes them behind the name of a user; without a password.
 
     Args:
         role: one of :data:`ROLES`.
         keys: the partition.
         database: the database of the partition; 0 by default.
+        cluster: also what it takes to find the partition in a cluster; off by default.
     """
     commands = set(DIRECT[role].split())
     entries = SCRIPTS[role]
@@ -92,13 +96,17 @@ def rules(role: str, keys: Keys, database: int = 0) -> list[str]:
         commands |= run | commands_of(script(name).text)
     if database:
         commands.add("select")
+    if cluster:
+        commands.add(WHERE)
     apart = APART.get(role, {})
     selectors = [word for name, key in apart.items() for word in (f"(~{keys.prefix}{key}", f"+{name})")]
     allowed = KEYS[role].format(prefix=keys.prefix).split()
     return ["reset", "on", *allowed, "-@all", *(f"+{command}" for command in sorted(commands - set(apart))), *selectors]
 
 
-def source_rules(role: str, keys: Keys, source: str, node: str = "", database: int = 0) -> list[str]:
+def source_rules(
+    role: str, keys: Keys, source: str, node: str = "", database: int = 0, cluster: bool = False
+) -> list[str]:
     """Return the rules of a source, as :func:`rules` does for those who need no ingress.
 
     Args:
@@ -106,11 +114,12 @@ def source_rules(role: str, keys: Keys, source: str, node: str = "", database: i
         keys: the partition.
         source: its name.
         node: for a node, which one.
-        database: the database of the partition; 0 by default.
+        database, cluster: see :func:`rules`.
     """
     plain = re.sub(r"([*?\[\]\\])", r"\\\1", node)  # a name, and no pattern
     allowed = OF_SOURCES[role].format(prefix=keys.prefix, source=source, node=plain).split()
-    return ["reset", "on", "-@all", *(["+select"] if database else []), *allowed]
+    first = [f"+{command}" for command, wanted in (("select", database), (WHERE, cluster)) if wanted]
+    return ["reset", "on", "-@all", *first, *allowed]
 
 
 def commands_of(text: str) -> set[str]:

@@ -43,6 +43,9 @@ MAX_AGE_S = 60.0
 TRIM_BATCH = 1000
 """Entries that one call may trim."""
 
+LAST_TRIES = 3
+"""How often what is left is tried once the archiver is told to end: a connection may only have gone stale meanwhile."""
+
 LETTERS_BATCH = 100
 """Dead letters that one call may trim: each may hold a megabyte."""
 
@@ -255,7 +258,8 @@ class Archiver:
                 with anyio.move_on_after(1):
                     await self.stopping.wait()
             except (*PASSING, RedisError, OSError) as problem:
-                if self.stopping.is_set() or not (is_away(problem) or isinstance(problem, (OSError, *PASSING))):
+                given_up = self.stopping.is_set() and attempt >= LAST_TRIES
+                if given_up or not (is_away(problem) or isinstance(problem, (OSError, *PASSING))):
                     raise
                 log.error("not archived", problem=str(problem))
                 await pause(attempt, 10)

@@ -253,6 +253,7 @@ async def acl(
         Path | None, typer.Option("--password-file", metavar="FILE", help="Holds the user's password; printed hashed.")
     ] = None,
     database: Annotated[int, typer.Option(min=0, help="Database of the partition.")] = 0,
+    cluster: Annotated[bool, typer.Option("--cluster", help="For a server of a cluster.")] = False,
     source: Annotated[str | None, typer.Option(help="Of this source, behind its ingress.")] = None,
     node: Annotated[str | None, typer.Option(help="The node that the source speaks for.")] = None,
     json: Json = False,
@@ -261,7 +262,7 @@ async def acl(
     SETUSER takes it. docs/security.md says what each role may do."""
     from .cli_acl import Speaker, print_rules
 
-    print_rules(target.settings, role, Speaker(source, node), user, password_file, database, json)
+    print_rules(target.settings, role, Speaker(source, node), user, password_file, database, cluster, json)
 
 
 @command(app, "streamsched demo --speed 20", without=COMMON)

@@ -22,19 +22,19 @@ class Speaker(NamedTuple):
     node: str | None
 
 
-def _rules(keys: Keys, role: str, speaker: Speaker, database: int) -> list[str]:
+def _rules(keys: Keys, role: str, speaker: Speaker, database: int, cluster: bool) -> list[str]:
     source, node = speaker
     if source is None:
         if node is not None:
             raise UsageProblem("--node goes with --source: a node that needs no ingress may speak for all")
-        return rules(role, keys, database)
+        return rules(role, keys, database, cluster)
     if role not in OF_SOURCES or (role == "node") != (node is not None):
         raise UsageProblem("--source goes with producer, and with node together with --node NAME")
     if not NAME.fullmatch(source):
         raise UsageProblem(f"--source {source!r}: use up to 64 letters, digits, dots, hyphens and underscores")
     if node is not None and (not node.isprintable() or " " in node or not node):
         raise UsageProblem(f"--node {node!r}: an ACL has no room for blanks; give the node another name")
-    return source_rules(role, keys, source, node or "", database)
+    return source_rules(role, keys, source, node or "", database, cluster)
 
 
 def print_rules(
@@ -44,6 +44,7 @@ def print_rules(
     user: str | None,
     password_file: Path | None,
     database: int,
+    cluster: bool,
     json: bool,
 ) -> None:
     """Print the rules of a role for one partition.
@@ -52,7 +53,7 @@ def print_rules(
         UsageProblem: a name cannot be one, or does not go with the role.
         SettingsError: the file of the password cannot be read.
     """
-    words = _rules(settings.keys, role, speaker, database)
+    words = _rules(settings.keys, role, speaker, database, cluster)
     name = user or speaker.source or role
     if not name.isprintable() or " " in name:
         raise UsageProblem(f"--user {name!r}: give a name without blanks")

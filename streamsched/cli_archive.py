@@ -61,7 +61,7 @@ async def archive_log(target: Target, options: ArchiveOptions) -> int:
         finally:
             with anyio.CancelScope(shield=True):
                 await raw.aclose()
-        left = await partition.redis.xlen(keys("events"))
+        left = await partition.patiently(lambda: partition.redis.xlen(keys("events")))
     archive = writer.archive
     if options.json:
         done = {"archived": archiver.archived, "trimmed": archiver.trimmed, "letters_trimmed": archiver.letters_trimmed}

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from .beside import beside
+from .connection import of_partition
 from .errors import InvalidField, NotPermitted, error_of
 from .events import (
     LIMITS,
@@ -128,7 +129,8 @@ class Scheduler:
         """Connect to a server and follow the outcomes of this process's jobs.
 
         Args:
-            url: ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://``; see :func:`.connection.place_of`.
+            url: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://`` or ``redis+cluster://``; see
+                :func:`.connection.place_of`.
             namespace: the first part of every key; ``scheduler`` by default.
             partition: the number of the partition; 0 by default.
             patience_s: seconds for which a call goes on trying while the server is away; 30 by default.
@@ -140,6 +142,7 @@ class Scheduler:
             ServerTooOld: the server is older than Redis 7.0.
             ServerUnreachable: it did not answer.
         """
+        url = of_partition(url, partition)
         async with open_speaker(url, Keys(namespace, partition), patience_s, source) as opened:
             scheduler = cls(url, opened)
             async with beside(scheduler.outcomes.follow):

@@ -29,13 +29,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import str_if_bytes
 
+from .cluster import HolderPool, Slot
 from .errors import ServerReadOnly
 
 SOCKET_TIMEOUT_S = 10.0
 """A server that says nothing for this long counts as gone, unless the URL says ``?socket_timeout=``."""
 
 SENTINEL_TIMEOUT_S = 2.0
-"""The same for a sentinel: it has little to do, and the next one knows as much."""
+"""The same for a sentinel, or a server of a cluster that is asked where another one is."""
 
 AWAY = (
     RedisConnectionError,
@@ -62,8 +63,9 @@ NAMELESS: dict[str, None] = (
 
 PLAIN = "redis://[USER:PASSWORD@]HOST:PORT[/DB]"
 WATCHED = "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…/NAME[/DB]"
+CLUSTER = "redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…"
 SCHEMES = {"redis": PLAIN, "rediss": PLAIN, "unix": "unix:///PATH"}
-SCHEMES |= {"redis+sentinel": WATCHED, "rediss+sentinel": WATCHED}
+SCHEMES |= {"redis+sentinel": WATCHED, "rediss+sentinel": WATCHED, "redis+cluster": CLUSTER, "rediss+cluster": CLUSTER}
 """How a URL may begin, and how it goes on."""
 
 
@@ -72,14 +74,16 @@ class Place(NamedTuple):
 
     options: dict[str, Any]
     """Of the connections to the server."""
-    sentinels: list[tuple[str, int]]
-    """Who knows where it is; empty if the URL does."""
-    sentinel_options: dict[str, Any]
+    guides: list[tuple[str, int]]
+    """Who knows where it is, sentinels or some servers of a cluster; empty if the URL does."""
+    guide_options: dict[str, Any]
     """Of the connections to those."""
     name: str
-    """What they call it."""
+    """What sentinels call it."""
     role: str
     """``master``, or ``replica`` for whoever only reads."""
+    partition: int | None = None
+    """Of which the server is to hold the slot, in a cluster."""
 
 
 def place_of(url: str) -> Place:
@@ -88,8 +92,10 @@ def place_of(url: str) -> Place:
     ``redis://``, ``rediss://`` (TLS) and ``unix://`` name a server. ``redis+sentinel://`` and ``rediss+sentinel://``
     name sentinels (port 26379 by default), and what those call the server. The login before the ``@`` is the server's;
     that of the sentinels, if they want one, stands in ``?sentinel_username=`` and ``?sentinel_password=``.
-    ``?role=replica`` leads to a replica that is up, for whoever only reads. Every other option goes to the connections,
-    such as ``?socket_timeout=3`` (seconds, 10 by default).
+    ``?role=replica`` leads to a replica that is up, for whoever only reads. ``redis+cluster://`` and
+    ``rediss+cluster://`` name servers of a cluster (port 6379 by default), of which one that is up is enough; see
+    :func:`of_partition`. Every other option goes to the connections, such as ``?socket_timeout=3`` (seconds, 10 by
+    default).
 
     Raises:
         ValueError: it cannot be used; the text says why.
@@ -97,42 +103,79 @@ def place_of(url: str) -> Place:
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
         raise ValueError(f"it begins with none of {', '.join(scheme + '://' for scheme in SCHEMES)}")
-    if SCHEMES[parts.scheme] is not WATCHED:
+    scheme, _, kind = parts.scheme.partition("+")
+    if not kind:
         return Place(cast(dict[str, Any], parse_url(url)), [], {}, "", "master")
     login, at, hosts = parts.netloc.rpartition("@")
     name, _, db = parts.path.strip("/").partition("/")
+    if kind == "cluster":
+        if not hosts:
+            raise ValueError("no server of the cluster")
+        if db or (name and not name.isdecimal()):
+            raise ValueError(f"{name!r} is no number of a partition, and a cluster has one database")
+        return _in_cluster(scheme, f"{login}{at}", _addresses(hosts, "server", 6379), int(name or 0), parts.query)
     if not hosts or not name:
         raise ValueError("no sentinel, or no name behind them")
-    sentinels = []
-    for host in hosts.split(","):
-        one = urlsplit(f"redis://{host}")
-        if not one.hostname:
-            raise ValueError("a sentinel without a host")
-        sentinels.append((one.hostname, one.port or 26379))
-    scheme = parts.scheme.partition("+")[0]
-    options = cast(dict[str, Any], parse_url(f"{scheme}://{login}{at}/{db}?{parts.query}"))
-    options.pop("connection_class", None)
+    sentinels = _addresses(hosts, "sentinel", 26379)
+    options = _options(scheme, f"{login}{at}", db, parts.query)
     if db and "db" not in options:
         raise ValueError(f"{db!r} is no number of a database")
     role = options.pop("role", "master")
     if role not in ("master", "replica"):
         raise ValueError("role is neither master nor replica")
-    kept = ("socket_timeout", "socket_connect_timeout")
-    asked = {key: min(SENTINEL_TIMEOUT_S, options.get(key, SENTINEL_TIMEOUT_S)) for key in kept}
-    asked |= {key: value for key, value in options.items() if key.startswith("ssl")}
+    asked = _brief(options)
     for key in ("username", "password"):
         if (value := options.pop(f"sentinel_{key}", None)) is not None:
             asked[key] = value
-    if scheme == "rediss":
-        options["ssl"] = asked["ssl"] = True
     return Place(options, sentinels, asked, unquote(name), role)
+
+
+def _in_cluster(scheme: str, login: str, servers: list[tuple[str, int]], partition: int, query: str) -> Place:
+    options = _options(scheme, login, "", query)
+    if "db" in options or "role" in options:
+        raise ValueError("a cluster has one database, and its replicas are not read: leave db and role out")
+    asked = _brief(options) | {key: options[key] for key in ("username", "password") if key in options}
+    return Place(options, servers, asked, "", "master", partition)
+
+
+def _addresses(hosts: str, what: str, port: int) -> list[tuple[str, int]]:
+    found = []
+    for host in hosts.split(","):
+        one = urlsplit(f"redis://{host}")
+        if not one.hostname:
+            raise ValueError(f"a {what} without a host")
+        found.append((one.hostname, one.port or port))
+    return found
+
+
+def _options(scheme: str, login: str, db: str, query: str) -> dict[str, Any]:
+    options = cast(dict[str, Any], parse_url(f"{scheme}://{login}/{db}?{query}"))
+    options.pop("connection_class", None)
+    return options | ({"ssl": True} if scheme == "rediss" else {})
+
+
+def _brief(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a connection to one that has little to do, and whose neighbour knows as much."""
+    kept = ("socket_timeout", "socket_connect_timeout")
+    brief = {key: min(SENTINEL_TIMEOUT_S, options.get(key, SENTINEL_TIMEOUT_S)) for key in kept}
+    return brief | {key: value for key, value in options.items() if key.startswith("ssl")}
+
+
+def of_partition(url: str, partition: int) -> str:
+    """Return the URL by which a partition is reached: that of a cluster names it behind its servers, for each partition
+    lies on one of them."""
+    parts = urlsplit(url)
+    if SCHEMES.get(parts.scheme) is not CLUSTER or parts.path.strip("/"):
+        return url
+    return parts._replace(path=f"/{partition}").geturl()
 
 
 def connect(url: str, decode: bool = True) -> Redis:
     """Return a client for short calls. It never retries by itself: a repeated ``XADD`` would be a second entry.
 
     Behind sentinels each new connection goes to the server that is the master then (``?role=replica``: to one of its
-    replicas), and one that turns out to have been demoted is given up as if it were gone.
+    replicas), and one that turns out to have been demoted is given up as if it were gone. In a cluster it goes to the
+    server that holds the partition's slot then.
 
     With ``decode=False`` its replies are bytes, for whoever must hand on a log exactly as it is.
 
@@ -145,16 +188,22 @@ def connect(url: str, decode: bool = True) -> Redis:
     never: Any = {"protocol": 2, "retry": Retry(NoBackoff(), 0), **NAMELESS}
     master = place.role == "master"
     ours = never | {
-        "redis_connect_func": Greeter(bool(place.sentinels) and master).greet,
+        "redis_connect_func": Greeter(bool(place.guides) and master).greet,
         "decode_responses": decode,
         "encoding_errors": "backslashreplace",
         "socket_timeout": SOCKET_TIMEOUT_S,
         "socket_connect_timeout": SOCKET_TIMEOUT_S,
     }
-    if not place.sentinels:
+    if not place.guides:
         return Redis.from_url(url, **ours)
+    if place.partition is not None:
+        options = ours | place.options
+        secure = options.pop("ssl", False)
+        return Redis.from_pool(
+            HolderPool(Slot(place.guides, place.partition, never | place.guide_options), secure, **options)
+        )
     pool: Any = WatchedPool  # redis-py has no types here
-    watch = cast(Any, Watch)(place.sentinels, sentinel_kwargs=never | place.sentinel_options)
+    watch = cast(Any, Watch)(place.guides, sentinel_kwargs=never | place.guide_options)
     return Redis.from_pool(pool(place.name, watch, is_master=master, **ours | place.options))
 
 
@@ -251,6 +300,10 @@ def where_is(redis: Redis) -> str:
         known = ", ".join(where_is(sentinel) for sentinel in pool.sentinel_manager.sentinels)
         return f"{pool.service_name} (sentinels {known})"
     told = pool.connection_kwargs
+    if isinstance(pool, HolderPool):
+        return (
+            f"slot {pool.slot.number} of the cluster of {', '.join(f'{host}:{port}' for host, port in pool.slot.seeds)}"
+        )
     how = " over TLS" if issubclass(pool.connection_class, SSLConnection) else ""
     return told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}{how}"
 

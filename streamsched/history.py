@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
-from .connection import connect
+from .connection import connect, of_partition
 from .entries import Chunk, Entry, position, refusal
 from .errors import LogGap, OutsideLog
 from .keys import Keys
@@ -251,7 +251,7 @@ async def open_history(
         yield History(keys, None, kept)
         return
     async with open_partition(url, keys, patience_s):
-        raw = connect(url, decode=False)
+        raw = connect(of_partition(url, keys.partition), decode=False)
     try:
         yield History(keys, LiveLog(raw, keys), kept)
     finally:

@@ -14,10 +14,10 @@ import anyio
 import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, RedisError, ResponseError
 
 from . import tls
-from .connection import block_ms, connect, connections_made, is_away, look_anew, pause, where_is
+from .connection import block_ms, connect, connections_made, is_away, look_anew, of_partition, pause, where_is
 from .entries import position
 from .errors import (
     PASSING,
@@ -143,6 +143,9 @@ class Partition:
                 raise ServerUnreachable(f"the server refused the login: {problem}; check the password") from problem
             except NoPermissionError as problem:
                 raise NotPermitted(f"the server says: {problem}; {RIGHTS}") from problem
+            except MovedError as problem:
+                where = where_is(self.redis)
+                raise ServerUnreachable(f"{where} is one of a cluster, give redis+cluster://{where}") from problem
             except (RedisError, OSError) as problem:
                 if not is_away(problem):
                     raise
@@ -384,7 +387,7 @@ async def open_partition(
     Raises:
         ServerTooOld, ServerUnreachable: see :meth:`Partition.check_server`.
     """
-    partition = kind(connect(url), keys, patience_s)
+    partition = kind(connect(of_partition(url, keys.partition)), keys, patience_s)
     try:
         await partition.check_server()
         yield partition

@@ -19,7 +19,7 @@ from pydantic_settings import (
 )
 
 from . import tls
-from .connection import SCHEMES, connect, place_of
+from .connection import SCHEMES, connect, of_partition, place_of
 from .keys import DEFAULT_NAMESPACE, Keys
 
 ENV_PREFIX = "STREAMSCHED_"
@@ -40,9 +40,10 @@ class Settings(BaseSettings):
     """One partition of one server.
 
     Attributes:
-        url: ``redis://``, ``rediss://``, ``unix://``, or ``redis+sentinel://`` for a server that sentinels look after;
-            ``redis://localhost:6379`` by default. As :func:`load` returns it, it holds the password and the files of
-            the certificates: show it through :func:`.shown.mask`.
+        url: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://`` for a server that sentinels look after, or
+            ``redis+cluster://`` for those of a cluster; ``redis://localhost:6379`` by default. As :func:`load` returns
+            it, it holds the password and the files of the certificates, and in a cluster the partition: show it
+            through :func:`.shown.mask`.
         namespace: the first part of every key; ``scheduler`` by default.
         partition: the number of the partition, from 0; 0 by default.
         password: of the URL's user; from the environment or the TOML file only.
@@ -76,8 +77,8 @@ class Settings(BaseSettings):
         scheme = url.partition("://")[0]
         if scheme not in SCHEMES:
             raise ValueError(
-                "give redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME, either with rediss for TLS, or "
-                "unix:///PATH"
+                "give redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME or "
+                "redis+cluster://HOST:PORT,HOST:PORT, each with rediss for TLS, or unix:///PATH"
             )
         try:
             pool: Any = connect(url).connection_pool
@@ -88,6 +89,8 @@ class Settings(BaseSettings):
             raise ValueError(f"not usable ({why}): give {SCHEMES[scheme]}") from None
         if taken := OURS & set(place_of(url).options):
             raise ValueError(f"leave {', '.join(sorted(taken))} out of the URL: streamsched sets it")
+        if place_of(url).partition is not None and urlsplit(url).path.strip("/"):
+            raise ValueError("leave what stands behind the servers out: --partition says it")
         return url
 
     @field_validator("namespace")
@@ -160,7 +163,7 @@ def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> 
     if "url" in given:
         without_secret("--url", found.url)
     rest = found.model_dump(exclude={"url", "password"})
-    return Settings.model_construct(url=url, password=None, **rest)
+    return Settings.model_construct(url=of_partition(url, found.partition), password=None, **rest)
 
 
 def password_in(file: Path) -> str:
@@ -182,7 +185,7 @@ def without_secret(flag: str, url: str) -> None:
         SettingsError: it does.
     """
     place = place_of(url)
-    if "password" in place.options or "password" in place.sentinel_options:
+    if "password" in place.options or "password" in place.guide_options:
         raise SettingsError(
             f"{flag}: holds a password, which the list of processes shows to everybody on this machine: give it in "
             f"{ENV_PREFIX}PASSWORD or --password-file FILE, or the whole URL in {ENV_PREFIX}URL or the TOML file"

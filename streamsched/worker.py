@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from .beside import beside
-from .connection import block_ms, connect, is_away, is_read_only, look_anew, pause
+from .connection import block_ms, connect, is_away, is_read_only, look_anew, of_partition, pause
 from .errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
 from .events import LIMITS
 from .intake import Intake
@@ -50,6 +50,7 @@ class Worker:
     def __init__(
         self, url: str, keys: Keys, batch: int = 256, name: str | None = None, patience_s: float = PATIENCE_S
     ) -> None:
+        url = of_partition(url, keys.partition)
         self.url, self.keys, self.batch, self.patience_s = url, keys, batch, patience_s
         self.name = name or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self.status = "starting"

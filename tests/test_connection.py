@@ -16,9 +16,10 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from streamsched.connection import block_ms, connect, is_away, is_read_only, place_of, where_is
+from streamsched.connection import block_ms, connect, is_away, is_read_only, of_partition, place_of, where_is
 from streamsched.errors import ServerReadOnly
 
+LOGIN = {"username": "u", "password": "p"}
 NO_LOGIN: dict[str, Any] = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0}
 
 
@@ -50,13 +51,48 @@ NO_LOGIN: dict[str, Any] = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0
 def test_a_url_names_sentinels_the_server_behind_them_and_a_login_for_each(
     url: str, sentinels: list[Any], name: str, role: str, options: dict[str, Any], asked: dict[str, Any]
 ) -> None:
-    assert place_of(url) == (options, sentinels, asked, name, role)
+    assert place_of(url) == (options, sentinels, asked, name, role, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "servers", "options", "asked", "partition"),
+    [
+        ("redis+cluster://h1:1,[::1],h2:2", [("h1", 1), ("::1", 6379), ("h2", 2)], {}, NO_LOGIN, 0),
+        ("redis+cluster://u:p@h1/3", [("h1", 6379)], LOGIN, NO_LOGIN | LOGIN, 3),
+        (
+            "rediss+cluster://h1/0?ssl_ca_certs=/ca.pem&socket_timeout=1",
+            [("h1", 6379)],
+            {"ssl": True, "ssl_ca_certs": "/ca.pem", "socket_timeout": 1.0},
+            {"ssl": True, "ssl_ca_certs": "/ca.pem", "socket_timeout": 1.0, "socket_connect_timeout": 2.0},
+            0,
+        ),
+    ],
+)
+def test_a_url_names_some_servers_of_a_cluster_and_the_partition(
+    url: str, servers: list[Any], options: dict[str, Any], asked: dict[str, Any], partition: int
+) -> None:
+    assert place_of(url) == (options, servers, asked, "", "master", partition)
+    assert of_partition(url, 9) == (url if partition or url.count("/") > 2 else f"{url}/9")
+
+
+def test_only_the_url_of_a_cluster_names_a_partition() -> None:
+    for url in ("redis://h1/2", "redis+sentinel://h1/m", "unix:///run/s.sock"):
+        assert of_partition(url, 9) == url
+    assert of_partition("redis+cluster://u:p@h1,h2?socket_timeout=1", 2) == (
+        "redis+cluster://u:p@h1,h2/2?socket_timeout=1"
+    )
 
 
 @pytest.mark.parametrize(
     ("url", "why"),
     [
         ("http://h1/m", "begins with none of redis://"),
+        ("redis+cluster:///0", "no server of the cluster"),
+        ("redis+cluster://h1,,h2", "a server without a host"),
+        ("redis+cluster://h1/m", "'m' is no number of a partition"),
+        ("redis+cluster://h1/0/1", "a cluster has one database"),
+        ("redis+cluster://h1?db=1", "leave db and role out"),
+        ("redis+cluster://h1?role=replica", "leave db and role out"),
         ("redis+sentinel:///m", "no sentinel"),
         ("redis+sentinel://h1", "no name behind them"),
         ("redis+sentinel://h1,,h2/m", "a sentinel without a host"),
@@ -78,6 +114,7 @@ def test_a_url_that_cannot_be_used_is_refused_with_the_reason(url: str, why: str
         ("rediss://h1?ssl_ca_certs=/ca.pem", "h1:6379 over TLS"),
         ("unix:///run/s.sock", "/run/s.sock"),
         ("redis+sentinel://:geheim@h1,h2:2/m", "m (sentinels h1:26379, h2:2)"),
+        ("redis+cluster://:geheim@h1,h2:2/0", "slot 13907 of the cluster of h1:6379, h2:2"),
     ],
 )
 def test_a_message_says_where_the_server_was_looked_for(url: str, where: str) -> None:

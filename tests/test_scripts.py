@@ -188,7 +188,7 @@ async def test_a_server_that_forgot_the_scripts_is_sent_them_again(ledger: Ledge
 
 LEAVES = {"errors", "keys", "entries", "digest", "beside", "embedded", "shown", "tls", "traces"}
 LAYERS: list[set[str]] = [
-    LEAVES | {"events", "settings", "fleet", "workload", "segment", "connection", "logs"},
+    LEAVES | {"events", "settings", "fleet", "workload", "segment", "cluster", "connection", "logs"},
     {"scripts", "archive"},
     {"partition", "acl"},
     {"ingress"},

@@ -150,7 +150,7 @@ def test_the_files_of_the_certificates_become_a_part_of_the_url(tmp_path: Path) 
         "ssl_keyfile": "key x.pem",
     }
     assert options["socket_timeout"] == 1
-    assert place_of(load({"url": "rediss+sentinel://h1/m", **files}).url).sentinel_options["ssl_ca_certs"] == "ca x.pem"
+    assert place_of(load({"url": "rediss+sentinel://h1/m", **files}).url).guide_options["ssl_ca_certs"] == "ca x.pem"
 
 
 @pytest.mark.parametrize(

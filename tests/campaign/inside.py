@@ -11,10 +11,6 @@ from random import Random
 from types import FrameType
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
-from redis.exceptions import ConnectionError as RedisConnectionError
-
 from streamsched import archiver, scripts
 
 
@@ -111,32 +107,3 @@ def die_at(text: str) -> None:
     """Die before a step; ``text`` is its number, ``kill`` or ``power``, a seed, and the folder of the archive."""
     step, how, seed, folder = text.split(" ", 3)
     Death(int(step), how == "power", Random(seed), Path(folder))
-
-
-def follow_redirects(text: str) -> None:
-    """Let every client of the process follow a slot that moves in a cluster, which the product's do not by themselves.
-
-    It goes where MOVED says, and waits where ASK says that a key has gone ahead: a script that follows its streams to a
-    server which has not got the other keys yet would take those for keys that do not exist.
-    """
-    plain: Any = Redis.execute_command
-
-    async def execute_command(client: Any, *command: Any, **options: Any) -> Any:
-        for _ in range(500):
-            try:
-                return await plain(client, *command, **options)
-            except MovedError as problem:
-                await go_to(client.connection_pool, problem.host, problem.port)
-            except (AskError, TryAgainError, ClusterDownError):
-                pass
-            await asyncio.sleep(0.01)
-        raise RedisConnectionError("redirected again and again")
-
-    async def go_to(pool: Any, host: str, port: int) -> None:
-        pool.connection_kwargs |= {"host": host, "port": port}
-        for connection in pool._available_connections:
-            connection.host, connection.port = host, port
-            await connection.disconnect()
-
-    product: Any = Redis
-    product.execute_command = execute_command

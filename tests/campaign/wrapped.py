@@ -17,7 +17,6 @@ INSIDE = {
     "CAMPAIGN_CANCEL": "cancel_on_signal",
     "CAMPAIGN_VERSION": "be_another_version",
     "CAMPAIGN_DIE": "die_at",
-    "CAMPAIGN_FOLLOW": "follow_redirects",
 }
 
 
