@@ -64,6 +64,7 @@ async def all_is_well(load: Load) -> None:
     assert load.in_doubt == []
 
 
+@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)
 def test_every_command_finds_its_partition(cluster: Cluster, cli: Cli) -> None:
     cli.environment["STREAMSCHED_PARTITION"] = "1"  # which another master holds than the first
     assert cluster.holder(Keys(partition=1)) is not cluster.holder(Keys())
@@ -108,6 +109,7 @@ async def test_a_slot_that_moves_under_load_is_followed_by_everybody(
     assert checked.code == 0, checked
 
 
+@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)
 async def test_a_master_that_is_killed_is_replaced_by_its_replica_and_everybody_follows(
     cluster: Cluster, cli: Cli, keys: Keys
 ) -> None:

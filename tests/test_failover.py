@@ -16,6 +16,7 @@ from streamsched.keys import Keys
 from .conftest import REDIS, SERVERS
 from .load import Load, Outcome, log_of, outcome, tokens_of
 from .processes import Cli
+from .tls import Certificates
 from .watched import Watched
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +76,31 @@ async def test_a_killed_master_is_followed_by_everybody(watched: Watched, cli: C
         await load.drained()
     await all_is_well(load)
     assert [await aside(cli.stop, worker) for worker in workers] == [0, 0]
+
+
+async def test_over_tls_with_certificates_on_both_sides_a_killed_master_is_followed_by_everybody(
+    keys: Keys, tmp_path: Path
+) -> None:
+    """On Redis only: the Valkey of the wheel is built without TLS."""
+    if not REDIS:
+        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
+    certificates = Certificates(tmp_path)
+    with Watched(Path(REDIS), certificates) as watched:
+        cli = Cli(watched.url, keys, tmp_path)
+        try:
+            worker = cli.start("worker")
+            load = Load(watched.url, keys)
+            async with load.running():
+                await load.goes_on()
+                old = watched.master
+                old.kill()
+                await aside(watched.until_promoted, old)
+                await load.goes_on()
+                await load.drained()
+            await all_is_well(load)
+            assert await aside(cli.stop, worker) == 0
+        finally:
+            cli.end()
 
 
 async def test_a_frozen_master_that_wakes_up_again_is_no_master_to_anybody(

