@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -194,7 +195,8 @@ async def submit(
     source: Source = None,
     json: Json = False,
 ) -> int:
-    """Submit a job. Prints its id, or with --wait its result. Exit code 1 if it was refused or did not finish."""
+    """Submit a job. Prints its id, or with --wait its result. Exit code 1 if it was refused or did not finish. A trace
+    in TRACEPARENT goes with it."""
     from .cli_submit import hand_in, payload_of, timed
     from .client import SubmitRequest
 
@@ -206,6 +208,7 @@ async def submit(
         job_id=job_id,
         priority=priority,
         max_attempts=max_attempts,
+        traceparent=os.environ.get("TRACEPARENT") or None,
     )
     async with target.scheduler(source=source) as scheduler:
         request = await timed(scheduler, request, deadline_ms, not_before_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from .ingress import open_speaker
 from .keys import DEFAULT_NAMESPACE, Keys
 from .outcomes import ENDED, Job, JobState, Outcomes
 from .partition import PATIENCE_S, Answer, Partition
+from .spans import submitting
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,8 @@ class DispatchRequest(msgspec.Struct, kw_only=True, frozen=True):
     affinity: Affinity | None = None
     deliver: bool = False
     """Put the assignment into the node's inbox; by default the caller delivers it."""
+    traceparent: str | None = None
+    """W3C trace context that goes with the job; ``None`` takes that of a program that traces with OpenTelemetry."""
 
 
 class SubmitRequest(msgspec.Struct, kw_only=True, frozen=True):
@@ -84,6 +87,7 @@ class SubmitRequest(msgspec.Struct, kw_only=True, frozen=True):
     max_attempts: int | None = None
     affinity: Affinity | None = None
     traceparent: str | None = None
+    """W3C trace context that goes with the job; ``None`` takes that of a program that traces with OpenTelemetry."""
 
 
 class CompleteTaskRequest(msgspec.Struct, kw_only=True, frozen=True):
@@ -193,6 +197,10 @@ class Scheduler:
                 "where nothing is: submit the job instead, or connect without a source"
             )
         job_id = self._job_id(request)
+        with self._span(job_id, request) as traceparent:
+            return await self._dispatch(job_id, request, traceparent)
+
+    async def _dispatch(self, job_id: str, request: DispatchRequest, traceparent: str | None) -> Dispatched:
         answer = await self.append(
             JobSubmitted(
                 session_id=request.session_id,
@@ -201,6 +209,7 @@ class Scheduler:
                 payload_json=self._bounded(request.payload_json),
                 job_id=job_id,
                 affinity=request.affinity,
+                traceparent=traceparent,
                 immediate=True,
                 deliver=None if request.deliver else False,
             )
@@ -253,22 +262,23 @@ class Scheduler:
         job_id = self._job_id(request)
         expected = self.outcomes.expect(job_id) if reply else None
         try:
-            answer = await self.append(
-                JobSubmitted(
-                    session_id=request.session_id,
-                    src_lang=request.src_lang,
-                    tgt_lang=request.tgt_lang,
-                    payload_json=self._bounded(request.payload_json),
-                    job_id=job_id,
-                    priority=request.priority,
-                    deadline_ts=request.deadline_ts,
-                    not_before_ts=request.not_before_ts,
-                    max_attempts=request.max_attempts,
-                    affinity=request.affinity,
-                    traceparent=request.traceparent,
-                    reply_to=self.outcomes.client_id if reply else None,
+            with self._span(job_id, request) as traceparent:
+                answer = await self.append(
+                    JobSubmitted(
+                        session_id=request.session_id,
+                        src_lang=request.src_lang,
+                        tgt_lang=request.tgt_lang,
+                        payload_json=self._bounded(request.payload_json),
+                        job_id=job_id,
+                        priority=request.priority,
+                        deadline_ts=request.deadline_ts,
+                        not_before_ts=request.not_before_ts,
+                        max_attempts=request.max_attempts,
+                        affinity=request.affinity,
+                        traceparent=traceparent,
+                        reply_to=self.outcomes.client_id if reply else None,
+                    )
                 )
-            )
         except BaseException:
             self.outcomes.forget(job_id)
             raise
@@ -296,6 +306,10 @@ class Scheduler:
         job_id = request.job_id or f"{request.session_id}:{secrets.token_hex(8)}"
         scope = "" if self.partition.source is None else f"{self.partition.source}/"
         return job_id if job_id.startswith(scope) else scope + job_id
+
+    def _span(self, job_id: str, request: DispatchRequest | SubmitRequest) -> AbstractContextManager[str | None]:
+        pair = request.src_lang, request.tgt_lang
+        return submitting(self.partition.keys, job_id, request.session_id, pair, request.traceparent)
 
     @staticmethod
     def _bounded(payload_json: str) -> str:

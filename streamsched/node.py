@@ -22,6 +22,7 @@ from .client import Scheduler
 from .connection import connections_made
 from .errors import JobFailed, SchedulerError, ServerUnreachable, UnknownNode
 from .events import FULL, LIMITS, JobDeclined, JobStarted, NodeHeartbeat, NodeOffline, NodeRegistered, to_wire
+from .execution import traced
 from .partition import Answer, read_stream
 from .task import Assignment as Assignment
 from .task import Task
@@ -148,14 +149,15 @@ class Node:
 
         What still runs after the grace period is cancelled and handed back.
         """
+        carry_out = traced(self._carry_out, self.scheduler.partition)
         # a task group of asyncio, because one of anyio spends eight times as long on starting a task
         async with anyio.create_task_group() as grace:
             async with asyncio.TaskGroup() as jobs:
                 async for task in self._started:
-                    jobs.create_task(self._carry_out(handler, task))
+                    jobs.create_task(carry_out(handler, task))
                     with suppress(anyio.WouldBlock, anyio.EndOfStream):
                         while True:  # what came together needs no turn of the loop for each
-                            jobs.create_task(self._carry_out(handler, self._started.receive_nowait()))
+                            jobs.create_task(carry_out(handler, self._started.receive_nowait()))
                 grace.start_soon(self._end_grace)
             grace.cancel_scope.cancel()
 

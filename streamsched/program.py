@@ -15,6 +15,7 @@ from .errors import JobFailed
 from .events import LIMITS
 from .node import Assignment
 from .shown import mask
+from .spans import current_traceparent
 
 TAIL_BYTES = 2048
 """How much of a failed program's stderr goes into the job's error."""
@@ -30,8 +31,9 @@ class Program:
     """Runs a command once per job, without a shell, in a process group of its own.
 
     The environment holds ``STREAMSCHED_JOB_ID``, ``STREAMSCHED_SRC_LANG``, ``STREAMSCHED_TGT_LANG``,
-    ``STREAMSCHED_SESSION_ID`` and ``STREAMSCHED_ATTEMPT`` (1 at the first attempt); the password of the server is taken
-    out of it. One newline at the end of the output is dropped; no output is no result.
+    ``STREAMSCHED_SESSION_ID`` and ``STREAMSCHED_ATTEMPT`` (1 at the first attempt), and ``TRACEPARENT`` if the job is
+    part of a trace; the password of the server is taken out of it. One newline at the end of the output is dropped; no
+    output is no result.
 
     Args:
         command: program and arguments, quoted as a shell would have them.
@@ -73,7 +75,8 @@ class Program:
 
     @staticmethod
     def _facts(job: Assignment) -> dict[str, str]:
-        return {
+        trace = current_traceparent() or job.traceparent
+        return ({"TRACEPARENT": trace} if trace else {}) | {
             "STREAMSCHED_JOB_ID": job.job_id,
             "STREAMSCHED_SRC_LANG": job.src_lang,
             "STREAMSCHED_TGT_LANG": job.tgt_lang,

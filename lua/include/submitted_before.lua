@@ -11,8 +11,8 @@ local function submitted_before(job_id, e)
   end
   local stored = rcall('HMGET', key.job(job_id), unpack(SUBMISSION))
   for i, field in ipairs(SUBMISSION) do
-    -- the reply address belongs to the caller, not to the content: a restarted client asks with another one
-    if field ~= 'reply_to' and (stored[i] or nil) ~= e[field] then
+    -- reply address and trace belong to the call, not to the content: a restarted client asks with others
+    if field ~= 'reply_to' and field ~= 'traceparent' and (stored[i] or nil) ~= e[field] then
       fail('JOB_CONFLICT', 'job_id ' .. job_id .. ' was submitted before with another ' .. field .. ': use a new job_id')
     end
   end

@@ -20,11 +20,11 @@ CONTENT = (
     "not_before_ts",
     "max_attempts",
     "affinity",
-    "traceparent",
     "immediate",
     "deliver",
 )
-"""What makes two submissions the same. Where the answer goes does not: a client that restarted has another address."""
+"""What makes two submissions the same. Where the answer goes, and in which trace, does not: a client that restarted has
+another address."""
 
 
 def queue(job: Job, at: int, until_ts: int | None) -> None:
@@ -93,7 +93,7 @@ def submitted(
         raise Refused("INVALID_FIELD")
     if immediate != "true":
         admit(state)
-    asked = {name: entry.raw[name] for name in (*CONTENT, "reply_to") if name in entry.raw}
+    asked = {name: entry.raw[name] for name in (*CONTENT, "reply_to", "traceparent") if name in entry.raw}
     order = state.counted["submitted"] - (priority or 0) * PRIORITY_STEP
     job = Job(asked=asked, submit_id=entry.entry_id, order=order, created_ts=entry.at)
     if immediate == "true":
