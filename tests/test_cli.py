@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 from redis import Redis
 
@@ -199,6 +200,8 @@ def test_dev_is_all_it_takes_and_leaves_no_process_behind(cli: Cli) -> None:
     dev = cli.start("dev", "--port", str(port), "--json", "--namespace", "own", "--data", "kept")
     ready = json.loads(eventually(lambda: cli.output(dev)))
     assert (ready["url"], ready["namespace"]) == (f"redis://127.0.0.1:{port}", "own")
+    measured = httpx.get(ready["metrics"], trust_env=False).text
+    assert 'streamsched_server_up{partition="0",scheduler="own"} 1.0' in measured
     there = ("--url", ready["url"], "--namespace", "own")
     node = cli.start("node", "n1", "--pools", "en-zh", "--exec", "tr a-z A-Z", *there)
     done = cli.run(*SUBMIT, "--job-id", "j1", "--timeout", "20", *there, "hello")

@@ -30,6 +30,9 @@ LOOK_S = 1.0
 PAGE = 500
 """Events, and nodes, read at once: half a millisecond of the server's time."""
 
+SWEEP = 100
+"""Nodes looked at once a second although no event named them."""
+
 PAGES = 40
 """Pages of the log that are read at one look."""
 
@@ -89,7 +92,7 @@ class Follower:
         self._know(found)
         self._cursor = 0
         while True:
-            await self._sweep()
+            await self._sweep(PAGE)
             if self._cursor == 0:
                 break
         self._last, self._folded = watermark, folded
@@ -125,7 +128,7 @@ class Follower:
             self.skipped += self.unread
             self._last, self._folded, self.unread = watermark, folded, 0
         await self._read(watermark, folded)
-        await self._sweep()
+        await self._sweep(SWEEP)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -190,10 +193,10 @@ class Follower:
                 for job_id, values in zip(asked, await pipe.execute(), strict=True):
                     self.stages.learn(job_id, dict(zip(OF_A_JOB, values, strict=True)))
 
-    async def _sweep(self) -> None:
+    async def _sweep(self, count: int) -> None:
         """Look at the nodes that an event named, and at the next ones of all: a node that is full tells nobody."""
         named = list(islice(self._named, PAGE))
-        cursor, some = await self.redis.sscan(self.keys("nodes"), self._cursor, count=PAGE - len(named) or 1)
+        cursor, some = await self.redis.sscan(self.keys("nodes"), self._cursor, count=count)
         page = json.dumps([*named, *some])
         told = await script("nodes")(self.redis, nodes=self.keys("nodes"), prefix=self.keys.prefix, ids=page)
         self.nodes.update(told, 0)
