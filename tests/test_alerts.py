@@ -118,7 +118,7 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
         "More than a tenth of the jobs of s/0 fail.",
     ),
     "StreamschedDeadLetters": (
-        [series("dead_letters_total", "5x25 6x5", code="STALE_ATTEMPT")],
+        [series("dead_letters_total", "0x25 1x5", code="STALE_ATTEMPT")],
         {"code": "STALE_ATTEMPT"},
         "s/0 refuses events: STALE_ATTEMPT.",
     ),

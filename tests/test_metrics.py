@@ -98,6 +98,40 @@ async def test_what_happens_is_told_by_state_and_log(ledger: Ledger, shown: Expo
     assert now.get("archive_behind_seconds") is None  # nobody archives
 
 
+async def test_what_has_never_happened_is_told_as_0_so_that_an_alert_sees_its_first_time(
+    ledger: Ledger, shown: Exported
+) -> None:
+    await ledger.node()
+    now = await shown.scrape()
+    for name, label, value in (
+        ("dead_letters_total", "code", "UNKNOWN_TYPE"),
+        ("jobs_ended_total", "status", "failed"),
+        ("decisions_total", "type", "node.expired"),
+        ("overload", "cause", "memory"),
+    ):
+        assert now.get(name, **{label: value}) == 0
+    for name in ("nodes_expired_total", "source_entries_dropped_total", "exporter_skipped_events_total"):
+        assert now.get(name) == 0
+
+
+async def test_a_rebuild_under_way_is_waited_for(server: EmbeddedServer, ledger: Ledger) -> None:
+    await ledger.node()
+    one = Follower(server.url, ledger.keys)
+    await one.look()
+    stood = await ledger.redis.hgetall(ledger.keys("meta"))
+    await ledger.redis.hset(ledger.keys("meta"), mapping={"rebuilding": "1", "watermark": "1-0", "folded": "1"})
+    await one.look()
+    await ledger.redis.hdel(ledger.keys("meta"), "rebuilding")
+    await ledger.redis.hset(ledger.keys("meta"), mapping=stood)
+    await ledger.append(["type", "node.cordoned", "node_id", "n1"])
+    await one.look()
+    assert (one.events["node.registered"], one.events["node.cordoned"], one.skipped) == (0, 1, 0)
+    await ledger.append(["type", "node.uncordoned", "node_id", "n1"])
+    await one.look()
+    assert (one.events["node.uncordoned"], one.unread) == (1, 0)
+    await one.close()
+
+
 async def test_every_metric_is_of_the_catalogue_with_its_labels_and_type(ledger: Ledger, shown: Exported) -> None:
     await day(ledger)
     await ledger.redis.hset(ledger.keys("meta"), "archived", "1-0")

@@ -9,6 +9,7 @@ from redis.exceptions import NoPermissionError
 
 from ..dashboard.nodes import CORDONED, FULL, OFFLINE, OPEN, UNWILLING, NodeTable
 from ..entries import position
+from ..errors import ERRORS
 from ..keys import Keys
 from ..outcomes import ENDED
 from ..state import CAUSES, read_partition, shed_so_far
@@ -70,7 +71,9 @@ async def _partition(redis: Any, keys: Keys) -> list[Sample]:
     p = await read_partition(redis, keys)
     samples = [Sample("partition_condition", p.condition == condition, (condition,)) for condition in CONDITIONS]
     samples += [Sample("overload", cause in p.overload, (cause,)) for cause in CAUSES]
-    samples += [Sample("dead_letters", count, (code,)) for code, count in p.letters_by_code.items()]
+    # every code from 0 on: of a series that begins at 1, no rate sees the first
+    by_code = dict.fromkeys(sorted(ERRORS), 0) | p.letters_by_code
+    samples += [Sample("dead_letters", count, (code,)) for code, count in by_code.items()]
     known = {
         "lag_events": p.lag,
         "heartbeats_lag_events": p.heartbeats_lag,
