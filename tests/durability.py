@@ -19,6 +19,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import anyio
+import anyio.to_thread
 
 from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
@@ -27,6 +28,7 @@ from streamsched.keys import Keys
 from streamsched.partition import Partition
 
 from .campaign.proxy import Proxy
+from .parted import Halves, lacks, parting
 from .watched import AT_ONCE
 
 KEYS = Keys("durability")
@@ -165,6 +167,17 @@ async def promoted(seconds: float, needed: int, cut_s: float = 0, replicas: int 
         return loss
 
 
+async def in_halves(seconds: float, needed: int) -> Loss:
+    """The network falls into halves, sentinels and a client on each, for three seconds and more."""
+    if why := lacks():
+        raise SystemExit(f"not measured: {why}")
+    with Halves(needed) as halves:
+        told = await anyio.to_thread.run_sync(parting, halves, 3 + seconds)
+    lost = sorted(told.lost(told.here) + told.lost(told.there))
+    counted = sum(1 for ack in (*told.here, *told.there) if ack.event_id)
+    return Loss(counted, len(lost), (lost[-1].at - lost[0].at) * 1000 if lost else 0)
+
+
 SETTINGS: dict[str, Any] = {
     "process killed, no AOF": lambda s: process_killed(s, "off"),
     "process killed, everysec": lambda s: process_killed(s, "everysec"),
@@ -175,6 +188,8 @@ SETTINGS: dict[str, Any] = {
     "the same, WAIT 1 after each append": lambda s: promoted(s, 0, replicas=1),
     "parted for 3 s, promoted": lambda s: promoted(s, 0, 3),
     "the same, min-replicas-to-write 1, lag 1 s": lambda s: promoted(s, 1, 3),
+    "network in halves, sentinels on both": lambda s: in_halves(s, 0),
+    "the same halves, min-replicas-to-write 1, lag 1 s": lambda s: in_halves(s, 1),
 }
 
 
