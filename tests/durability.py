@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_thread
+from redis.exceptions import RedisError
 
 from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
@@ -84,7 +85,7 @@ class Notes:
                 if replicas:
                     await redis.wait(replicas, 1000)
                 self.acks.append((answer.event_id, time.monotonic()))
-        except SchedulerError:
+        except (SchedulerError, RedisError):
             pass  # nothing more is acknowledged
         await redis.aclose()
 

@@ -115,6 +115,48 @@ async def test_a_worker_believes_nothing_where_nothing_was_folded(ledger: Ledger
     assert [(letter["id"], letter["code"]) for letter in await ledger.dead()] == [(forged, "FORGED_DECISION")]
 
 
+async def wiped(ledger: Ledger) -> None:
+    """What somebody leaves behind who deletes all but the streams: the watermark is gone with the state."""
+    prefix = ledger.keys.prefix
+    kept = {ledger.keys(name) for name in ("events", "heartbeats", "dead")}
+    found = [key async for key in ledger.redis.scan_iter(prefix + "*") if key not in kept]
+    await ledger.redis.delete(*found)
+
+
+async def test_where_the_watermark_is_lost_too_nothing_that_was_not_folded_yet_goes_by_unseen(ledger: Ledger) -> None:
+    await some_work(ledger)
+    wrong = await ledger.add({"type": "job.cancelled", "job_id": "never"})
+    fields = {"session_id": "s9", "src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
+    await ledger.add({"type": "job.submitted", "job_id": "late", **fields})
+    for worker in "ab":  # woken by one entry each, and dead before they folded it: the group's cursor is ahead
+        await ledger.redis.xreadgroup("fold", worker, {ledger.keys("events"): ">"}, count=1, noack=True)
+    await wiped(ledger)
+    await mend(ledger.redis, ledger.keys)
+    await ledger.advance()
+    assert [(letter["id"], letter["code"]) for letter in await ledger.dead()] == [(wrong, "UNKNOWN_JOB")]
+    assert (await ledger.job("late"))["status"] == "dispatched"
+
+
+async def test_where_the_watermark_is_lost_decisions_behind_the_cursor_are_taken_back_and_made_anew(
+    ledger: Ledger,
+) -> None:
+    await ledger.node()
+    submission = (await ledger.submit())["submit_id"]
+    before = await ledger.job()
+    assert before["status"] == "dispatched"
+    # as a call leaves it that wants a worker woken: there is something to do before one would look by itself
+    await ledger.redis.xgroup_setid(ledger.keys("events"), "fold", submission)
+    await wiped(ledger)
+    await mend(ledger.redis, ledger.keys)
+    await ledger.advance()
+    assert [letter["code"] for letter in await ledger.dead()] == ["FORGED_DECISION"]
+    now = await ledger.job()
+    assert now["status"] == "dispatched"
+    assert now["attempt"] != before["attempt"]
+    told = await ledger.tell("completed", status="finished", attempt=before["attempt"])
+    assert told[0] == "STALE_ATTEMPT", "the attempt that was taken back cannot end the job"
+
+
 async def test_what_an_operator_has_folded_from_a_copied_log_is_folded_or_a_dead_letter(ledger: Ledger) -> None:
     await some_work(ledger)
     await ledger.add({"type": "job.cancelled", "job_id": "never"})

@@ -1,6 +1,6 @@
 -- What one call carries from its first read to its last write.
 local live = true -- false on a replay: nothing is decided, appended or delivered
-local burying = true -- false on a replay: what is refused has had its dead letter, unless nobody knows that it was folded
+local burying = true -- false on a replay into another place: what is refused has its dead letter already
 local left = 0 -- how many more events this call may fold or decide: the bound on its length
 local now, now_text = 0, '0' -- ms; read once, never behind the last fact
 local at, at_text = 0, '0' -- ms; the time of the event being folded, taken from its id

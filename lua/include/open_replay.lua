@@ -17,5 +17,7 @@ local function open_replay(phase)
   for cause, since in gmatch(v[9] or '', '(%a+)=(%d+)') do
     meta.overload[cause] = tonumber(since)
   end
-  burying = phase == 'fold' and v[7] == '+'
+  -- in place what had its letter is passed over; what is refused without one was not folded before, as behind a watermark
+  -- that was lost: a group's cursor may stand before it
+  burying = phase == 'fold'
 end
