@@ -11,6 +11,7 @@ import httpx
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from streamsched.embedded import EmbeddedServer, free_port
 from streamsched.entries import Entry
@@ -112,6 +113,28 @@ async def test_what_has_never_happened_is_told_as_0_so_that_an_alert_sees_its_fi
         assert now.get(name, **{label: value}) == 0
     for name in ("nodes_expired_total", "source_entries_dropped_total", "exporter_skipped_events_total"):
         assert now.get(name) == 0
+
+
+async def test_an_event_counts_once_though_the_server_goes_away_while_it_is_read(
+    server: EmbeddedServer, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ledger.submit("j1")
+    one = Follower(server.url, ledger.keys)
+    await one.look()
+    await ledger.node()
+
+    async def away() -> None:
+        raise RedisError("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one, "_ask", away)
+        with pytest.raises(RedisError):
+            await one.look()
+    await ledger.append(["type", "node.cordoned", "node_id", "n1"])
+    await one.look()
+    assert (one.events["node.registered"], one.events["node.cordoned"], one.unread) == (1, 1, 0)
+    assert sum(one.stages.took["waiting"].counts) == 1
+    await one.close()
 
 
 async def test_a_rebuild_under_way_is_waited_for(server: EmbeddedServer, ledger: Ledger) -> None:

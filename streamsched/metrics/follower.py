@@ -152,9 +152,9 @@ class Follower:
             page = await self._log.redis.xrange(self.keys("events"), min=f"({self._last}", max=watermark, count=PAGE)
             for entry_id, flat in page:
                 self.take(Entry(entry_id.decode(), flat))
-            await self._ask()
             self._last = page[-1][0].decode() if page else watermark
             self._folded += len(page)
+            await self._ask()  # behind them: what was counted is not counted again where this fails
         if position(self._last) >= position(watermark):
             self._folded = folded  # what was trimmed before it was read is not awaited
         self.unread = folded - self._folded
