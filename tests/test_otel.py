@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from streamsched.client import DispatchRequest, Scheduler, SubmitRequest
 from streamsched.embedded import EmbeddedServer
 from streamsched.errors import JobFailed, NoPoolForLangPair
-from streamsched.events import JobSubmitted
+from streamsched.events import JobSubmitted, SourceAdmitted, SourceRole
 from streamsched.execution import traced
 from streamsched.keys import Keys
 from streamsched.node import Assignment, Node
@@ -237,6 +237,32 @@ async def test_a_job_of_no_trace_begins_one_when_it_is_carried_out(
     found = told.get_finished_spans()
     assert sorted(span.name.partition(" ")[0] for span in found) == ["execute", "execute", "main"]
     assert [span.parent for span in found] == [None] * 3
+
+
+async def test_a_trace_passes_through_the_ingresses_of_a_producer_and_a_node(
+    servers: dict[str, EmbeddedServer], keys: Keys, told: InMemorySpanExporter
+) -> None:
+    async def translate(assignment: Assignment) -> str:
+        return "ok"
+
+    url, namespace = servers["valkey"].url, keys.namespace
+    async with running(servers["valkey"], keys) as scheduler:
+        await scheduler.append(SourceAdmitted(source="gate", role=SourceRole.PRODUCER))
+        await scheduler.append(SourceAdmitted(source="far", role=SourceRole.NODE, node_id="n1"))
+        async with (
+            Scheduler.connect(url, namespace, source="gate") as producer,
+            Scheduler.connect(url, namespace, source="far") as behind,
+            Node(behind, "n1", pools=["en-zh"], heartbeat_ms=100) as node,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(node.run, translate)
+            job = await producer.submit(request("j1"))
+            assert (await job.result(20)).status is JobState.FINISHED
+            node.stop()
+    found = spans(told)
+    assert found.keys() == {"submit", "dispatch", "execute"}  # it may not ask when the job was submitted
+    assert len({span.context.trace_id for span in found.values()}) == 1
+    assert said(found["submit"])["messaging.message.id"] == said(found["execute"])["messaging.message.id"] == "gate/j1"
 
 
 async def test_dispatch_task_carries_the_trace_and_a_refusal_marks_its_span(
