@@ -11,6 +11,7 @@ from tests.model.state import TERMINAL
 
 from .contents import by_the_model, state_of
 from .double import Double
+from .intake import Intake
 from .limits import Limits
 from .seen import DECISIONS, OTHER, Call, Entry, Violation, require
 from .values import ZERO, Hash, Stream, id_of, text_of
@@ -49,6 +50,7 @@ class Checker:
         self._beats_read = "0-0"
         self._events, self._dead, self._meta = keys("events"), keys("dead"), keys("meta")
         self._heartbeats = keys("heartbeats")
+        self.intake = Intake(server.space.data, keys("ingress", ""), mark)
         self._effects = (keys.prefix + "inbox:", keys.prefix + "reply:")
 
     # what is seen of a command
@@ -64,22 +66,29 @@ class Checker:
             for key in undo:
                 require(not key.startswith(self._effects), f"{call.script} delivered something: {key}")
         before = len(self.log)
+        follows = self.follows
         if self._heartbeats in undo:
             self._read_beats()
         if self._events in undo:
             self._read_log(call)
         if self._dead in undo:
             self._read_letters()
+        self.intake.after(call, undo, self.model.partition, follows)
         if call.script == "restore" and self._events in undo:
             self.adopt()
         if self.overwritten:
             self._look_for_foreign()
         was_whole = self.whole
         self.whole = self._is_whole()
-        if answered and call.script in ("advance", "append", "trim"):
+        if answered and call.script in ("advance", "append", "take_in", "trim"):
             require(was_whole, f"{call.script} went on over a state that is not whole")
         if self.whole and not self.overwritten and (self._meta in undo or not was_whole):
             self._settle(call, before, compare_all=not was_whole)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the model stands where the state stands."""
+        return self.whole and not self.overwritten
 
     def _look_for_foreign(self) -> None:
         data = self.server.space.data
@@ -103,6 +112,7 @@ class Checker:
         start = stream.between("(" + self.log[-1].id, "+")[0] if self.log else 0
         for entry_id, flat in stream.entries[start:]:
             entry = Entry(entry_id, flat, self.limits.true_ms, call.torn)
+            self.intake.copied(entry, call)
             self.log.append(entry)
             self.by_id[entry_id] = entry
             if entry.fields.get("type") in DECISIONS:
@@ -111,6 +121,7 @@ class Checker:
                     self._look_at(entry)
             elif entry.fields.get("type") == "node.offline":
                 self.limits.written(entry)
+        self.intake.share(self.log[-len(stream.entries[start:]) :] if stream.entries[start:] else [], call)
         if len(stream.ids) < len(self.log) - self.trimmed:
             self._check_trim(len(self.log) - len(stream.ids))
 
@@ -150,12 +161,18 @@ class Checker:
 
     def _read_letters(self) -> None:
         self.letters = {}
-        beats: dict[str, str] = {}
+        others: set[tuple[str, str]] = set()
         for _, flat in self._stream(self._dead).entries:
             letter = dict(zip(flat[::2], flat[1::2], strict=True))
-            letters = self.letters if letter["stream"] == "events" else beats
-            require(letter["id"] not in letters, f"{letter['id']} stands twice among the dead letters")
-            letters[letter["id"]] = letter["code"]
+            stream, entry_id = letter["stream"], letter["id"]
+            # of what waits in an ingress a torn call may have made one before, and the next call has to make another
+            twice = entry_id in self.letters if stream == "events" else (stream, entry_id) in others
+            require(not twice or stream.startswith("in:"), f"{entry_id} stands twice among the dead letters")
+            if stream == "events":
+                self.letters[entry_id] = letter["code"]
+            else:
+                others.add((stream, entry_id))
+        self.intake.buried = {(stream.removeprefix("in:"), entry_id) for stream, entry_id in others}
 
     # what the state must be
 
@@ -166,7 +183,7 @@ class Checker:
         require(folded >= self.folded, f"the watermark went back to {watermark}: {folded} folded, not {self.folded}")
         require(folded <= len(self.log), f"{folded} events were folded, the log took in {len(self.log)}")
         require(watermark == (self.log[folded - 1].id if folded else "0-0"), f"{folded} folded, watermark {watermark}")
-        if call.script in ("advance", "append") and not compare_all:
+        if call.script in ("advance", "append", "take_in") and not compare_all:
             self._check_bound(call, before, folded)
         for entry in self.log[self.folded : folded]:
             self._fold(entry)
@@ -187,7 +204,8 @@ class Checker:
         old = min(folded, before) - int(was.get("folded", 0))
         require(old <= call.batch, f"{call.script} folded {old} entries, its bound is {call.batch}")
         new = len(self.log) - before - call.own
-        require(new <= 2 * call.batch + 2, f"{call.script} took {new} decisions, its bound is {call.batch}")
+        most = 2 * call.batch + 2 + 5 * call.speakers  # each may be told of each of its limits
+        require(new <= most, f"{call.script} took {new} decisions, its bound is {call.batch}")
 
     def _fold(self, entry: Entry) -> None:
         e = entry.fields
@@ -200,6 +218,10 @@ class Checker:
             self.forged.add(entry.id)
         held = self.model.partition.jobs.get(e.get("job_id", ""))
         before = held.status if held else ""
+        if "source_id" in e and "retry_of" not in e and (source := self.model.partition.sources.get(e["source"])):
+            require(not source.revoked, f"{entry.id}: {e['source']} was heard, and had been revoked")
+            short = e["type"] == "job.submitted" and "memory" in self.model.partition.overload
+            require(not short, f"{entry.id}: a submission of {e['source']} was taken in while memory is short")
         if letter is None and e.get("type") in DECISIONS:
             self.limits.before(entry, self.model.partition)
         try:
@@ -211,6 +233,8 @@ class Checker:
 
     def _mark_event(self, entry: Entry, code: str | None, before: str) -> None:
         e, kind = entry.fields, entry.fields.get("type", "")
+        if "retry_of" in e:
+            self.mark("a retry refused" if code else "a retry accepted")
         if code:
             self.mark(f"dead: {code}")
         elif kind == "job.submitted":
@@ -232,6 +256,10 @@ class Checker:
             self.mark("exhausted: attempts" if ": attempt " in e["cause"] else "exhausted: its caller")
         elif kind == "job.refused":
             self.mark(f"refused: {e['code']}")
+        elif kind in ("scheduler.overloaded", "scheduler.relieved"):
+            self.mark(f"{kind.removeprefix('scheduler.')}: {e['cause']}")
+        elif kind == "source.limited":
+            self.mark(f"limited: {e['cause']}")
         elif kind == "job.cancelled" and before in ("dispatched", "running"):
             self.mark("cancelled while held")
         elif name := EVENT_MARKS.get(kind):
@@ -267,7 +295,7 @@ class Checker:
     def _check_group(self, call: Call, watermark: str, folded: int) -> None:
         """The group shows how far the fold has come; an append may leave its cursor behind, to wake a worker."""
         group = self._stream(self._events).groups.get("fold")
-        if group and call.script in ("advance", "append") and not call.torn:
+        if group and call.script in ("advance", "append", "take_in") and not call.torn:
             shown, read = text_of(group.last), group.read or 0
             require(read <= folded and id_of(shown) <= id_of(watermark), f"the group's cursor is at {shown}, ahead")
             behind = call.script == "append" or (shown, read) == (watermark, folded)
@@ -287,6 +315,11 @@ class Checker:
         for job_id, job in jobs.items():
             if job_id not in self.ended and job.status in TERMINAL:
                 self.ended[job_id] = dict(self.server.space.data[self.keys.job(job_id)])  # type: ignore[arg-type]
+
+    def refused_retries(self) -> dict[str, str]:
+        """Under which code each letter was refused again, last."""
+        retries = [entry for entry in self.log if "retry_of" in entry.fields and entry.id in self.letters]
+        return {entry.fields["retry_of"]: self.letters[entry.id] for entry in retries}
 
     # when history itself was lost
 
@@ -315,6 +348,7 @@ class Checker:
         self.log = entries
         self.by_id = {entry.id: entry for entry in entries}
         self.trimmed = len(entries) - len(self._stream(self._events).ids)
+        self.intake.rewind(entries)
         self.refold()
 
     def refold(self) -> None:

@@ -6,26 +6,25 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from streamsched.keys import SOFT_KEYS, SOFT_META_FIELDS, SOFT_NODE_FIELDS
+from streamsched.keys import SOFT_KEYS, soft_fields
 from tests.model.indexes import keys_of
 from tests.model.state import State
 
 from .values import Hash, Set, SortedSet, Stream, Value
 
-SOFT_META, SOFT_NODE = frozenset(SOFT_META_FIELDS), frozenset(SOFT_NODE_FIELDS)
-
 
 def state_of(data: Mapping[str, Value], prefix: str) -> dict[str, Any]:
     """All hard state below a prefix, in the form of the model."""
     found: dict[str, Any] = {}
-    skip, beside = len(prefix), prefix + "dead:"  # counts that go with the letters
+    skip = len(prefix)
+    beside = (prefix + "dead:", prefix + "in:")  # counts that go with the letters, and what is not taken in yet
     for key, value in data.items():
         if not key.startswith(prefix) or key.startswith(beside):
             continue
         name = key[skip:]
         kind = type(value)
         if kind is Hash:
-            soft = SOFT_META if name == "meta" else SOFT_NODE if name.startswith("node:info:") else None
+            soft = soft_fields(name)
             text: Any = {f: v for f, v in value.items() if f not in soft} if soft else value  # type: ignore[union-attr]
             if text:
                 found[name] = text

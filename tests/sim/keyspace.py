@@ -40,6 +40,7 @@ class KeySpace:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.now_ms = 0
+        self.memory_percent = 1
         self.data: dict[str, Value] = {}
         self.expires: dict[str, int] = {}
         self.undo: Undo = {}
@@ -91,8 +92,8 @@ class KeySpace:
         return [str(self.now_ms // 1000), str(self.now_ms % 1000 * 1000)]
 
     def info(self, section: str) -> str:
-        """A server with memory to spare, as far as anybody asks."""
-        return "used_memory:1000000\r\nmaxmemory:0\r\n"
+        """How much memory is used, of a limit that stands for no real one."""
+        return f"used_memory:{self.memory_percent}\r\nmaxmemory:100\r\n"
 
     def exists(self, *keys: str) -> int:
         return sum(key in self.data for key in keys)

@@ -96,7 +96,7 @@ class Mirror(Double):
         if self.space.now_ms != self._clock_ms:
             self._clock_ms = ms = self.space.now_ms
             self.both("HSET", CLOCK, "s", str(ms // 1000), "us", str(ms % 1000 * 1000), "ms", str(ms))
-        if name == "XADD":
+        if name == "XADD" and "*" in args:
             at = args.index("*")
             args = (*args[:at], f"{self._clock_ms}-*", *args[at + 1 :])
         return self.both(name, *args)

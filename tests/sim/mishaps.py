@@ -83,6 +83,12 @@ class Mishaps:
         world.server.full = not world.server.full
         world.note(f"the server is {'full' if world.server.full else 'not full any more'}")
 
+    def squeeze(self) -> None:
+        """The server's memory fills, or is freed."""
+        world = self.world
+        world.server.space.memory_percent = world.rng.choice([10, 85, 95])
+        world.note(f"{world.server.space.memory_percent} % of the memory is used")
+
     def wipe_state(self) -> None:
         """Somebody deletes the state, and leaves the log."""
         world = self.world
@@ -124,6 +130,27 @@ class Mishaps:
             world.server.execute("SET", key, "mine")
             world.checker.overwritten, world.checker.met_foreign = True, False
             world.mark("wrong type under a state key")
+
+    def squat(self, sources: list[str]) -> None:
+        """Something foreign takes the place of an ingress, whatever waited there, or leaves it."""
+        world = self.world
+        if not sources or world.server.full:
+            return
+        name = world.rng.choice(sources)
+        key = world.keys("ingress", name)
+        if isinstance(world.server.space.data.get(key), str):
+            self.clear(name)
+            return
+        world.note(f"something else lies in the place of the ingress of {name}")
+        world.server.execute("SET", key, "mine")
+        world.checker.intake.forget(name)
+
+    def clear(self, name: str) -> None:
+        """Somebody removes what lies in the place of an ingress."""
+        key = self.world.keys("ingress", name)
+        if isinstance(self.world.server.space.data.get(key), str):
+            self.world.note(f"what lay in the place of the ingress of {name} is removed")
+            self.world.server.execute("DEL", key)
 
     def delete_unfolded(self) -> str:
         """Entries vanish before they were folded: from here on nothing may be decided. Returns why the run ends."""

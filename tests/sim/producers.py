@@ -53,7 +53,11 @@ class Producer(Speaker):
         self.intents += 1
         session = f"s{self.world.rng.randrange(self.world.profile.sessions)}"
         fields = {"type": "job.submitted", "job_id": self.job_id(n), "session_id": session, "src_lang": src}
-        return {**fields, "tgt_lang": tgt, "payload_json": f'{{"n":{n}}}', **more, "intent": str(n)}
+        return {**fields, "tgt_lang": tgt, "payload_json": f'{{"n":{n}}}', **more, "intent": self.intent(n)}
+
+    def intent(self, n: int) -> str:
+        """What the job is called by whoever looks on."""
+        return str(n)
 
     def job_id(self, n: int) -> str:
         """The identity of a submission, chosen before it is sent for the first time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,13 @@ from tests.model.state import HELD, TERMINAL
 
 from .archivist import Archivist
 from .double import Double
+from .ingress import Behind, NodeBehind, ProducerBehind
 from .mishaps import Mishaps
 from .nodes import POOLS, Node
+from .operator import Operator
 from .producers import Producer
 from .seen import Violation, require
+from .speaker import Speaker
 from .values import Stream, id_of
 from .wire import drive
 from .workers import Worker
@@ -52,6 +55,15 @@ class Run:
         self.world = world = World(seed, trace, server)
         self.producer = Producer(world)
         self.nodes = [Node(world, f"n{n}") for n in range(world.profile.nodes)]
+        self.behind: list[ProducerBehind] = []
+        terms: dict[str, Event] = {}
+        if world.profile.ingress:
+            self.nodes[0] = node = NodeBehind(world, "n0")
+            self.behind = [ProducerBehind(world, name) for name in ("web", "flood")]
+            terms[node.source] = {"role": "node", "node_id": "n0"}
+            terms["web"] = {"role": "producer"}
+            terms["flood"] = {"role": "producer", "rate": "5", "backlog": "8"}
+        self.operator = Operator(world, terms)
         self.workers: list[Worker] = []
         self.workers += [Worker(world, f"w{n}", self.workers) for n in range(world.profile.workers)]
         self.archivist = Archivist(world)
@@ -84,9 +96,10 @@ class Run:
         return outcome
 
     def begin(self) -> None:
-        """An operator configures, the nodes come."""
+        """An operator configures and admits, the nodes come."""
         with self.world.calm():
-            self.producer.say([{"type": "scheduler.configured", **self.world.profile.config}], raw=False)
+            self.operator.say([{"type": "scheduler.configured", **self.world.profile.config}], raw=False)
+            self.operator.admit_all()
             for node in self.nodes:
                 node.join()
 
@@ -99,6 +112,9 @@ class Run:
             (2, self.producer.cancel),
             (0.5, self.producer.release),
             (3, self.producer.repeat),
+            (1, self.producer.come_back),
+            (0.7, self.operator.retry),
+            (0.5, self.operator.drop),
             (14, self.a_worker_steps),
             (1, self.a_worker_crashes),
             (3, self.mishaps.wait),
@@ -129,11 +145,15 @@ class Run:
             (2, self.mishaps.talk_nonsense),
             (2, self.mishaps.operate),
             (5, self.a_node_meddles),
+            (1, lambda: self.mishaps.squat(list(self.operator.sources))),
         ]
         if not world.server.real:
             rare += [(2, self.mishaps.restart), (1, self.mishaps.move_clock), (1, self.mishaps.fill)]
+            rare += [(1, self.mishaps.squeeze)]
         chosen = [(weight * rng.choice([0.3, 1, 1, 2]), action) for weight, action in often]
         chosen += [(weight * rng.choice([0.5, 1, 3]), action) for weight, action in rare if rng.random() < 0.3]
+        if world.profile.ingress:
+            chosen += [(weight, action) for weight, action in self.schedule_of_sources()]
         if world.profile.archive:
             chosen.append((6, self.archivist.step))
             chosen.append((2, self.an_operator_looks))
@@ -141,6 +161,31 @@ class Run:
         if world.profile.gap:
             chosen.append((1, self.delete_unfolded))
         return [action for _, action in chosen], [weight for weight, _ in chosen]
+
+    def schedule_of_sources(self) -> Iterator[tuple[float, Callable[[], object]]]:
+        """What happens where some must not write to the log."""
+        yield 10, self.a_worker_takes_in
+        yield 1, self.operator.admit
+        yield 0.7, self.operator.revoke
+        yield 1, self.behind[1].flood
+        yield 0.3, self.behind[1].brick
+        for speaker in self.speakers_behind():
+            yield 1, speaker.pretend
+            yield 1, speaker.repeat
+        for producer in self.behind:
+            yield 4, producer.submit
+            yield 1, producer.again
+            yield 1, producer.cancel
+
+    def speakers_behind(self) -> list[Behind]:
+        return [*self.behind, *(node for node in self.nodes if isinstance(node, NodeBehind))]
+
+    def a_worker_takes_in(self) -> None:
+        """A worker asks for some sources, for one that nobody knows, or for all."""
+        rng, names = self.world.rng, [*self.operator.sources, "nobody"]
+        worker = rng.choice(self.workers)
+        if worker.procedure is None:
+            worker.take_in(rng.sample(names, rng.randint(1, len(names))))
 
     def a_worker_steps(self) -> None:
         self.world.rng.choice(self.workers).step()
@@ -215,14 +260,17 @@ class Run:
         """Nothing goes wrong any more: everything that was accepted must come to its end."""
         world = self.world
         world.note("calm: from here on nothing goes wrong")
-        world.faults, world.server.full = False, False
+        world.faults, world.server.full, world.server.space.memory_percent = False, False, 1
         while world.delayed:
             self.mishaps.deliver()
+        for name in self.operator.sources:
+            self.mishaps.clear(name)
         world.move_clock(max(world.now_ms - world.server.space.now_ms, 0))
         if world.checker.overwritten and not world.checker.met_foreign:
             self.an_operator_rebuilds()
         for node in self.nodes:
             node.deaf, node.pools = False, POOLS
+        self.operator.admit_all()
         for turn in range(ROUNDS):
             self.settle()
             if self.stopped:
@@ -233,14 +281,23 @@ class Run:
             world.pass_time(400 if turn % 3 else 2_000)
         jobs = world.checker.model.partition.jobs.items()
         alive = {job_id: job for job_id, job in jobs if job.status not in TERMINAL}
-        raise Violation(f"not at rest after {ROUNDS} rounds of calm: {alive or self.unsaid()}")
+        overload = world.checker.model.partition.overload
+        raise Violation(f"not at rest after {ROUNDS} rounds of calm: {alive or self.unsaid() or overload}")
+
+    def speakers(self) -> list[Speaker]:
+        return [self.producer, *self.behind, self.mishaps.stranger, self.operator, *self.nodes]
 
     def unsaid(self) -> list[Any]:
-        return [*self.producer.unsure, *self.mishaps.stranger.unsure, *(said for n in self.nodes for said in n.unsure)]
+        """What was not answered, was turned away, or has not been taken in."""
+        said = [said for speaker in self.speakers() for said in (*speaker.unsure, *speaker.turned_away)]
+        streams = [self.world.server.space.data.get(self.world.keys("ingress", name)) for name in self.operator.sources]
+        waiting = [entry for stream in streams if isinstance(stream, Stream) for entry in stream.entries]
+        return said + waiting + self.operator.open_letters()
 
     def at_rest(self) -> bool:
-        jobs = self.world.checker.model.partition.jobs.values()
-        return not self.unsaid() and all(job.status in TERMINAL for job in jobs)
+        partition = self.world.checker.model.partition
+        ended = all(job.status in TERMINAL for job in partition.jobs.values())
+        return ended and not partition.overload and not self.unsaid()
 
     def an_operator_rebuilds(self) -> None:
         """What lies under a key that no script has met is found by `verify`; here it is simply folded anew."""
@@ -262,23 +319,28 @@ class Run:
                 if not self.archivist.entries or not self.archivist.restore():
                     self.stopped = self.world.forked or "the log was trimmed, and no archive holds the rest"
                     return
-            if worker.step():
+            if worker.step() and (not self.operator.sources or worker.take_in(list(self.operator.sources), 256)):
                 return
         raise Violation("the workers never came to rest")
 
     def everybody_works(self, turn: int) -> None:
-        for speaker in (self.producer, self.mishaps.stranger, *self.nodes):
+        for speaker in self.speakers():
             for _ in range(len(speaker.unsure)):
                 speaker.repeat()
+            speaker.come_back()
+        self.operator.see_to()
+        jobs = self.world.checker.model.partition.jobs.items()
+        unserved = [job_id for job_id, job in jobs if job.pair == ("xx", "yy") and job.status not in TERMINAL]
+        if unserved:
+            self.operator.say([{"type": "job.cancelled", "job_id": job_id} for job_id in unserved], raw=False)
         if turn % 5 == 0:
             for node in self.nodes:
                 node.register()
                 node.pools = POOLS
+            self.operator.admit_all()
+            self.operator.say([{"type": "node.uncordoned", "node_id": node.name} for node in self.nodes], raw=False)
         for node in self.nodes:
-            words: list[Event] = [node.beat_event("true")]
-            if turn % 5 == 0:
-                words.insert(0, {"type": "node.uncordoned", "node_id": node.name})
-            node.say(words, raw=False)
+            node.say([node.beat_event("true")], raw=False)
             node.read()
             node.hand_back()
             self.finish_all(node)
@@ -294,19 +356,8 @@ class Run:
         for job_id, held in self.world.checker.model.partition.jobs.items():
             if held.status in HELD and not held.delivered and held.node_id == node.name:
                 events.append({"type": "job.completed", "job_id": job_id, "node_id": node.name, "status": "finished"})
-        if any(pair == ("xx", "yy") for pair in self.pairs_waiting()):
-            jobs = self.world.checker.model.partition.jobs.items()
-            events += [
-                {"type": "job.cancelled", "job_id": job_id}
-                for job_id, job in jobs
-                if job.pair == ("xx", "yy") and job.status not in TERMINAL
-            ]
         if events:
             node.say(events, raw=False)
-
-    def pairs_waiting(self) -> set[tuple[str, str]]:
-        jobs = self.world.checker.model.partition.jobs.values()
-        return {job.pair for job in jobs if job.status not in TERMINAL}
 
     def look_back(self) -> None:
         """Everything was folded once, and archive and log tell the same story as the state."""

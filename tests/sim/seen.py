@@ -35,10 +35,11 @@ class Entry:
 class Call:
     """What a command was about to do."""
 
-    __slots__ = ("batch", "own", "script", "torn")
+    __slots__ = ("batch", "own", "script", "speakers", "torn")
 
-    def __init__(self, script: str, batch: int, own: int) -> None:
-        self.script, self.batch, self.own, self.torn = script, batch, own, False
+    def __init__(self, script: str, batch: int, own: int, speakers: int = 0) -> None:
+        self.script, self.batch, self.own, self.speakers = script, batch, own, speakers
+        self.torn = False
 
 
 OTHER = Call("", 0, 0)

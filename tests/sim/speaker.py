@@ -21,6 +21,8 @@ class Speaker:
         self.world, self.name = world, name
         self.unsure: list[tuple[list[Event], bool, str]] = []
         """What was said without an answer: it may have arrived."""
+        self.turned_away: list[Event] = []
+        """What is to be said again later."""
 
     def say(self, events: Sequence[Event], raw: bool | None = None, stream: str = "events") -> None:
         """Say something new; what stays unanswered is kept to be repeated."""
@@ -42,7 +44,9 @@ class Speaker:
                 for event in events:
                     world.add(event, stream)
                 return
-            if world.append(events) is not None:
+            answers = world.append(events)
+            if answers is not None:
+                self.turned_away += [e for e, answer in zip(events, answers, strict=True) if answer[0] == "OVERLOADED"]
                 return
         except NOT_NOW as problem:
             world.note(f"    not now: {problem.code}")
@@ -65,6 +69,12 @@ class Speaker:
     def may_repeat(events: Sequence[Event]) -> bool:
         """Whether a bare repeat is harmless: of a job without an identity there would be two."""
         return all(event["type"] != "job.submitted" or event.keys() & {"job_id", "request_id"} for event in events)
+
+    def come_back(self) -> None:
+        """Say again what was too much before."""
+        if self.turned_away:
+            events, self.turned_away = self.turned_away, []
+            self.send(events, False, "events")
 
     def repeat(self) -> None:
         """Say again what stayed without an answer."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from redis.exceptions import RedisError
 
 from streamsched import replay
@@ -35,6 +37,17 @@ class Worker:
         except (SchedulerError, RedisError) as problem:
             world.note(f"    {problem}")
         return False
+
+    def take_in(self, names: Sequence[str], batch: int | None = None) -> bool:
+        """Take in what sources said; true if there is nothing more to do now. What is torn, the other loop mends."""
+        world = self.world
+        world.note(f"{self.name} for {' '.join(names)}")
+        try:
+            reply = world.take_in(batch or world.rng.choice(world.profile.batches), names)
+        except (SchedulerError, RedisError) as problem:
+            world.note(f"    {problem}")
+            return False
+        return not reply[0] and "0" not in reply[5][1::2]
 
     def _go_on(self, procedure: Procedure) -> None:
         world = self.world

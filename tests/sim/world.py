@@ -15,6 +15,7 @@ from streamsched.keys import Keys
 from streamsched.scripts import script, sources
 
 from .checks import Checker
+from .door import Door
 from .double import Broken, Double
 from .marks import MARKS
 from .seen import OTHER, Call, Violation
@@ -23,7 +24,7 @@ from .wire import Request, Wire, drive, error_of
 
 START_MS = 1_700_000_000_000
 AWAY = (Lost, Late)
-SCRIPTS = ("advance", "append", "condemn", "drop", "refold", "replay", "restore", "trim")
+SCRIPTS = ("advance", "append", "condemn", "drop", "refold", "replay", "restore", "take_in", "trim")
 REBUILDING = ("drop", "replay", "refold", "restore")
 
 Event = dict[str, str]
@@ -52,9 +53,13 @@ class Profile:
             "retry_backoff_ms": rng.choice(["500", "100"]),
             "retention_ms": rng.choice(["3600000", "2000"]),
             "max_attempts": rng.choice(["3", "2", "1"]),
+            **rng.choice([{}, {}, {"max_waiting": rng.choice(["2", "6"])}]),
+            **rng.choice([{}, {}, {"max_lag": "2"}]),
         }
         self.hastes = rng.choice([[0, 0, 1, 20], [0], [1, 50, 300]])
         """Milliseconds that pass with a step."""
+        self.ingress = rng.random() < 0.3
+        """Whether a node and some producers must not write to the log."""
 
 
 class World:
@@ -178,7 +183,7 @@ class World:
         except ReplyError as refused:
             if str(refused).startswith("NOSCRIPT"):
                 self.mark("NOSCRIPT")
-            self.checker.met_foreign |= "WRONGTYPE" in str(refused)
+            self.checker.met_foreign |= bool(call.script) and "WRONGTYPE" in str(refused)
             self.note(f"    {self.told(request)} → {refused}")
             raise error_of(refused) from None
         except Broken:
@@ -204,7 +209,7 @@ class World:
         name = self._scripts[request[1]] if request[0] == "EVALSHA" else self._by_text(request[1])
         given = dict(zip(sources()[name].header["ARGV"], request[3 + int(request[2]) :], strict=True))
         own = len(json.loads(given["own"])) if name == "append" else 0
-        return Call(name, int(given.get("batch", 0)), own)
+        return Call(name, int(given.get("batch", 0)), own, len(given.get("speakers", "").split()))
 
     def _by_text(self, text: str) -> str:
         return next(name for name in SCRIPTS if script(name).text == text)
@@ -255,6 +260,7 @@ class World:
         """One call of a client; ``None`` where the log ahead was too long for it."""
         own = json.dumps([[text for pair in event.items() for text in pair] for event in events])
         batch = self.rng.choice(self.profile.batches)
+        door = Door(self.checker)
         reply = self.run(
             script("append")(
                 self.wire, **self.streams, prefix=self.keys.prefix, batch=batch, nonce=self.nonce(), own=own
@@ -264,14 +270,29 @@ class World:
         self.note(f"    append(batch={batch}) → {more} {answers}")
         if more == 1:
             self.mark("an append helped to fold")
+            if any(code == "OVERLOADED" for _, code, _ in answers):
+                self.mark("turned away: lag")
             return None
         if more == 2:
             self.mark("an append left decisions")
+        door.check(events, answers)
         for event, answer in zip(events, answers, strict=True):
             if answer[0] == "" and event["type"] != "node.heartbeat":
                 self._acknowledge(answer[1], event)
         found: list[list[str]] = answers
         return found
+
+    def take_in(self, batch: int, names: Sequence[str]) -> list[Any]:
+        """One call of a worker for what waits in ingress streams."""
+        given = {**self.streams, "prefix": self.keys.prefix, "batch": batch, "nonce": self.nonce()}
+        reply: list[Any] = self.run(script("take_in")(self.wire, **given, speakers=" ".join(names)))
+        self.note(f"    take_in(batch={batch}, {' '.join(names)}) → {reply}")
+        return reply
+
+    def speak(self, source: str, event: Event, entry_id: str = "*") -> None:
+        """An entry of an ingress."""
+        flat = [text for pair in event.items() for text in pair]
+        self.run(self.wire.execute_command("XADD", self.keys("ingress", source), entry_id, *flat))
 
     def add(self, event: Event, stream: str = "events") -> str:
         """A bare entry, as a producer in any language makes it."""
