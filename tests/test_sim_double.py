@@ -229,7 +229,7 @@ end
 
 LUA = {
     "json": TOLD + "local done, value = pcall(cjson.decode, ARGV[1]) return done and told(value) or 'refused'",
-    "json written": "return {cjson.encode({lag_since = 1700000000000, waiting = 3}), cjson.encode({})}",
+    "json written": "return {cjson.encode({lag_since = 1700000000000}), cjson.encode({waiting = 3}), cjson.encode({})}",
     "a refused read": "local done, problem = pcall(redis.call, 'HGET', KEYS[1], 'f') return {type(problem), problem}",
     "a mistake": "local done, problem = pcall(function() local x return x.y end) return problem",
     "pcall": "return type(redis.pcall('HGET', KEYS[1], 'f').err)",

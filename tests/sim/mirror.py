@@ -6,6 +6,7 @@ member is the first by name, and an id made by the server is made of that clock.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,7 +162,7 @@ class Mirror(Double):
         kind = self._ask("TYPE", name)
         if kind == "hash":
             flat = self._ask("HGETALL", name)
-            return dict(zip(flat[::2], flat[1::2], strict=True))
+            return plain(dict(zip(flat[::2], flat[1::2], strict=True)))
         if kind == "set":
             return sorted(self._ask("SMEMBERS", name))
         if kind == "zset":
@@ -182,7 +183,12 @@ class Mirror(Double):
         if isinstance(value, Stream):
             entries = [[entry_id, flat] for entry_id, flat in value.entries]
             return [entries, alike("XINFO STREAM", self.space.commands["XINFO STREAM"](name))]
-        return dict(value) if isinstance(value, Hash) else value
+        return plain(dict(value)) if isinstance(value, Hash) else value
+
+
+def plain(fields: dict[str, str]) -> dict[str, Any]:
+    """A hash without the order of what cjson has written into it, which is another one on another server."""
+    return {**fields, "shed": json.loads(fields["shed"])} if "shed" in fields else fields
 
 
 def told(name: str, args: tuple[Any, ...]) -> str:
