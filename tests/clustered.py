@@ -28,7 +28,7 @@ def cluster_options() -> dict[str, str]:
         "cluster-enabled": "yes",
         "cluster-port": str(free_port()),  # by default 10,000 above the other one: too high
         "cluster-announce-ip": "127.0.0.1",
-        "cluster-node-timeout": "3000",
+        "cluster-node-timeout": "2000",
         "cluster-replica-validity-factor": "0",
     }
 
@@ -47,6 +47,8 @@ class Cluster:
 
     def __init__(self, binary: Path | None = None) -> None:
         self.servers = [EmbeddedServer(binary=binary, options={**AT_ONCE, **cluster_options()}) for _ in range(4)]
+        self.moves_at_once = binary is None
+        """Whether a slot can move unseen, as in Valkey 9."""
         self._held = ExitStack()
 
     @property

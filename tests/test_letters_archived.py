@@ -216,11 +216,9 @@ def test_the_command_says_that_letters_were_trimmed_and_finds_them_in_the_archiv
     assert done["letters_trimmed"] == 3
     told = cli.run("dead", "list", "--limit", "2000").out
     assert "3 older letters were trimmed: --archive DIR finds them, kept in" in told
-    assert json.loads(cli.run("status", "--json").out)["partition"]["dead_letters"] == 1003
     rows = cli.run("dead", "list", "--limit", "2000", "--archive", "kept", "--json").out.splitlines()
     assert [json.loads(row)["fields"]["job_id"] for row in rows] == [f"x{n}" for n in range(1002, -1, -1)]
     oldest = json.loads(rows[-1])["letter"]
-    assert cli.run("dead", "show", oldest).code == 1
     assert "UNKNOWN_JOB" in cli.run("dead", "show", oldest, "--archive", "kept").out
     assert cli.run("dead", "drop", oldest, "--archive", "kept", "--yes").out.endswith("1 dropped\n")
     wrong = cli.run("dead", "list", "--archive", "nowhere")

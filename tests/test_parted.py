@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.skipif(bool(lacks()), reason=lacks())
 async def test_a_master_without_its_replicas_stops_by_itself_and_nothing_acknowledged_after_that_is_lost() -> None:
     with Halves(needed=1) as halves:
-        told = parting(halves, for_s=4)
+        told = parting(halves, for_s=3)
         after = await outcome(halves.url(there=False), KEYS)
     refused = next(n for n, ack in enumerate(told.here) if ack.code == ServerCannotReplicate.code)
     assert told.lost(told.here[refused:]) == [], "what came after the first refusal is kept"
