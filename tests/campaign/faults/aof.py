@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from itertools import chain
-from pathlib import Path
 from typing import ClassVar
 
 import anyio
@@ -15,29 +14,34 @@ from streamsched.embedded import EmbeddedServer
 from streamsched.entries import position
 from streamsched.replay import State, difference, read_state
 
+from ...aof import LENIENT, MULTI, digests, log_of, states, tail
 from ...model import Unlawful, fold
 from ..check import Evidence
-from ..stage import Stage
+from ..stage import Stage, StageFailed
 from ..story import Breach
 from .fault import Fault
-
-MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
 
 class CutAof(Fault):
     """The server is killed, its AOF copied, and a server started on every prefix of the copy that ends in the tail."""
 
     name = "AOF cut at every byte"
-    how = "SIGKILL to the server; a server is started on its AOF cut at each byte of the last transactions"
+    how = "SIGKILL to the server; a server loads its AOF cut at each byte of its last six transactions"
     heal_how = "the server is started on the whole AOF"
     hold_s = 0.0
     archives = False
-    cuts: ClassVar[int] = 240
-    """Bytes at which it is cut, around where one of the last transactions begins; which one is the seed's."""
+    scripts: ClassVar[int] = 6
     made = 0
-    states = 0
+    found = 0
 
     def strike(self, stage: Stage) -> None:
+        """Kill the server soon after a rewrite: what comes before the tail is loaded again at each byte of it."""
+        with stage.redis as redis:
+            redis.bgrewriteaof()
+            begun = stage.until(lambda: not redis.info("persistence")["aof_rewrite_in_progress"], 20)
+        enough = stage.until(lambda: log_of(stage.data).read_bytes().count(MULTI) > 2 * self.scripts, 20)
+        if not begun or not enough:
+            raise StageFailed("the AOF was not rewritten, or nothing was written to it behind that")
         stage.server.kill()
         shutil.copytree(stage.data, stage.folder / "cut", ignore=shutil.ignore_patterns("lock"))
 
@@ -45,33 +49,24 @@ class CutAof(Fault):
         stage.server.start()
 
     def judge(self, stage: Stage, evidence: Evidence) -> list[Breach]:
-        file = next((stage.folder / "cut" / "appendonlydir").glob("*.incr.aof"))
-        whole = file.read_bytes()
-        begin = len(whole)
-        for _ in range(1 + stage.seed % 8):
-            begin = whole.rindex(MULTI, 0, begin)
-        known: dict[tuple[str, ...], str] = {}
-        breaches = []
-        begin = max(0, min(begin, len(whole) - self.cuts // 2) - self.cuts // 2)
-        for end in range(begin, min(begin + self.cuts, len(whole)) + 1):
-            if found := self._look(stage, file, whole[:end], evidence, known):
-                breaches.append(Breach("aof", f"cut at byte {end} of {len(whole)}: {found}"))
-            self.made += 1
-        self.states = len(known)
+        data = stage.folder / "cut"
+        whole = log_of(data).read_bytes()
+        cuts = range(tail(whole, self.scripts), len(whole) + 1)
+        self.made = len(cuts)
+        breaches, changes = [], list(states(whole, digests(data, stage.binary, whole, cuts)))
+        self.found = len(changes)
+        for cut, problem in changes:
+            log_of(data).write_bytes(whole[:cut])
+            if problem := problem or self._look(stage, evidence):
+                breaches.append(Breach("aof", f"cut at byte {cut} of {len(whole)}: {problem}"))
         return breaches
 
-    def _look(self, stage: Stage, file: Path, cut: bytes, evidence: Evidence, known: dict[tuple[str, ...], str]) -> str:
-        """Start a server on the cut file; returns what is wrong with what it has loaded."""
-        file.write_bytes(cut)
-        options = {"appendfsync": "no", "aof-load-truncated": "yes"}
-        with EmbeddedServer(stage.folder / "cut", append_only=True, binary=stage.binary, options=options) as server:
+    def _look(self, stage: Stage, evidence: Evidence) -> str:
+        """Start a server on the file as it is; returns what is wrong with what it has loaded."""
+        with EmbeddedServer(stage.folder / "cut", append_only=True, binary=stage.binary, options=LENIENT) as server:
             with Redis(port=server.port, decode_responses=True, protocol=2) as redis:
                 meta = redis.hgetall(stage.keys("meta"))
-                about = redis.xinfo_stream(stage.keys("events"))
-            seen = tuple(map(str, (*sorted(meta.items()), about["last-generated-id"], about["entries-added"])))
-            if seen not in known:
-                known[seen] = self._problem(stage, server, meta, evidence)
-        return known[seen]
+            return self._problem(stage, server, meta, evidence)
 
     def _problem(self, stage: Stage, server: EmbeddedServer, meta: dict[str, str], evidence: Evidence) -> str:
         if meta.get("begin") != meta.get("done"):
@@ -87,7 +82,7 @@ class CutAof(Fault):
         return "; ".join(f"{key} is {one!r:.200}, not {other!r:.200}" for key, (one, other) in apart.items())
 
     def costs(self, stage: Stage, evidence: Evidence) -> dict[str, int]:
-        return {"cuts": self.made, "states": self.states}
+        return {"cuts": self.made, "states": self.found}
 
 
 async def _state(url: str, stage: Stage) -> State:
