@@ -56,7 +56,8 @@ class Program:
             JobFailed: the program did not exit with 0, or its output is too large or not UTF-8.
         """
         environment = {**_surroundings(), **self._facts(job)}
-        process = await anyio.open_process(self.argv, env=environment, start_new_session=True)
+        with anyio.CancelScope(shield=True):  # cancelled half-way, what it has started would live on
+            process = await anyio.open_process(self.argv, env=environment, start_new_session=True)
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from streamsched import program
@@ -118,6 +120,32 @@ async def test_a_program_that_ignores_sigterm_is_killed_with_all_it_started(
 
     async def gone() -> bool:
         return not any(alive(pid) for pid in pids)
+
+    await until(gone)
+
+
+async def test_a_program_cancelled_while_it_starts_is_ended_with_all_it_has_started_by_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child may be far ahead of a busy parent, which is still connecting its pipes."""
+    open_process = anyio.open_process
+
+    async def begun() -> bool:
+        return (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip() != ""
+
+    async def slow(*args: Any, **options: Any) -> Any:
+        process = await open_process(*args, **options)
+        await until(begun)
+        group.cancel_scope.cancel()
+        await anyio.lowlevel.checkpoint()
+        return process
+
+    monkeypatch.setattr(anyio, "open_process", slow)
+    async with anyio.create_task_group() as group:
+        group.start_soon(Program(f"sh -c 'sleep 60 & echo $! > {tmp_path}/pid; wait'").run, assignment())
+
+    async def gone() -> bool:
+        return not alive(int((tmp_path / "pid").read_text()))
 
     await until(gone)
 
