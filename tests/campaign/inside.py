@@ -45,7 +45,7 @@ class Death:
     followed, unless the kernel had happened to write it, as ``random`` says.
 
     Args:
-        step: how many steps are let pass; a step is an fsync, a rename, or a call of the trim script.
+        step: how many steps are let pass; a step is an fsync, a rename, or a call of a script that trims.
         power: whether the power goes, too.
         random: what the kernel had written by itself.
         folder: the archive's.
@@ -60,6 +60,7 @@ class Death:
         paths: Any = Path
         self._sync, self._rename, self._script = product.sync, paths.rename, product.script
         product.sync, product.script = self.sync, self.script
+        product.LETTERS_KEPT = 0  # so that letters are trimmed, too, however few there are
         paths.rename = lambda path, target: self.rename(path, Path(target))
 
     def sync(self, path: Path) -> None:

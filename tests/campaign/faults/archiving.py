@@ -11,7 +11,7 @@ from .fault import Fault
 
 class ArchiverDies(Fault):
     name = "archiver killed between steps"
-    how = "five times SIGKILL before a drawn one of: fsync, rename, fsync of the folder, the manifest's three, trim"
+    how = "five times SIGKILL before a drawn one of: fsync, rename, fsync of the folder, the manifest's, trims"
     heal_how = "started again"
     program = ("tests.campaign.wrapped", "streamsched")
     hold_s = 0.0
@@ -21,7 +21,7 @@ class ArchiverDies(Fault):
     def strike(self, stage: Stage) -> None:
         stage.stop(stage.archiver)
         for _ in range(5):
-            step = stage.random.randrange(14)  # of the seven that a segment takes
+            step = stage.random.randrange(16)  # of the eight that a segment takes
             archiver = stage.start_archiver(CAMPAIGN_DIE=f"{step} {self.ends} {stage.random.random()} {stage.archive}")
             self.died += stage.until(lambda child=archiver: not child.alive, 8)  # type: ignore[misc]
             archiver.kill()
