@@ -97,12 +97,12 @@ class Cluster:
         """Return the name by which a cluster calls a server."""
         return str(ask(server.port, "CLUSTER", "MYID"))
 
-    def holder(self, keys: Keys) -> EmbeddedServer:
-        """Return the server that holds a partition, as all that are up agree."""
+    def holder(self, keys: Keys, but: EmbeddedServer | None = None) -> EmbeddedServer:
+        """Return the server that holds a partition, as all that are up agree; not ``but``, which is gone."""
 
         def agreed() -> EmbeddedServer | None:
             named = {port for server in self.servers if (port := self._holder(server, keys)) is not None}
-            return next((server for server in self.servers if {server.port} == named), None)
+            return next((server for server in self.servers if {server.port} == named and server is not but), None)
 
         found: EmbeddedServer = eventually(agreed, FORMED_S)
         return found

@@ -1,4 +1,4 @@
-"""The partition's slot moved to another server of a cluster, under load."""
+"""A partition in a cluster, under load: its slot moves to another server, or its master is replaced."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from redis import Redis
 
 from streamsched.embedded import EmbeddedServer
 
-from ...clustered import cluster_options, move_at_once, move_key_by_key, slot_of
-from ..check import Evidence
+from ...clustered import Cluster, cluster_options, move_at_once, move_key_by_key, slot_of
+from ..check import Allowance, Evidence
 from ..stage import Stage, StageFailed
 from .fault import Fault
 
@@ -74,3 +74,27 @@ class AtomicMigration(Migration):
 
     def move(self, one: Any, other: Any, slot: int) -> None:
         move_at_once(one, other, slot, self.other.port)
+
+
+class FailoverInCluster(Fault):
+    name = "failover in a cluster"
+    how = "SIGKILL to the master that holds the slot, one of three; clients by `redis+cluster://`"
+    heal_how = "its replica has taken over by itself; the old master is back, as a replica"
+    allowed = Allowance(lost=True)
+    archives = False
+    hold_s = 0.0
+    cluster: Cluster
+
+    def prepare(self, stage: Stage) -> None:
+        self.cluster = stage.held.enter_context(Cluster(stage.binary))
+        stage.server, stage.url = self.cluster.holder(stage.keys), self.cluster.url
+
+    def strike(self, stage: Stage) -> None:
+        stage.server.kill()
+
+    def heal(self, stage: Stage) -> None:
+        old, stage.server = stage.server, self.cluster.holder(stage.keys, but=stage.server)
+        stage.journal.mark("cut")
+        old.start()
+        if not stage.until(self.cluster.whole, 30):
+            raise StageFailed("the cluster did not come together again")

@@ -49,6 +49,7 @@ FAULTS: dict[str, type[Fault]] = {
         failover.ArchiveAhead,
         cluster.ClassicMigration,
         cluster.AtomicMigration,
+        cluster.FailoverInCluster,
         disk.ArchiveDiskFull,
         disk.AofDiskFull,
         disk.AofDiskFullAlways,
