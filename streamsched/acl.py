@@ -30,7 +30,7 @@ WHERE = "cluster|slots"
 """By which a server of a cluster is asked who holds a partition."""
 
 SCRIPTS = {
-    "producer": ("append", "advance"),
+    "producer": ("append", "advance", "hand_in"),
     "node": ("append",),
     "worker": ("advance", "drop", "replay", "take_in"),
     "archiver": ("trim", "trim_letters"),

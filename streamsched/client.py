@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import msgspec
 import structlog
 
 from .beside import beside
+from .bulk import hand_in
 from .connection import of_partition
 from .errors import InvalidField, NotPermitted, error_of
 from .events import (
@@ -25,6 +27,7 @@ from .events import (
     NodeHeartbeat,
     NodeRegistered,
     SessionReleased,
+    to_wire,
 )
 from .ingress import open_speaker
 from .keys import DEFAULT_NAMESPACE, Keys
@@ -263,22 +266,7 @@ class Scheduler:
         expected = self.outcomes.expect(job_id) if reply else None
         try:
             with self._span(job_id, request) as traceparent:
-                answer = await self.append(
-                    JobSubmitted(
-                        session_id=request.session_id,
-                        src_lang=request.src_lang,
-                        tgt_lang=request.tgt_lang,
-                        payload_json=self._bounded(request.payload_json),
-                        job_id=job_id,
-                        priority=request.priority,
-                        deadline_ts=request.deadline_ts,
-                        not_before_ts=request.not_before_ts,
-                        max_attempts=request.max_attempts,
-                        affinity=request.affinity,
-                        traceparent=traceparent,
-                        reply_to=self.outcomes.client_id if reply else None,
-                    )
-                )
+                answer = await self.append(self._submission(request, job_id, reply, traceparent))
         except BaseException:
             self.outcomes.forget(job_id)
             raise
@@ -287,6 +275,38 @@ class Scheduler:
         if reply and answer.job is not None and answer.job[1] in ENDED:
             await self.outcomes.look_up(job_id)  # submitted before, perhaps by another process
         return Job(job_id, self.outcomes, expected)
+
+    async def submit_many(self, requests: Iterable[SubmitRequest], reply: bool = True) -> list[Job]:
+        """Hand in many jobs at once: when this returns they stand in the log, and a worker, or the next call, folds
+        them. What the fold refuses (malformed, or the ``job_id`` of another job) stands among the dead letters; whoever
+        awaits it is told within seconds that there is no such job.
+
+        Args:
+            requests: the jobs.
+            reply: see :meth:`submit`.
+
+        Raises:
+            Overloaded: too much has come in; some of the jobs may have been taken. Those with a ``job_id`` may be
+                handed in again later without a second effect.
+            InvalidField: a payload is too large.
+        """
+        named = [(request, self._job_id(request)) for request in requests]
+        jobs = [Job(job_id, self.outcomes, self.outcomes.expect(job_id) if reply else None) for _, job_id in named]
+        try:
+            submissions = []
+            for request, job_id in named:
+                with self._span(job_id, request) as traceparent:
+                    submissions.append(self._submission(request, job_id, reply, traceparent))
+            if self.partition.source is None:
+                last_id = await hand_in(self.partition, submissions)
+                self.outcomes.handed_in([job.job_id for job in jobs], last_id)
+            else:  # an ingress is a stream anyway
+                await asyncio.gather(*(self.partition.append_soon(to_wire(event)) for event in submissions))
+        except BaseException:
+            for job in jobs:
+                self.outcomes.forget(job.job_id)
+            raise
+        return jobs
 
     async def cancel(self, job_id: str, reason: str | None = None) -> None:
         """Take a job back: one that waits ends at once, a node that holds it is told to stop.
@@ -310,6 +330,22 @@ class Scheduler:
     def _span(self, job_id: str, request: DispatchRequest | SubmitRequest) -> AbstractContextManager[str | None]:
         pair = request.src_lang, request.tgt_lang
         return submitting(self.partition.keys, job_id, request.session_id, pair, request.traceparent)
+
+    def _submission(self, request: SubmitRequest, job_id: str, reply: bool, traceparent: str | None) -> JobSubmitted:
+        return JobSubmitted(
+            session_id=request.session_id,
+            src_lang=request.src_lang,
+            tgt_lang=request.tgt_lang,
+            payload_json=self._bounded(request.payload_json),
+            job_id=job_id,
+            priority=request.priority,
+            deadline_ts=request.deadline_ts,
+            not_before_ts=request.not_before_ts,
+            max_attempts=request.max_attempts,
+            affinity=request.affinity,
+            traceparent=traceparent,
+            reply_to=self.outcomes.client_id if reply else None,
+        )
 
     @staticmethod
     def _bounded(payload_json: str) -> str:

@@ -194,6 +194,8 @@ class JobCompleted(Event, tag="job.completed"):
     attempt: Id | None = None
     result_json: Payload | None = None
     error: Text | None = None
+    ran_ms: Duration | None = None
+    """How long it ran, where it was over before ``job.started`` was sent: the log then needs no event for its begin."""
     request_id: Id | None = None
 
 
@@ -334,9 +336,10 @@ def repeatable(flat: list[str]) -> list[str]:
     kind = EVENTS.get(flat[1])
     if kind is None or "request_id" not in kind.__struct_fields__:
         return flat
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    named = {"request_id", RETRY, NAMED_BY.get(flat[1], "request_id")} & fields.keys()
-    if named or (kind is NodeHeartbeat and fields.get("online") == "true"):
+    names = flat[::2]
+    if "request_id" in names or RETRY in names or NAMED_BY.get(flat[1]) in names:
+        return flat
+    if kind is NodeHeartbeat and dict(zip(names, flat[1::2], strict=True)).get("online") == "true":
         return flat  # a beat says that its node is there now: the repeat is another beat
     return [*flat, "request_id", secrets.token_hex(8)]
 
@@ -360,7 +363,7 @@ def to_wire(event: Event) -> list[str]:
     for field in event.__struct_fields__:
         value = getattr(event, field)
         if value is not None:
-            flat += (field, wire_value(field, value))
+            flat += (field, value if type(value) is str else wire_value(field, value))
     return flat
 
 

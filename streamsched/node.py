@@ -17,21 +17,24 @@ import msgspec
 import structlog
 from redis.exceptions import RedisError
 
+from .beginning import LEAVING, Beginning
 from .beside import beside
 from .client import Scheduler
 from .connection import connections_made
 from .errors import JobFailed, SchedulerError, ServerUnreachable, UnknownNode
-from .events import FULL, LIMITS, JobDeclined, JobStarted, NodeHeartbeat, NodeOffline, NodeRegistered, to_wire
+from .events import FULL, LIMITS, JobDeclined, NodeHeartbeat, NodeOffline, NodeRegistered
 from .execution import traced
-from .partition import Answer, read_stream
+from .following import read_stream
 from .task import Assignment as Assignment
 from .task import Task
 
 log = structlog.get_logger(__name__)
 
-LEAVING = "node leaving"
 LOST = "lost"
 
+AT_ONCE = 128
+"""Entries of the inbox read at once, half of what a node may have unread: it works on one half while the server hands
+out the other. Measured against all at once: a fifth more jobs."""
 
 Arbiter = Callable[[Assignment], bool | str]
 """Decides whether a node takes an assignment: true, false ("full": nothing more until something ends), or a reason
@@ -102,7 +105,7 @@ class Node:
         self.leaving = False
         self._shared_inbox = mailbox is not None
         self._threads = anyio.CapacityLimiter(concurrency)
-        self._started_send, self._started = anyio.create_memory_object_stream[Task](math.inf)
+        self._begun_send, self._begun = anyio.create_memory_object_stream[Task](math.inf)
         self._beating, self._background = AsyncExitStack(), AsyncExitStack()
 
     async def __aenter__(self) -> Node:
@@ -140,8 +143,8 @@ class Node:
         await self._background.aclose()
 
     async def __aiter__(self) -> AsyncIterator[Task]:
-        """Yield each job once it is started; end it with ``complete`` or ``fail``. Ends when the node is to stop."""
-        async for task in self._started:
+        """Yield each job as it comes; end it with ``complete`` or ``fail``. Ends when the node is to stop."""
+        async for task in self._begun:
             yield task
 
     async def run(self, handler: Handler) -> None:
@@ -153,26 +156,25 @@ class Node:
         # a task group of asyncio, because one of anyio spends eight times as long on starting a task
         async with anyio.create_task_group() as grace:
             async with asyncio.TaskGroup() as jobs:
-                async for task in self._started:
+                async for task in self._begun:
                     jobs.create_task(carry_out(handler, task))
                     with suppress(anyio.WouldBlock, anyio.EndOfStream):
                         while True:  # what came together needs no turn of the loop for each
-                            jobs.create_task(carry_out(handler, self._started.receive_nowait()))
+                            jobs.create_task(carry_out(handler, self._begun.receive_nowait()))
                 grace.start_soon(self._end_grace)
             grace.cancel_scope.cancel()
 
     async def _end_grace(self) -> None:
         await anyio.sleep(self._grace_s)
         for task in list(self.tasks.values()):
-            task.revoked = LEAVING
-            task.scope.cancel()
+            task.revoke(LEAVING)
 
     def stop(self) -> None:
         """Take no more jobs; iteration ends, and :meth:`run` returns once what runs has ended. Safe in a signal handler
         of the event loop."""
         if not self.leaving:
             self.leaving = True
-            self._started_send.close()
+            self._begun_send.close()
 
     def pause_inbox(self) -> None:
         """Stop reading the inbox while the heartbeat goes on: a node that is alive but does not take its work."""
@@ -261,12 +263,12 @@ class Node:
     async def _read_inbox(self, last_id: str) -> None:
         redis = self.scheduler.partition.redis
         async with anyio.create_task_group() as answers:
-            async for entries in read_stream(self.scheduler.url, self._inbox, last_id):
+            beginning = Beginning(self, self._begun_send, answers)
+            async for entries in read_stream(self.scheduler.url, self._inbox, last_id, count=AT_ONCE):
                 self._reading_since = anyio.current_time()
                 await self._inbox_open.wait()
                 taken = [task for _, fields in entries or () if (task := self._take(fields, answers))]
-                if taken:
-                    answers.start_soon(self._start, taken)
+                beginning.begin(taken)
                 # the two connections may have met different servers while a failover was under way: either one's change
                 # may have lost something
                 anew = entries is None or connections_made(redis) != self._made
@@ -314,12 +316,10 @@ class Node:
         if fields["type"] == "job.cancelled":
             task = self.tasks.get(fields["job_id"])
             if task is not None and task.assignment.attempt == fields["attempt"]:
-                task.revoked = fields["reason"]
-                task.scope.cancel()
+                task.revoke(fields["reason"])
                 self.ended(fields["job_id"])
         elif fields["type"] == "job.assigned":
-            present = {name: text for name, text in fields.items() if text}
-            assignment = msgspec.convert(present, Assignment, strict=False)
+            assignment = msgspec.convert(fields, Assignment, strict=False)
             self._doubtful.pop(assignment.job_id, None)
             refusal = self._refusal(assignment)
             if refusal:
@@ -338,27 +338,6 @@ class Node:
             return FULL
         verdict = self._arbiter(assignment) if self._arbiter else True
         return None if verdict is True else FULL if verdict is False else verdict
-
-    async def _start(self, tasks: list[Task]) -> None:
-        """Begin jobs once the scheduler has confirmed that they are still ours: they may have gone elsewhere unread."""
-        answers: list[tuple[Task, asyncio.Future[Answer]]] = []
-        for task in tasks:
-            a = task.assignment
-            started = JobStarted(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt)
-            answers.append((task, self.scheduler.partition.append_soon(to_wire(started))))
-        for task, answer in answers:
-            try:
-                await answer
-            except (SchedulerError, RedisError, OSError) as problem:
-                log.info("assignment dropped", job_id=task.assignment.job_id, problem=str(problem))
-                self.ended(task.assignment.job_id)
-                continue
-            if task.revoked is not None:
-                continue
-            if self.leaving:
-                await task.hand_back(LEAVING)
-                continue
-            self._started_send.send_nowait(task)
 
     async def _carry_out(self, handler: Handler, task: Task) -> None:
         result: Any = None

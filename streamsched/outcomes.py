@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import anyio
 
+from .entries import position
 from .errors import ResultTimeout, UnknownJob
-from .partition import Partition, read_stream
+from .following import read_stream
+from .partition import Partition
 
 
 class JobState(enum.StrEnum):
@@ -56,6 +58,7 @@ class Outcomes:
         self._url, self._partition = url, partition
         self._awaited: dict[str, asyncio.Future[JobResult]] = {}
         self._accepted: set[str] = set()
+        self._handed_in: list[tuple[str, list[str]]] = []
 
     def expect(self, job_id: str) -> asyncio.Future[JobResult]:
         """Return what will hold this job's end."""
@@ -68,6 +71,19 @@ class Outcomes:
         """The scheduler has the job: if it does not know it later, it has lost it."""
         if job_id in self._awaited:
             self._accepted.add(job_id)
+
+    def handed_in(self, job_ids: list[str], last_id: str) -> None:
+        """The log has these jobs, the last one as this entry: what is not known once that is folded was refused."""
+        if last_id:
+            self._handed_in.append((last_id, [job_id for job_id in job_ids if job_id in self._awaited]))
+
+    async def _see_what_is_folded(self) -> None:
+        if self._handed_in:
+            meta = self._partition.keys("meta")
+            watermark = await self._partition.patiently(lambda: self._partition.redis.hget(meta, "watermark"))
+            while self._handed_in and position(self._handed_in[0][0]) <= position(watermark or "0-0"):
+                for job_id in self._handed_in.pop(0)[1]:
+                    self.accepted(job_id)
 
     def forget(self, job_id: str) -> asyncio.Future[JobResult] | None:
         """Nobody will ask for this job any more."""
@@ -82,6 +98,7 @@ class Outcomes:
             for _, fields in entries or ():
                 self._tell(fields["job_id"], fields)
             if not entries:
+                await self._see_what_is_folded()
                 for job_id in list(self._awaited):
                     await self.look_up(job_id)
 

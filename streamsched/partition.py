@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, RedisError, ResponseError
 
 from . import tls
-from .connection import block_ms, connect, connections_made, is_away, look_anew, of_partition, pause, where_is
+from .connection import connect, connections_made, is_away, look_anew, of_partition, pause, where_is
 from .entries import position
 from .errors import (
     PASSING,
@@ -31,7 +31,7 @@ from .errors import (
     ServerUnreachable,
     error_of,
 )
-from .events import LIMITS, Event, repeatable, to_wire
+from .events import Event, repeatable, to_wire
 from .keys import Keys
 from .scripts import script
 
@@ -99,6 +99,7 @@ class Partition:
         self._sender: asyncio.Task[None] | None = None
         self._known = ""  # the last event that the server is known to have had
         self._made = 0  # connections when that was known
+        self._ahead_ms: float | None = None  # the scheduler's clock less that of this process which only goes forward
 
     async def check_server(self) -> None:
         """Look at the server before the first call.
@@ -183,6 +184,10 @@ class Partition:
         if not found and not _trimmed(about, self._known):
             log.error("the log has lost its end, and with it what was acknowledged", lost=self._known, see=LOSS)
         return True
+
+    def now_ts(self) -> float | None:
+        """The scheduler's clock, ms since the epoch, as it was last heard; ``None`` if it was not."""
+        return None if self._ahead_ms is None else self._ahead_ms + time.monotonic() * 1000
 
     async def advance(self, batch: int = BATCH) -> Reply:
         """Fold what is new and decide what is due, at most ``batch`` events.
@@ -279,7 +284,8 @@ class Partition:
         """Send events until each is answered; those whose caller has gone meanwhile are not sent once more."""
         while waiting := [one for one in taken if not one[1].done()]:
             own = b"[" + b",".join(encoded for encoded, _ in waiting) + b"]"
-            more, _, _, answers, _ = await self._call("append", batch=BATCH, own=own)
+            more, _, now, answers, _ = await self._call("append", batch=BATCH, own=own)
+            self._ahead_ms = int(now) - time.monotonic() * 1000
             if more == 1:  # most have to wait for what is ahead of them to be folded
                 for position, *answer in answers:
                     _tell(waiting[position - 1][1], answer)
@@ -318,64 +324,6 @@ def _trimmed(about: Any, event_id: str) -> bool:
     first = about["first-entry"]
     head = position(first[0]) if first else position(about["last-generated-id"])
     return position(event_id) < head or (not first and position(event_id) == head)
-
-
-async def read_stream(
-    url: str, key: str, last_id: str, longest_ms: int = 1000, count: int = LIMITS["window"]
-) -> AsyncGenerator[list[tuple[str, dict[str, str]]] | None]:
-    """Follow a stream from behind ``last_id``, over a connection of its own, through restarts of the server.
-
-    Yields the new entries in order; an empty list when ``longest_ms`` passed without any; ``None`` after each connect,
-    when what the stream once held may be gone. A stream that lost its end is read on where it parts from what was read.
-    """
-    redis = connect(url)
-    attempt, made = 0, 0
-    read: deque[str] = deque(maxlen=LIMITS["window"])
-    try:
-        while True:
-            try:
-                same = made > 0 and attempt == 0
-                reply: Any = None
-                if same:
-                    reply = await redis.xread({key: last_id}, count=count, block=block_ms(redis, longest_ms))
-                    same = connections_made(redis) == made
-                if not same:
-                    last_id = await _place_in(redis, key, last_id, read)
-            except (RedisError, OSError) as problem:
-                if not is_away(problem):
-                    raise
-                if attempt == 0:
-                    log.info("server away", stream=key, problem=str(problem))
-                await pause(attempt)
-                attempt += 1
-                continue
-            attempt, made = 0, connections_made(redis)
-            if not same:
-                yield None  # what was read with it is read once more: it must be younger than what somebody asks now
-                continue
-            entries = reply[0][1] if reply else []
-            if entries:
-                last_id = entries[-1][0]
-                read.extend(entry_id for entry_id, _ in entries)
-            yield entries
-    finally:
-        with anyio.CancelScope(shield=True):
-            await redis.aclose()
-
-
-async def _place_in(redis: Any, key: str, last_id: str, read: deque[str]) -> str:
-    """Return where to read on after an outage. Another server may have less of the stream and a clock that is behind:
-    what it adds would then go by unseen."""
-    try:
-        about = await redis.xinfo_stream(key)
-    except ResponseError as problem:
-        if "no such key" in str(problem):
-            return "0-0"
-        raise
-    if position(last_id) <= position(about["last-generated-id"]):
-        return last_id
-    held = {entry_id for entry_id, _ in await redis.xrevrange(key, count=read.maxlen)}
-    return next((entry_id for entry_id in reversed(read) if entry_id in held), "0-0")
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol
 
 import anyio
@@ -31,6 +32,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """When it goes elsewhere if it has not been started, ms since the epoch."""
     deadline_ts: int | None = None
     """When nobody wants its result any more, ms since the epoch."""
+    retried: bool = False
+    """It has been to a node before, which did not carry it through."""
     traceparent: str | None = None
 
 
@@ -38,6 +41,7 @@ class Holder(Protocol):
     """The node that holds a job."""
 
     scheduler: Scheduler
+    tasks: dict[str, Task]
     ending: set[str]
     leaving: bool
 
@@ -49,7 +53,7 @@ class Holder(Protocol):
 
 
 class Task:
-    """A job this node has started, in the hands of whoever carries it out."""
+    """A job this node has begun, in the hands of whoever carries it out."""
 
     def __init__(self, node: Holder, assignment: Assignment) -> None:
         self.assignment = assignment
@@ -57,10 +61,18 @@ class Task:
         """Cancelled when the job is taken away: cancelled, expired, or given to another node."""
         self.revoked: str | None = None
         """Why the job was taken away, if it was."""
+        self.told = False
+        """Whether the scheduler has been told, or is being told, that it began."""
         self._node = node
+        self._begun = time.monotonic()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.assignment, name)
+
+    def revoke(self, reason: str) -> None:
+        """Take the job away from whoever carries it out."""
+        self.revoked = reason
+        self.scope.cancel()
 
     async def complete(self, result_json: str | None = None) -> None:
         """Report success. A job that has been taken away meanwhile stays with whoever has it now."""
@@ -91,7 +103,13 @@ class Task:
     async def _end(self, status: JobStatus, result_json: str | None, error: str | None) -> None:
         a = self.assignment
         completed = JobCompleted(
-            job_id=a.job_id, node_id=a.node_id, attempt=a.attempt, status=status, result_json=result_json, error=error
+            job_id=a.job_id,
+            node_id=a.node_id,
+            attempt=a.attempt,
+            status=status,
+            result_json=result_json,
+            error=error,
+            ran_ms=None if self.told else int((time.monotonic() - self._begun) * 1000),
         )
         # the slot is free before the scheduler hears of it: it may fill it again in the very call that tells it
         self._node.ended(a.job_id)

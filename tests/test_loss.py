@@ -16,9 +16,9 @@ from streamsched.client import Scheduler, SubmitRequest
 from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
 from streamsched.errors import UnknownJob
+from streamsched.following import read_stream
 from streamsched.keys import Keys
 from streamsched.node import Assignment, Node
-from streamsched.partition import read_stream
 from streamsched.worker import Worker
 
 from .live import facts, until

@@ -50,6 +50,10 @@ async def status_of(scheduler: Scheduler, job_id: str) -> str:
     return str(await scheduler.partition.redis.hget(scheduler.partition.keys.job(job_id), "status"))
 
 
+async def has_status(scheduler: Scheduler, job_id: str, status: str) -> bool:
+    return await status_of(scheduler, job_id) == status
+
+
 async def test_a_node_never_runs_more_jobs_than_its_concurrency(server: EmbeddedServer, keys: Keys) -> None:
     at_once, most = 0, 0
 
@@ -240,19 +244,80 @@ async def test_a_node_that_beats_but_does_not_take_its_work_loses_it(server: Emb
         assert "accept timeout" in {fact.get("cause") for fact in await facts(scheduler)}
 
 
-async def test_iterating_over_a_node_gives_started_jobs(server: EmbeddedServer, keys: Keys) -> None:
+async def test_iterating_over_a_node_gives_jobs_that_the_scheduler_soon_knows_to_run(
+    server: EmbeddedServer, keys: Keys
+) -> None:
     async with running(server, keys) as scheduler, Node(scheduler, "n1", pools=["en-zh"], concurrency=2) as node:
         jobs = [await scheduler.submit(work(n)) for n in range(4)]
         seen = 0
         with anyio.fail_after(20):
             async for task in node:
-                assert await status_of(scheduler, task.job_id) == "running"
+                await until(partial(has_status, scheduler, task.job_id, "running"))
                 await task.progress('{"done":0.5}')
                 await task.complete(f'"{task.payload_json}"')
                 seen += 1
                 if seen == len(jobs):
                     break
         assert [(await job.result(timeout=20)).result_json for job in jobs] == ['"{}"'] * 4
+
+
+async def test_a_job_that_is_over_at_once_needs_no_event_for_its_begin(server: EmbeddedServer, keys: Keys) -> None:
+    async def handler(assignment: Assignment) -> None:
+        if assignment.session_id == "s1":
+            await anyio.sleep(0.05)
+
+    async with running(server, keys) as scheduler, serving(scheduler, handler, concurrency=2):
+        brief, long = [await (await scheduler.submit(work(n))).result(20) for n in (0, 1)]
+        log = await facts(scheduler)
+        told = [e["type"] for e in log if e.get("job_id") == brief.job_id]
+        assert told == ["job.submitted", "job.dispatched", "job.completed"]
+        assert "job.started" in [e["type"] for e in log if e.get("job_id") == long.job_id]
+        job: Any = await scheduler.partition.redis.hgetall(keys.job(brief.job_id))
+        assert int(job["dispatched_ts"]) <= int(job["started_ts"]) <= int(job["finished_ts"])
+
+
+async def test_a_job_that_turns_out_to_be_elsewhere_is_taken_from_who_began_it(
+    server: EmbeddedServer, keys: Keys
+) -> None:
+    cancelled = anyio.Event()
+
+    async def handler(assignment: Assignment) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    async with running(server, keys) as scheduler, serving(scheduler, handler) as node:
+        stale: dict[Any, Any] = {
+            "job_id": "gone",
+            "node_id": "n1",
+            "attempt": "1-1-a",
+            "attempts": "1",
+            "payload_json": "{}",
+        }
+        stale |= {"type": "job.assigned", "session_id": "s1", "src_lang": "en", "tgt_lang": "zh"}
+        await scheduler.partition.redis.xadd(keys.inbox("n1"), stale)
+        with anyio.fail_after(20):
+            await cancelled.wait()
+        assert not node.tasks
+
+
+async def test_a_job_that_a_node_did_not_carry_through_counts_as_tried_before_it_begins_again(
+    server: EmbeddedServer, keys: Keys
+) -> None:
+    """It may be what took that node down."""
+    seen: list[str] = []
+
+    async def handler(assignment: Assignment) -> None:
+        seen.append(await status_of(scheduler, assignment.job_id))
+
+    async with running(server, keys) as scheduler:
+        async with serving(scheduler, handler, "n1", arbiter=lambda assignment: "not here"):
+            job = await scheduler.submit(work())
+            await until(partial(has_status, scheduler, job.job_id, "created"))
+        async with serving(scheduler, handler, "n2"):
+            await job.result(20)
+    assert seen == ["running"]
 
 
 @pytest.mark.parametrize("event", [NodeCordoned(node_id="n1", reason="hot"), NodeDrained(node_id="n1", reason="old")])

@@ -1,6 +1,6 @@
 -- A job goes to a node, under a new attempt.
 -- FACT: job_id node_id pool_id nonce seen why affinity
--- USES: context want touch bump config whole job_to_dispatch room_of
+-- USES: context want touch bump config whole job_to_dispatch room_of hold
 local job = job_to_dispatch(job_id)
 local token = id .. '-' .. nonce
 local hash, pair = key.job(job_id), job.src_lang .. ':' .. job.tgt_lang
@@ -23,22 +23,24 @@ if timer ~= '' then
   want_member('ZADD', key.timers, whole(at + timeout), job_id)
 end
 local change = { 'HSET', hash, 'status', 'dispatched', 'node_id', node_id, 'pool_id', pool_id, 'attempt', token,
-  'attempts', job.attempts + 1, 'dispatched_ts', at_text }
+  'attempts', whole(job.attempts + 1), 'dispatched_ts', at_text }
 if timer ~= job.timer then
   change[15], change[16] = 'timer', timer
 end
 want_list(change)
-want_member('SADD', key.node_jobs(node_id), job_id)
+hold(node_id, job_id, 1)
 want('HSET', key.session(job.session_id), 'preferred_pool', pool_id, 'last_lang_pair', pair, 'node_id', node_id, 'last_job', job_id)
 if job.deliver then
-  room.pending = room.pending + 1
-  want_member('HSET', key.node_info(node_id), 'pending', room.pending)
+  count_unread(node_id, 1)
   if live then
-    local letter = { 'XADD', key.inbox(room.mailbox), 'MAXLEN', '~', limit.inbox, '*',
+    local letter = { 'XADD', key.inbox(room.mailbox), 'MAXLEN', '~', whole(limit.inbox), '*',
       'type', 'job.assigned', 'job_id', job_id, 'node_id', node_id, 'attempt', token, 'session_id', job.session_id,
-      'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', job.payload_json, 'attempts', job.attempts + 1 }
+      'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', job.payload_json, 'attempts', whole(job.attempts + 1) }
     if timer == 'accept' then
       letter[#letter + 1], letter[#letter + 2] = 'accept_by_ts', whole(at + timeout)
+    end
+    if job.excluded ~= '' then
+      letter[#letter + 1], letter[#letter + 2] = 'retried', 'true'
     end
     if job.deadline_ts then
       letter[#letter + 1], letter[#letter + 2] = 'deadline_ts', job.deadline_ts

@@ -1,6 +1,6 @@
 -- A job that a node could not or did not carry through waits again, away from that node if there is another one.
 -- FACT: job_id node_id cause retry_ts refund stalled
--- USES: context want bump read_job is_held release notify enqueue exclude written
+-- USES: context want bump read_job is_held release notify enqueue exclude written touch
 local job = read_job(job_id)
 if is_held(job) then
   release(job_id, job)
@@ -22,6 +22,7 @@ if stalled then
   -- it beats but does not take what it is given: closed until it says that it accepts
   local held = rcall('SCARD', written(key.node_jobs(node_id)))
   want('HSET', key.node_info(node_id), 'full_at', held - 1)
-  want_member('HSET', key.node_info(node_id), 'window', 8)
+  want_member('HSET', key.node_info(node_id), 'window', '8')
+  touch('node', node_id)
 end
 bump('requeued')

@@ -27,7 +27,7 @@ local order = whole(counted('submitted') - tonumber(priority or 0) * limit.order
 local timer
 if immediate == 'true' then
   timer = 'decide'
-  want_member('ZADD', key.timers, 0, job_id)
+  want_member('ZADD', key.timers, '0', job_id)
 else
   timer = enqueue(job_id, src_lang, tgt_lang, order, not_before_ts and tonumber(not_before_ts))
 end

@@ -2,7 +2,7 @@
 -- What can be answered to a caller who has to wait for the log to be folded: a beat does not wait for it, and a submission
 -- goes away where too much is ahead. Returns {position, code, id or detail} of these.
 local function answer_ahead(flats)
-  local answers, shed, ahead = {}, meta.shed, nil
+  local answers, ahead = {}, nil
   for n = 1, #flats do
     local e = fields_of(flats[n])
     if e.type == 'node.heartbeat' and not e.request_id and rcall('EXISTS', key.node_info(e.node_id or '')) == 1 then
@@ -13,7 +13,7 @@ local function answer_ahead(flats)
       ahead = ahead or fields_of(rcall('XINFO', 'STREAM', events))['entries-added'] - meta.folded
       local job_id = e.job_id or (e.session_id or '') .. ':' .. (e.request_id or '')
       if ahead > tonumber(config('max_lag')) and rcall('EXISTS', key.job(job_id)) == 0 then
-        shed.lag_since, shed.lag_now, shed.lag_most = shed.lag_since or now, ahead, math.max(shed.lag_most or 0, ahead)
+        far_ahead(ahead)
         answers[#answers + 1] = { n, 'OVERLOADED', turn_away('lag', now) }
       end
     end

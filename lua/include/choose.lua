@@ -1,4 +1,4 @@
--- USES: context keeps_node candidates written
+-- USES: context keeps_node candidates hold whole
 -- Choose a node for a job: its session's node if that may receive it; else the one of two random candidates that holds
 -- fewer jobs (two choices); a node already tried only if there is no other. Returns nil if no node may receive it.
 local function choose(job)
@@ -29,12 +29,12 @@ local function choose(job)
       return nil
     end
   end
-  local held_a = rcall('SCARD', written(key.node_jobs(a[1])))
+  local held_a = held_by(a[1])
   if not b then
-    return a[1], a[2], a[1] .. '=' .. held_a, why == 'two_choices' and 'only' or why, affinity
+    return a[1], a[2], a[1] .. '=' .. whole(held_a), why == 'two_choices' and 'only' or why, affinity
   end
-  local held_b = rcall('SCARD', written(key.node_jobs(b[1])))
-  local seen = a[1] .. '=' .. held_a .. ' ' .. b[1] .. '=' .. held_b
+  local held_b = held_by(b[1])
+  local seen = a[1] .. '=' .. whole(held_a) .. ' ' .. b[1] .. '=' .. whole(held_b)
   if held_b < held_a then
     a = b
   end

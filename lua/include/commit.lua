@@ -5,7 +5,7 @@ local function commit()
     rcall(unpack(plan[i]))
   end
   for i = 1, planned_members do
-    gather(member_plan[i])
+    gather(member_command[i], member_key[i], member_a[i], member_b[i])
   end
   for i = 1, planned_bumps do
     local counter = bumped[i]

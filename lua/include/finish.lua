@@ -1,4 +1,4 @@
--- USES: context want effect bump is_held release unqueue retire
+-- USES: context want effect bump is_held release unqueue retire whole
 -- End a job for good: off its node or queue, kept for its retention, and told to whoever awaits it.
 local function finish(job_id, job, status, result_json, problem)
   if is_held(job) then
@@ -25,8 +25,8 @@ local function finish(job_id, job, status, result_json, problem)
   bump(status)
   if job.reply_to then
     local reply = key.reply(job.reply_to)
-    effect('XADD', reply, 'MAXLEN', '~', limit.reply, '*', 'job_id', job_id, 'status', status, 'node_id', job.node_id,
+    effect('XADD', reply, 'MAXLEN', '~', whole(limit.reply), '*', 'job_id', job_id, 'status', status, 'node_id', job.node_id,
       'result_json', result_json or '', 'error', problem or '')
-    effect('PEXPIRE', reply, limit.reply_ms)
+    effect('PEXPIRE', reply, whole(limit.reply_ms))
   end
 end

@@ -9,7 +9,7 @@ local function heard(e, problem)
   end
   if not e.retry_of and not not_behind(e.source_id, sender.last_id) then
     sender.last_id = e.source_id
-    gather({ 'HSET', key.source(e.source), 'last_id', e.source_id })
+    gather('HSET', key.source(e.source), 'last_id', e.source_id)
   end
   if problem and burying and e.type == 'job.submitted' and e.job_id and e.reply_to and #e.reply_to <= limit.id
     and e.reply_to:sub(1, #e.source + 1) == e.source .. '/' then

@@ -1,4 +1,4 @@
--- USES: context folded_up_to newer_log go_on
+-- USES: context folded_up_to newer_log go_on overload_of
 -- Read where the partition stands, and refuse to go on where that would do harm. Returns the refusal, or nil.
 local function open_call()
   -- a foreign key in the place of a stream is met here, before anything is written, and not half way through
@@ -21,11 +21,8 @@ local function open_call()
     watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), heartbeats_watermark = v[6] or '0-0',
     last_call_ts = tonumber(v[7] or 0), resumed_since_ts = tonumber(v[8] or 0), resumed_ts = tonumber(v[9] or 0),
     rebuilt_ts = tonumber(v[10] or 0), look_ts = v[12] or '0', fold_version = tonumber(v[13] or 1), clock_ts = v[14] or '',
-    done = v[4], sources = v[15] or '', overload = {}, shed = v[17] and cjson.decode(v[17]) or {}, memory_ts = tonumber(v[18] or 0),
+    done = v[4], sources = v[15] or '', overload = overload_of(v[16]), shed = v[17] and cjson.decode(v[17]) or {}, memory_ts = tonumber(v[18] or 0),
   }
-  for cause, since in gmatch(v[16] or '', '(%a+)=(%d+)') do
-    meta.overload[cause] = tonumber(since)
-  end
   local time = rcall('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
   local clock = now

@@ -20,6 +20,7 @@ local function settle_node(node_id)
   end
   if open ~= was_open then
     rcall('HSET', info, 'open', open)
+    rooms[node_id] = nil -- it may have been read between the touch and now
     for pool_id in gmatch(v[8], '[^ ]+') do
       rcall(open == 'true' and 'SADD' or 'SREM', key.pool_online(pool_id), node_id)
       touch('pool', pool_id)

@@ -2,10 +2,14 @@
 local touched = { node = {}, pool = {}, pair = {} }
 local any_touched = false
 local rooms = {} -- what room_of has read
+local few_places = {} -- what some_of has read
 local function touch(kind, name)
   touched[kind][name] = true
   any_touched = true
   if kind == 'node' then
     rooms[name] = nil
+  end
+  if kind ~= 'pair' then
+    few_places = {}
   end
 end

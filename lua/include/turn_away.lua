@@ -7,6 +7,12 @@ local function too_many_wait()
   return waiting >= bound or meta.overload.waiting and waiting > bound - math.ceil(bound / 10)
 end
 
+-- Note how far the log is ahead of its fold, which is too far.
+local function far_ahead(by)
+  local shed = meta.shed
+  shed.lag_since, shed.lag_now, shed.lag_most = shed.lag_since or now, by, math.max(shed.lag_most or 0, by)
+end
+
 -- Count a submission that is turned away, and say when to come back: after as long again as it has lasted by now.
 local function turn_away(cause, by)
   local shed = meta.shed

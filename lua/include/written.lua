@@ -12,15 +12,14 @@ local function written(name)
   return name
 end
 
-local function gather(command)
-  local name = command[2]
+local function gather(command, name, a, b)
   local before = gathered[name]
-  if before and before[1] == command[1] and #before < 200 then
+  if before and before[1] == command and #before < 200 then
     local n = #before
-    before[n + 1], before[n + 2] = command[3], command[4]
+    before[n + 1], before[n + 2] = a, b or nil
   else
     written(name)
-    gathered[name], names[#names + 1] = command, name
+    gathered[name], names[#names + 1] = { command, name, a, b or nil }, name
   end
 end
 

@@ -17,7 +17,9 @@ EVENTS: dict[str, str] = {
     "job.started": "job_id:id node_id:id attempt:id",
     "job.progressed": "job_id:id node_id:id attempt:id progress_json?:json request_id?:id",
     "job.declined": "job_id:id node_id:id attempt?:id reason?:text request_id?:id",
-    "job.completed": "job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text request_id?:id",
+    "job.completed": (
+        "job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text ran_ms?:ms request_id?:id"
+    ),
     "job.cancelled": "job_id:id reason?:text",
     "session.released": "session_id:id request_id?:id",
     "source.admitted": (

@@ -131,17 +131,23 @@ def limit_run(state: State, job: Job, at: int) -> None:
         job.timer = ""
 
 
+def begin(state: State, job_id: str, job: Job, node_id: str) -> None:
+    """Note that a node has begun a job."""
+    job.status = "running"
+    if job.delivered:
+        state.nodes[node_id].unread.discard(job_id)
+        begun_all(state.nodes[node_id])
+
+
 @folds("job.started")
 def started(state: State, entry: Entry, job_id: str, node_id: str, attempt: str) -> None:
     """The holder has begun; saying so twice changes nothing."""
     job = held(state, job_id, node_id, attempt)
     if job.status == "running":
         return
-    job.status, job.started_ts = "running", entry.at
+    job.started_ts = entry.at
+    begin(state, job_id, job, node_id)
     limit_run(state, job, entry.at)
-    if job.delivered:
-        state.nodes[node_id].unread.discard(job_id)
-        begun_all(state.nodes[node_id])
 
 
 @folds("job.progressed")
@@ -197,6 +203,7 @@ def completed(
     attempt: str | None,
     result_json: str | None,
     error: str | None,
+    ran_ms: int | None,
     request_id: str | None,
 ) -> None:
     """The holder ends the job, or fails; what it said before it may say again."""
@@ -205,6 +212,9 @@ def completed(
         return
     job = held(state, job_id, node_id, attempt)
     remember(job, request_id)
+    if ran_ms is not None and job.status == "dispatched":  # nobody has told that it began
+        job.started_ts = max(entry.at - ran_ms, int((job.attempt or "").split("-")[0]))
+        begin(state, job_id, job, node_id)
     if status == "failed" and job.delivered and job.attempts < state.max_attempts(job):
         job.failed_attempt, job.error = job.attempt, error or ""
         hand_back(state, job_id, job, "failed")

@@ -9,10 +9,19 @@ MISTAKES = [
     Bug(
         "a node that has begun all it was given is trusted with more",
         "its window stays as it is",
-        "job.started",
+        "hold",
         "room.window = room.window * 2",
         "room.window = room.window",
     ),
+    Bug(
+        "a job whose end tells that it began did not begin before it was sent",
+        "it may have",
+        "job.completed",
+        "math.max(at - tonumber(ran_ms), tonumber(match(job.attempt, '^%d+')))",
+        "at - tonumber(ran_ms)",
+    ),
+    Bug("a job whose end tells that it began was begun", "only ended", "job.completed", "begin(node_id)", ""),
+    Bug("what stands begun is not begun once more", "it is", "job.completed", "and job.status == 'dispatched'", ""),
     Bug(
         "an attempt that never began is given back",
         "it counts",
@@ -20,7 +29,7 @@ MISTAKES = [
         "'attempts', job.attempts - 1,",
         "'attempts', job.attempts,",
     ),
-    Bug("a node that takes nothing begins small again", "with 16", "job.requeued", "'window', 8", "'window', 16"),
+    Bug("a node that takes nothing begins small again", "with 16", "job.requeued", "'window', '8'", "'window', '16'"),
     Bug(
         "a submission with another priority is another one",
         "it is lost without a word",

@@ -91,6 +91,10 @@ WORDS = [
     ["finished", "finished"],
     ["started", "failed"],
     ["failed", "failed"],
+    ["brief"],
+    ["early", "brief"],
+    ["started", "early"],
+    ["broke", "broke"],
     ["full"],
     ["declined", "declined"],
     ["again", "again"],
@@ -283,6 +287,9 @@ SAID: dict[str, dict[str, str]] = {
     "again": {"type": "job.declined", "reason": "no model", "request_id": "@now"},
     "finished": {"type": "job.completed", "status": "finished"},
     "failed": {"type": "job.completed", "status": "failed"},
+    "brief": {"type": "job.completed", "status": "finished", "ran_ms": "3"},
+    "early": {"type": "job.completed", "status": "finished", "ran_ms": "86400000"},
+    "broke": {"type": "job.completed", "status": "failed", "ran_ms": "0"},
 }
 
 

@@ -45,7 +45,7 @@ PLACES = [
         "a job that leaves its node leaves its list",
         "one job is held by two nodes",
         "release",
-        "want_member('SREM', key.node_jobs(job.node_id), job_id)",
+        "hold(job.node_id, job_id, -1)",
         "",
     ),
     Bug(

@@ -1,0 +1,55 @@
+"""Many submissions at once: added to the log, and left to the next call, or to a worker, to fold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+import msgspec
+
+from .events import JobSubmitted, to_wire
+from .partition import BATCH_BYTES, Partition
+from .scripts import script
+
+BATCH = 512
+"""Submissions one call adds: one or two milliseconds of the server's time."""
+
+
+async def hand_in(partition: Partition, jobs: Iterable[JobSubmitted]) -> str:
+    """Add submissions that have a ``job_id`` to the log; while the server takes in one batch, the next is being made.
+
+    Returns the id of the last one; empty if there was none.
+
+    Raises:
+        Overloaded: too much has come in. Some batches may have been taken: to hand in all of them again has no second
+            effect.
+        InvalidField: a text is not UTF-8.
+        ServerUnreachable: the server stayed away for the patience of the partition; some may have arrived.
+    """
+    under_way: asyncio.Task[str] | None = None
+    for own in _batches(jobs):
+        if under_way is not None:
+            await under_way
+        under_way = asyncio.create_task(partition.patiently(partial(_add, partition, own)))
+        await asyncio.sleep(0)  # it goes out before the next batch is made
+    return await under_way if under_way is not None else ""
+
+
+async def _add(partition: Partition, own: bytes) -> str:
+    keys = partition.keys
+    return str(await script("hand_in")(partition.redis, events=keys("events"), prefix=keys.prefix, own=own))
+
+
+def _batches(jobs: Iterable[JobSubmitted]) -> Iterator[bytes]:
+    batch: list[bytes] = []
+    size = 0
+    for job in jobs:
+        encoded = msgspec.json.encode(to_wire(job))
+        if len(batch) == BATCH or (batch and size + len(encoded) > BATCH_BYTES):
+            yield b"[" + b",".join(batch) + b"]"
+            batch, size = [], 0
+        batch.append(encoded)
+        size += len(encoded)
+    if batch:
+        yield b"[" + b",".join(batch) + b"]"
