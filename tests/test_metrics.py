@@ -334,6 +334,10 @@ WHOLE = {"waiting": (1, 0.25), "accepting": (1, 0.05), "executing": (1, 1.7)}
 
 STORIES: dict[str, tuple[list[dict[str, str]], dict[str, tuple[int, float]]]] = {
     "a job that goes through": ([SUBMITTED, DISPATCHED, STARTED, at(3000, "completed", **FINISHED)], WHOLE),
+    "a job whose end tells that it began": (
+        [SUBMITTED, DISPATCHED, at(1300, "completed", **FINISHED, ran_ms="40")],
+        {"waiting": (1, 0.25), "accepting": (1, 0.01), "executing": (1, 0.04)},
+    ),
     "a repeat of what was said": (
         [SUBMITTED, at(1100, "submitted", session_id="s1"), DISPATCHED, STARTED, {**STARTED, "ms": "1400"},
          at(3000, "completed", **FINISHED), at(3100, "completed", **FINISHED)],

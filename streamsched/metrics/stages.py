@@ -113,7 +113,11 @@ class Stages:
         job.attempt, job.node_id, job.held_since, job.started = attempt, node_id, ms, False
 
     def _completed(self, job_id: bytes, job: OnItsWay, ms: int, e: Fields) -> None:
-        if job.started or job.by_caller:
+        if not (job.started or job.by_caller) and b"ran_ms" in e:  # its end is all that tells that it began
+            ran_ms = min(_ms(e[b"ran_ms"].decode(errors="replace")), ms - job.held_since)
+            self.took["accepting"].observe(ms - job.held_since - ran_ms)
+            self.took["executing"].observe(ran_ms)
+        elif job.started or job.by_caller:
             self.took["executing"].observe(ms - job.held_since)
         if e.get(b"status") == b"finished":
             del self._jobs[job_id]
