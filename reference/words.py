@@ -33,7 +33,7 @@ FIELDS: dict[str, str] = {
     "pool_names_json": "The pools that the node belongs to from now on. An entry is a `name` (languages joined "
     "by `-`), an `id` (by default the name), and `languages` where a code itself holds a hyphen. Left out: none.",
     "mailbox": "Whose inbox the node's assignments go to: its gateway's, say.",
-    "ran_ms": "How long it ran, where it was over before anybody said that it had begun: then it needs no `job.started`.",
+    "ran_ms": "How long it ran, where it was over before `job.started` was sent, which then is not needed.",
     "request_id": "Made up before the first try, so that a repeat takes effect once; remembered for an hour.",
     "online": "Whether the node is there.",
     "load_json": "How busy it is; for people to read, not used to choose.",
