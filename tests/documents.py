@@ -1,9 +1,8 @@
-"""Plays a document as a reader would: files are saved, commands are typed into one shell, and what it
-shows must come true.
+"""Plays a document as a reader would: files are saved, commands are typed, and what it shows must come true.
 
-A block with a ``title`` is a file of that name. In a ``console`` block each line that begins with ``$ `` is typed, with
-those behind it that it ends in a backslash for; lines below it are what it prints, where ``…`` stands for anything.
-A command must succeed; a document that shows another one says so itself, with ``|| echo``.
+A block with a ``title`` is a file of that name; Python without one is a program to run. In a ``console`` block each
+line that begins with ``$ `` is typed, with those behind it that it ends in a backslash for; lines below it are what it
+prints, where ``…`` stands for anything. A command must succeed.
 """
 
 from __future__ import annotations
@@ -24,6 +23,8 @@ from typing import NamedTuple
 
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 USUAL_URL = "redis://localhost:6379"
+NOTICE = re.compile(rb"^bash: line \d+: +\d+ Killed .*\r\n", re.MULTILINE)
+"""What the shell says, whenever it finds out, of a program that was killed in its background."""
 PATIENCE_S = 60.0
 SIZE = (50, 120)
 """Lines and columns of the terminal."""
@@ -102,8 +103,10 @@ class Shell:
     def play(self, text: str, but: str = "") -> None:
         """Do everything that a document says, except for the one command ``but``, which has been done already."""
         for block in blocks(text):
-            if block.title:
-                (self.folder / block.title).write_text(block.text.replace(USUAL_URL, self.url))
+            if block.title or block.language == "python":
+                (self.folder / (block.title or "program.py")).write_text(block.text.replace(USUAL_URL, self.url))
+            if block.language == "python" and not block.title:
+                self.check(Step("python program.py", ""))
             elif block.language == "console":
                 for step in steps(block.text):
                     if step.command != but:
@@ -124,7 +127,7 @@ class Shell:
             ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
             assert ready, f"$ {command}\ndoes not end\n{printed.decode()}"
             printed += os.read(self._ours, 65536)
-        return int(ended[1]), printed[: ended.start()].decode().replace("\r\n", "\n")
+        return int(ended[1]), NOTICE.sub(b"", printed[: ended.start()]).decode().replace("\r\n", "\n")
 
     def close(self) -> None:
         """End the shell, and what runs in its background in good order."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 from streamsched.embedded import free_port
 
 from .dev_server import dev_server
-from .documents import USUAL_URL, Shell, blocks
+from .documents import Shell
 from .npm import node_modules
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,16 +45,6 @@ def test_what_a_document_says_comes_true(name: str, shell: Shell, tmp_path: Path
     if "import Redis from" in text:
         (tmp_path / "node_modules").symlink_to(node_modules())
     shell.play(text, but=PLAYED[name])
-
-
-def test_the_programs_of_the_readme_run_as_written(url: str) -> None:
-    programs = [block.text for block in blocks(README) if block.language == "python"]
-    assert len(programs) == 2
-    for program in programs:
-        assert USUAL_URL in program
-        command = [sys.executable, "-c", program.replace(USUAL_URL, url)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
 
 
 def test_every_test_that_the_architecture_names_exists() -> None:
