@@ -18,7 +18,12 @@ from .npm import node_modules
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
-PLAYED = {"README.md": "streamsched dev", "docs/tutorial.md": "streamsched dev", "docs/producers.md": ""}
+PLAYED = {
+    "README.md": "streamsched dev",
+    "docs/tutorial.md": "streamsched dev",
+    "docs/producers.md": "",
+    "docs/operations.md": "",
+}
 """Documents whose every block is done, and the command of theirs that starts the server."""
 
 
@@ -63,3 +68,16 @@ def test_every_file_that_the_documents_name_exists() -> None:
     for text in (README, ARCHITECTURE, (ROOT / "CONTRIBUTING.md").read_text()):
         for name in re.findall(r"`((?:lua|streamsched|reference|tests|benchmarks)/[\w/.]+\.\w+)`", text):
             assert (ROOT / name).exists(), name
+
+
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_to_a_file_or_a_heading_leads_somewhere(document: Path) -> None:
+    for name, heading in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", document.read_text()):
+        file = document.parent / name if name else document
+        assert file.exists(), f"{document.name} links to {name}"
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
