@@ -15,7 +15,7 @@ from streamsched.node import Node
 from streamsched.worker import Worker
 
 VARIANT = os.environ.get("VARIANT", "submit")
-CHUNK = 1024
+CHUNK = 4096
 JOBS_PER_SESSION = 5
 
 
@@ -52,7 +52,12 @@ class Ours(contract.Peer):
                         pipe.execute_command("XADD", "scheduler:{0}:events", "*", *event)
                     await pipe.execute()
             else:
-                await asyncio.gather(*(self.one(n) for n in numbers))
+                jobs = [SubmitRequest(**request(n)) for n in numbers]
+                await self.scheduler.submit_many(jobs, reply=VARIANT == "submit")
+
+    async def settle(self):
+        while VARIANT != "xadd" and (await self.scheduler.partition.advance()).more:
+            pass
 
     async def result(self, n):
         job = await self.scheduler.submit(SubmitRequest(**request(n)))
