@@ -19,7 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 ALLOCATOR, KEEPS_MORE = "GLIBC_TUNABLES", "glibc.malloc.tcache_count=1000"
-"""The wheel has no jemalloc, and a script makes and drops many small things: measured, a tenth less time for each job."""
+"""The wheel has no jemalloc, and a script makes and drops many small things: measured, a tenth less time a job."""
 
 START_S = 15.0
 """How long a server may take to answer its first PING before it counts as failed."""
