@@ -1,4 +1,5 @@
--- The holder ends the job; `ran_ms` says how long it ran, where it was over before anybody told that it began. A failure with attempts left is not the end: whether and when to try again is decided next.
+-- The holder ends the job; `ran_ms` says how long it ran, where it was over before anybody told that it began.
+-- A failure with attempts left is not the end: whether and when to try again is decided next.
 -- FIELDS: job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text ran_ms?:ms request_id?:id
 -- USES: context want bump held_job release finish completed_before told_before may_try_again hold whole
 local job = read_held(job_id)
@@ -6,10 +7,8 @@ if job and (completed_before(job_id, job, node_id, attempt, status) or told_befo
   return
 end
 check_holder(job_id, job, node_id, attempt)
-local began_ts -- where it is this event that tells
 if ran_ms and job.status == 'dispatched' then
-  began_ts = whole(math.max(at - tonumber(ran_ms), tonumber(match(job.attempt, '^%d+'))))
-  want('HSET', key.job(job_id), 'started_ts', began_ts)
+  job.began_ts = whole(math.max(at - tonumber(ran_ms), tonumber(match(job.attempt, '^%d+'))))
   if job.deliver then
     begin(node_id)
   end
@@ -18,6 +17,9 @@ end
 if status == 'failed' and may_try_again(job_id, job) then
   release(job_id, job)
   bump('waiting')
+  if job.began_ts then
+    want('HSET', key.job(job_id), 'started_ts', job.began_ts)
+  end
   want('HSET', key.job(job_id), 'status', 'created', 'attempt', '', 'timer', 'retry', 'cause', 'failed', 'error', error or '',
     'failed_attempt', job.attempt)
   want_member('ZADD', key.timers, '0', job_id)

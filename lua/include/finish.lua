@@ -10,6 +10,9 @@ local function finish(job_id, job, status, result_json, problem)
   if job.timer ~= '' then
     ending[7], ending[8] = 'timer', ''
   end
+  if job.began_ts then -- it is the end that tells of it
+    ending[#ending + 1], ending[#ending + 2] = 'started_ts', job.began_ts
+  end
   if result_json then
     ending[#ending + 1], ending[#ending + 2] = 'result_json', result_json
   end
