@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE := tests/node/node_modules/.package-lock.json
 
-.PHONY: demo test check bench bench-quick bench-peers campaign clean
+.PHONY: demo test check docs bench bench-quick bench-peers campaign clean
 
 demo: $(READY)
 	$(BIN)/streamsched demo
@@ -16,6 +16,11 @@ test: $(READY) $(NODE) check
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The event reference anew, and the site, into site/.
+docs: $(READY)
+	$(BIN)/python -m reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
@@ -35,7 +40,7 @@ campaign: $(READY)
 	$(BIN)/python -m tests.campaign --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) tests/node/node_modules .bench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/node/node_modules .bench dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made again when the project's requirements change.
 $(READY): pyproject.toml
