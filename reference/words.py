@@ -63,7 +63,8 @@ FIELDS: dict[str, str] = {
     "rate": "Events a second that are taken in from it.",
     "size": "Bytes of its largest entry.",
     "backlog": "Entries of it that may wait; of more the oldest are dropped.",
-    "heartbeat_timeout_ms": "Silence after which a node expires.",
+    "heartbeat_timeout_ms": "Silence after which a node expires. A shorter one counts for a node that is online "
+    "already from when it is next looked at: after the old one, at most.",
     "accept_timeout_ms": "How long an assignment may lie in an inbox, neither started nor declined; 0 means for ever.",
     "job_timeout_ms": "How long an attempt may run without progress; 0 means for ever.",
     "retry_backoff_ms": f"Pause before the second attempt; doubles with each, up to {LIMITS['backoff_ms']} ms.",
