@@ -78,7 +78,6 @@ class Archivist:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.letters: list[tuple[str, list[str]]] = []
         self.seen_run = 1
         self.ready = False
         """It has archived, and will trim next."""
@@ -86,6 +85,10 @@ class Archivist:
     @property
     def entries(self) -> list[tuple[str, list[str]]]:
         return self.world.checker.archive
+
+    @property
+    def letters(self) -> list[tuple[str, list[str]]]:
+        return self.world.checker.letters.archive
 
     def step(self) -> None:
         """Archive what is folded; perhaps die; else trim, at once or later."""
@@ -129,10 +132,11 @@ class Archivist:
             return
         found = self.world.perform(("XRANGE", self.world.keys("events"), f"({behind}", watermark))
         letters_behind = self.letters[-1][0] if self.letters else "0-0"
-        self.letters += [
-            (letter_id, flat)
-            for letter_id, flat in self.world.perform(("XRANGE", self.world.keys("dead"), f"({letters_behind}", "+"))
-        ]
+        for letter_id, flat in self.world.perform(("XRANGE", self.world.keys("dead"), f"({letters_behind}", "+")):
+            e = dict(zip(flat[::2], flat[1::2], strict=True))
+            if e["stream"] == "events" and id_of(e["id"]) > id_of(watermark):
+                break  # of a call that was torn, or of what comes next
+            self.letters.append((letter_id, flat))
         self.entries.extend((entry_id, flat) for entry_id, flat in found)
 
     def be_hasty(self) -> None:
@@ -173,6 +177,24 @@ class Archivist:
             world.mark("trimmed")
         if stopped:
             world.mark("trim stopped at an alive job")
+        if self.letters:
+            self._trim_letters()
+
+    def _trim_letters(self) -> None:
+        world = self.world
+        given = {"events": world.keys("events"), "dead": world.keys("dead"), "prefix": world.keys.prefix}
+        trimmed, _ = world.run(
+            script("trim_letters")(
+                world.wire,
+                **given,
+                batch=world.rng.choice([2, 1000]),
+                archived=self.letters[-1][0],
+                keep=world.rng.choice([0, 2]),
+            )
+        )
+        if trimmed:
+            world.note(f"    trimmed {trimmed} letters")
+            world.mark("letters trimmed")
 
     def restore(self) -> bool:
         """An operator folds the archive anew; false where it was refused, because the two are not one history."""

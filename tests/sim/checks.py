@@ -12,11 +12,12 @@ from tests.model.state import TERMINAL
 from .contents import by_the_model, state_of
 from .double import Double
 from .intake import Intake
+from .letters import Letters
 from .limits import Limits
 from .seen import DECISIONS, OTHER, Call, Entry, Violation, require
 from .values import ZERO, Hash, Stream, id_of, text_of
 
-QUIET = frozenset(("replay", "refold", "drop", "restore", "trim"))
+QUIET = frozenset(("replay", "refold", "drop", "restore", "trim", "trim_letters"))
 """Scripts that deliver nothing to anybody."""
 
 
@@ -31,7 +32,7 @@ class Checker:
         self.log: list[Entry] = []
         self.by_id: dict[str, Entry] = {}
         self.trimmed = 0
-        self.letters: dict[str, str] = {}
+        self.letters = Letters()
         self.forged: set[str] = set()
         self.model = Model(self.forged)
         self.folded = 0
@@ -72,6 +73,9 @@ class Checker:
         if self._events in undo:
             self._read_log(call)
         if self._dead in undo:
+            if call.script == "trim_letters":
+                was: Any = undo[self._dead]
+                self.letters.trimmed(was.entries, self._stream(self._dead), self._stream(self._events))
             self._read_letters()
         self.intake.after(call, undo, self.model.partition, follows)
         if call.script == "restore" and self._events in undo:
@@ -80,7 +84,7 @@ class Checker:
             self._look_for_foreign()
         was_whole = self.whole
         self.whole = self._is_whole()
-        if answered and call.script in ("advance", "append", "take_in", "trim"):
+        if answered and call.script in ("advance", "append", "take_in", "trim", "trim_letters"):
             require(was_whole, f"{call.script} went on over a state that is not whole")
         if self.whole and not self.overwritten and (self._meta in undo or not was_whole):
             self._settle(call, before, compare_all=not was_whole)
@@ -160,19 +164,8 @@ class Checker:
             self._beats_read = entry_id
 
     def _read_letters(self) -> None:
-        self.letters = {}
-        others: set[tuple[str, str]] = set()
-        for _, flat in self._stream(self._dead).entries:
-            letter = dict(zip(flat[::2], flat[1::2], strict=True))
-            stream, entry_id = letter["stream"], letter["id"]
-            # of what waits in an ingress a torn call may have made one before, and the next call has to make another
-            twice = entry_id in self.letters if stream == "events" else (stream, entry_id) in others
-            require(not twice or stream.startswith("in:"), f"{entry_id} stands twice among the dead letters")
-            if stream == "events":
-                self.letters[entry_id] = letter["code"]
-            else:
-                others.add((stream, entry_id))
-        self.intake.buried = {(stream.removeprefix("in:"), entry_id) for stream, entry_id in others}
+        self.letters.read(self._stream(self._dead))
+        self.intake.buried = {(name.removeprefix("in:"), entry_id) for name, entry_id in self.letters.others}
 
     # what the state must be
 
@@ -188,7 +181,7 @@ class Checker:
         for entry in self.log[self.folded : folded]:
             self._fold(entry)
         self.folded = folded
-        beyond = [event_id for event_id in self.letters if id_of(event_id) > id_of(watermark)]
+        beyond = [event_id for event_id in self.letters.codes if id_of(event_id) > id_of(watermark)]
         require(not beyond, f"letters of events that were not folded: {beyond}")
         self._compare()
         self._check_ended()
@@ -209,7 +202,7 @@ class Checker:
 
     def _fold(self, entry: Entry) -> None:
         e = entry.fields
-        letter = self.letters.get(entry.id)
+        letter = self.letters.codes.get(entry.id)
         if entry.forged:
             self.forged.add(entry.id)
         elif letter == "FORGED_DECISION" and e.get("type") in DECISIONS:
@@ -318,8 +311,8 @@ class Checker:
 
     def refused_retries(self) -> dict[str, str]:
         """Under which code each letter was refused again, last."""
-        retries = [entry for entry in self.log if "retry_of" in entry.fields and entry.id in self.letters]
-        return {entry.fields["retry_of"]: self.letters[entry.id] for entry in retries}
+        retries = [entry for entry in self.log if "retry_of" in entry.fields and entry.id in self.letters.codes]
+        return {entry.fields["retry_of"]: self.letters.codes[entry.id] for entry in retries}
 
     # when history itself was lost
 
@@ -349,6 +342,7 @@ class Checker:
         self.by_id = {entry.id: entry for entry in entries}
         self.trimmed = len(entries) - len(self._stream(self._events).ids)
         self.intake.rewind(entries)
+        self.letters.rewind(self.by_id)
         self.refold()
 
     def refold(self) -> None:

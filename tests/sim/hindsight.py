@@ -45,7 +45,11 @@ def refolded(world: World, history: list[tuple[str, Any]], batch: int) -> dict[s
     stream.ids = [id_of(entry_id) for entry_id, _ in history]
     stream.entries = history
     stream.added = len(history)
-    given = {"events": scratch("events"), "dead": world.keys("dead"), "prefix": scratch.prefix, "in_place": 0}
+    dead: Any = world.server.space.data.get(world.keys("dead"), Stream())
+    world.server.space.data[scratch("dead")] = letters = Stream()
+    letters.entries = world.checker.letters.all(dead)
+    letters.ids = [id_of(letter_id) for letter_id, _ in letters.entries]
+    given = {"events": scratch("events"), "dead": scratch("dead"), "prefix": scratch.prefix, "in_place": 0}
     more = 1
     while more:
         try:

@@ -116,6 +116,7 @@ MARKS: dict[str, str] = {
     "trimmed": "",
     "a trim of what was not folded yet": "a tool asked for more than it may have",
     "trim stopped at an alive job": "",
+    "letters trimmed": "",
     "trim refused: the state is not whole": "",
     "archive and log forked": "the archiver said so and stopped",
     "restored from the archive": "",

@@ -27,6 +27,20 @@ TRIMMING = [
         "archived",
     ),
     Bug(
+        "no letter is trimmed that is not archived",
+        "nobody knows any more what was refused",
+        "trim_letters",
+        "rcall('XRANGE', dead, '-', archived, 'COUNT', spare)",
+        "rcall('XRANGE', dead, '-', '+', 'COUNT', spare)",
+    ),
+    Bug(
+        "no letter is trimmed that a replay would meet",
+        "it folds what was refused",
+        "trim_letters",
+        "if letter.stream == 'events' and first[1] and not_behind(first[1][1], letter.id) then",
+        "if false then",
+    ),
+    Bug(
         "nothing is trimmed while the state is not whole",
         "a rebuild finds no log",
         "is_whole",
