@@ -50,8 +50,7 @@ class Bug:
             return
         source = sources()[self.where]
         body = source.body
-        source.body = Source(self.where, self.changed()).body
-        script.cache_clear()
+        self.plant()
         try:
             yield
         finally:
@@ -65,7 +64,8 @@ class Bug:
             LookupError: what it is to replace is not there any more, or was imported already.
         """
         if self.where in sources():
-            self.planted().__enter__()
+            sources()[self.where].body = Source(self.where, self.changed()).body
+            script.cache_clear()
             return
         if self.where in sys.modules:
             raise LookupError(f"{self.where} was imported before a bug was planted in it")

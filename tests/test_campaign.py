@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from .campaign.faults.table import FAULTS
 from .campaign.planted import PLANTED, Planted
 from .campaign.play import play
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize("fault", ["node killed", "archiver killed", "server killed, everysec"])
@@ -44,3 +49,13 @@ def test_a_client_that_repeats_appends_by_itself_is_noticed() -> None:
 def test_what_a_planted_bug_takes_out_is_there_to_be_taken(planted: Planted) -> None:
     assert planted.under in FAULTS
     assert planted.bug.changed()
+
+
+def test_a_bug_that_is_planted_for_good_stays_where_it_is() -> None:
+    """In a process of its own, as those of a run."""
+    program = (
+        "from tests.campaign.planted import PLANTED; from streamsched.scripts import compose; "
+        "PLANTED['holder'].bug.plant(); import gc; gc.collect(); print('NODE_MISMATCH' in compose('append'))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
