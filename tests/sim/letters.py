@@ -18,6 +18,8 @@ class Letters:
         self.codes: dict[str, str] = {}
         """Under which code each entry of the log was refused."""
         self.archive: list[Row] = []
+        self.safe = "0-0"
+        """Up to which one they may be trimmed."""
         self.others: set[tuple[str, str]] = set()
         """Letters about other streams: which, and which entry."""
         self.gone: dict[str, list[str]] = {}
@@ -49,7 +51,8 @@ class Letters:
             if letter_id in left:
                 continue
             e = _fields(flat)
-            require(archived.get(letter_id) == flat, f"the letter {letter_id} was trimmed, and is not in the archive")
+            safe = archived.get(letter_id) == flat and id_of(letter_id) <= id_of(self.safe)
+            require(safe, f"the letter {letter_id} was trimmed, and is not in the archive")
             needed = e["stream"] == "events" and log.ids and id_of(e["id"]) >= log.ids[0]
             require(not needed, f"the letter {letter_id} was trimmed, and the log still holds {e['id']}")
             self.gone[letter_id] = flat
