@@ -462,6 +462,18 @@ async def test_a_node_gets_no_more_unread_assignments_than_its_window(ledger: Le
     assert (info["window"], info["pending"]) == (str(LIMITS["window"]), "0")
 
 
+async def test_one_call_deals_many_jobs_out_as_many_calls_would(ledger: Ledger) -> None:
+    """What it remembers of nodes and pools on its way keeps up with what it does."""
+    for node_id in ("n1", "n2"):
+        await ledger.node(node_id)
+    pair = {"src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
+    await ledger.append(*(JobSubmitted(job_id=f"j{n}", session_id=f"s{n}", **pair) for n in range(20)))
+    assert [len(await ledger.held(node_id)) for node_id in ("n1", "n2")] == [8, 8]
+    seen = [fact["seen"] for fact in await ledger.facts("job.dispatched")]
+    total = [sum(int(count.split("=")[1]) for count in counts.split()) for counts in seen]
+    assert total == list(range(15)) + [7], "each choice saw what the ones before it did; the last had one node left"
+
+
 async def test_a_completion_that_skips_the_start_also_frees_the_window(ledger: Ledger) -> None:
     await ledger.node()
     for n in range(10):

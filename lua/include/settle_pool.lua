@@ -9,7 +9,6 @@ local function settle_pool(pool_id)
   local open = rcall('EXISTS', key.pool_online(pool_id)) == 1 and 'true' or 'false'
   if open ~= v[2] then
     rcall('HSET', info, 'open', open)
-    few_places = {}
     each_pair(v[1], function(src, tgt)
       rcall(open == 'true' and 'SADD' or 'SREM', key.open(src, tgt), pool_id)
       touch('pair', src .. ':' .. tgt)
