@@ -471,7 +471,7 @@ async def test_one_call_deals_many_jobs_out_as_many_calls_would(ledger: Ledger) 
     assert [len(await ledger.held(node_id)) for node_id in ("n1", "n2")] == [8, 8]
     seen = [fact["seen"] for fact in await ledger.facts("job.dispatched")]
     total = [sum(int(count.split("=")[1]) for count in counts.split()) for counts in seen]
-    assert total == list(range(15)) + [7], "each choice saw what the ones before it did; the last had one node left"
+    assert total == [*range(15), 7], "each choice saw what the ones before it did; the last had one node left"
 
 
 async def test_a_completion_that_skips_the_start_also_frees_the_window(ledger: Ledger) -> None:
