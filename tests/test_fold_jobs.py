@@ -466,7 +466,7 @@ async def test_one_call_deals_many_jobs_out_as_many_calls_would(ledger: Ledger) 
     """What it remembers of nodes and pools on its way keeps up with what it does."""
     for node_id in ("n1", "n2"):
         await ledger.node(node_id)
-    pair = {"src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
+    pair: dict[str, Any] = {"src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
     await ledger.append(*(JobSubmitted(job_id=f"j{n}", session_id=f"s{n}", **pair) for n in range(20)))
     assert [len(await ledger.held(node_id)) for node_id in ("n1", "n2")] == [8, 8]
     seen = [fact["seen"] for fact in await ledger.facts("job.dispatched")]
