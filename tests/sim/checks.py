@@ -215,6 +215,8 @@ class Checker:
             require(not source.revoked, f"{entry.id}: {e['source']} was heard, and had been revoked")
             short = e["type"] == "job.submitted" and "memory" in self.model.partition.overload
             require(not short, f"{entry.id}: a submission of {e['source']} was taken in while memory is short")
+        if self.model.partition.letters.get(e.get("retry_of", ""), "").startswith("retried"):
+            self.mark("a letter retried again")
         if letter is None and e.get("type") in DECISIONS:
             self.limits.before(entry, self.model.partition)
         try:

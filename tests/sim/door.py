@@ -10,6 +10,11 @@ from .seen import require
 Event = Mapping[str, str]
 
 
+def name_of(event: Event) -> str:
+    """The job that a submission is about, if it has a name of its own."""
+    return event.get("job_id") or f"{event.get('session_id')}:{event.get('request_id')}"
+
+
 class Door:
     """Looks at one call, from before it on.
 
@@ -19,7 +24,7 @@ class Door:
 
     def __init__(self, checker: Checker) -> None:
         self._checker, self._log = checker, len(checker.log)
-        self._known = set(checker.model.partition.jobs)
+        self._known = set(checker.model.partition.jobs) | {name_of(e.fields) for e in checker.log[checker.folded :]}
         self._short_of_memory = checker.follows and "memory" in checker.model.partition.overload
 
     def check(self, events: Sequence[Event], answers: Sequence[Sequence[str]]) -> None:
@@ -34,5 +39,4 @@ class Door:
                 require("retry_after_ms=" in detail, f"turned away, and not told until when: {detail}")
                 self._checker.mark(f"turned away: {'memory' if 'memory' in detail else 'waiting'}")
             elif event["type"] == "job.submitted" and self._short_of_memory:
-                job_id = event.get("job_id") or f"{event['session_id']}:{event.get('request_id')}"
-                require(job_id in self._known, f"accepted while memory is short: {event}")
+                require(name_of(event) in self._known, f"accepted while memory is short: {event}")

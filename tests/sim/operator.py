@@ -71,8 +71,8 @@ class Operator(Speaker):
         if letters := self.letters():
             letter = self.world.rng.choice(letters[-8:])
             known = self.world.checker.model.partition.letters.get(letter.id, "")
-            if known:
-                self.world.mark("a letter retried again" if known.startswith("retried") else "a dropped letter retried")
+            if known.startswith("dropped"):
+                self.world.mark("a dropped letter retried")
             if "source_id" in letter.event:
                 self.world.mark("a letter of a source retried")
             self.say([letter.once_more()])
@@ -95,6 +95,11 @@ class Operator(Speaker):
 
     def see_to(self) -> None:
         """Everything that was turned away is appended again; what is refused for another reason by now is dropped."""
+        known = self.world.checker.model.partition.letters
+        retried = [letter.id for letter in self.letters() if known.get(letter.id, "").startswith("retried")]
+        if retried:  # too late: it changes nothing
+            self.world.mark("a retried letter dropped")
+            self.say([{"type": "letter.dropped", "letter": retried[0]}], raw=False)
         refused = self.world.checker.refused_retries()
         coming = {event.get("retry_of") for event in self.turned_away}
         for letter in self.open_letters():
