@@ -3,7 +3,7 @@
 local function next_job(queue)
   if not queue.jobs or queue.at > #queue.jobs then
     local src, tgt = match(queue.pair, '^([^:]+):(.+)$')
-    queue.jobs, queue.at = rcall('ZRANGE', written(key.waiting(src, tgt)), 0, math.min(left, 32) - 1, 'WITHSCORES'), 1
+    queue.jobs, queue.at = rcall('ZRANGE', written(key.waiting(src, tgt)), '0', math.min(left, 32) - 1, 'WITHSCORES'), 1
   end
   queue.order = tonumber(queue.jobs[queue.at + 1])
   return queue.jobs[queue.at]
@@ -39,7 +39,7 @@ end
 local function dispatch_waiting()
   repeat
     settle() -- ranks the pairs anew
-    local ranked = rcall('ZRANGE', key.ready, 0, 16, 'WITHSCORES')
+    local ranked = rcall('ZRANGE', key.ready, '0', '16', 'WITHSCORES')
     local queues = {}
     for i = 1, math.min(#ranked, 32), 2 do
       queues[#queues + 1] = { pair = ranked[i], order = tonumber(ranked[i + 1]) }

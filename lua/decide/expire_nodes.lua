@@ -7,7 +7,7 @@ local function expire_nodes()
     return
   end
   local timeout = tonumber(config('heartbeat_timeout_ms'))
-  local due = rcall('ZRANGEBYSCORE', key.expiry, '-inf', now_text, 'LIMIT', 0, left)
+  local due = rcall('ZRANGEBYSCORE', key.expiry, '-inf', now_text, 'LIMIT', '0', left)
   for i = 1, #due do
     local v = rcall('HMGET', key.node_info(due[i]), 'last_heartbeat_ts', 'since_ts')
     local heard = math.max(tonumber(v[1] or 0), tonumber(v[2]), meta.resumed_ts, meta.rebuilt_ts)

@@ -1,9 +1,9 @@
 -- USES: context decide dispatch refuse requeue job_to_dispatch read_job config whole written
 -- Do what is due for each job whose moment has come.
 local function fire_timers()
-  local due = rcall('ZRANGE', written(key.timers), 0, 1, 'WITHSCORES') -- often nothing is due, or just the caller's own job
+  local due = rcall('ZRANGE', written(key.timers), '0', '1', 'WITHSCORES') -- often nothing is due, or just the caller's own job
   if due[4] and tonumber(due[4]) <= now then
-    due = rcall('ZRANGEBYSCORE', key.timers, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, left)
+    due = rcall('ZRANGEBYSCORE', key.timers, '-inf', now_text, 'WITHSCORES', 'LIMIT', '0', left)
   end
   for i = 1, #due, 2 do
     local job_id, due_ts = due[i], tonumber(due[i + 1])

@@ -3,7 +3,7 @@
 local function next_due()
   local next_ts = math.huge
   for _, queue in ipairs({ written(key.timers), key.deadlines, key.expiry }) do
-    local first = rcall('ZRANGE', queue, 0, 0, 'WITHSCORES')
+    local first = rcall('ZRANGE', queue, '0', '0', 'WITHSCORES')
     next_ts = math.min(next_ts, tonumber(first[2] or math.huge))
   end
   return next_ts < math.huge and format('%.0f', next_ts) or ''

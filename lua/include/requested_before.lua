@@ -10,7 +10,7 @@ local function requested_before(e)
   if rcall('ZSCORE', key.requests, request) then
     return true
   end
-  local oldest = rcall('ZRANGE', key.requests, 0, 1, 'WITHSCORES')
+  local oldest = rcall('ZRANGE', key.requests, '0', '1', 'WITHSCORES')
   for i = 1, #oldest, 2 do
     if tonumber(oldest[i + 1]) + limit.request_ms <= at then
       want('ZREM', key.requests, oldest[i])

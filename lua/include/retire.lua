@@ -10,7 +10,7 @@ end
 local function retire()
   for _ = 1, 2 do
     if not oldest_ended_ts then
-      local head = rcall('LINDEX', written(key.ended), 0)
+      local head = rcall('LINDEX', written(key.ended), '0')
       oldest_ended_ts = head and tonumber(match(head, '^%d+')) or math.huge
     end
     if oldest_ended_ts == math.huge or oldest_ended_ts + config('retention_ms') > at then
