@@ -279,10 +279,14 @@ class Node:
                     answers.start_soon(self._give_up, self._doubtful)
                     self._doubtful = {}
                 if entries and not self._shared_inbox:
-                    try:
-                        await redis.xtrim(self._inbox, minid=entries[-1][0], approximate=True)
-                    except (RedisError, OSError):
-                        log.debug("inbox not trimmed", node_id=self.node_id)  # the next batch trims as well
+                    answers.start_soon(self._trim_inbox, entries[-1][0])
+
+    async def _trim_inbox(self, read_id: str) -> None:
+        """Drop what was read. The next reading does not wait for it: the server may be busy with what came before."""
+        try:
+            await self.scheduler.partition.redis.xtrim(self._inbox, minid=read_id, approximate=True)
+        except (RedisError, OSError):
+            log.debug("inbox not trimmed", node_id=self.node_id)  # the next batch trims as well
 
     async def _look_for_lost(self, anew: bool) -> None:
         """Ask what the scheduler believes to be here after an outage. A failover or a crash of the server may have lost
