@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import signal
 import socket
@@ -17,9 +16,6 @@ from typing import BinaryIO
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-
-ALLOCATOR, KEEPS_MORE = "GLIBC_TUNABLES", "glibc.malloc.tcache_count=1000"
-"""The wheel has no jemalloc, and a script makes and drops many small things: measured, a tenth less time a job."""
 
 START_S = 15.0
 """How long a server may take to answer its first PING before it counts as failed."""
@@ -116,7 +112,6 @@ class EmbeddedServer:
                 cwd=self.data,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={ALLOCATOR: KEEPS_MORE, **os.environ},
                 pass_fds=[lock.fileno()],
                 start_new_session=True,  # a Ctrl-C in the terminal must reach the program, which then ends the server
             )
