@@ -56,8 +56,12 @@ async def compare_end(live: LiveLog, archive: Archive) -> None:
     if not archive.segments:
         return
     tail = await anyio.to_thread.run_sync(_tail_of, archive, archive.segments[-1])
-    remedy = f"go on with another archive, `streamsched archive --to NEW --from {archive.folder}`, and keep this one"
-    await compare(live, tail, archive.before + archive.count - len(tail), remedy)
+    await compare(live, tail, archive.before + archive.count - len(tail), remedy(archive))
+
+
+def remedy(archive: Archive) -> str:
+    """Say how to go on from an archive that is not of the log's history any more."""
+    return f"go on with another archive, `streamsched archive --to NEW --from {archive.folder}`, and keep this one"
 
 
 def _tail_of(archive: Archive, piece: Segment) -> list[Entry]:

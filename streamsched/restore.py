@@ -9,8 +9,9 @@ import anyio.to_thread
 
 from .archive import Archive, previous
 from .entries import ENTRY_ID, Chunk, Entry, fields_of, position
-from .errors import ArchiveDamaged, LogGap, PartitionRebuilding
+from .errors import ArchiveDamaged, LogFork, LogGap, PartitionRebuilding
 from .events import RETRY
+from .fork import remedy
 from .keys import Keys
 from .replay import empty, fold_log
 from .scratch import packed
@@ -38,7 +39,7 @@ async def restore(
     Raises:
         ArchiveDamaged: a segment is not what its manifest says.
         LogGap: events between archive and log, or before the archive, are missing; nothing was dropped.
-        LogFork: the log has gone on without the archive's events; nothing was dropped.
+        LogFork: the log has gone on without the archive's events; nothing was dropped, and the text says what to do.
         PartitionRebuilding: another one rebuilds it at the same time.
         PartitionHalted: an event cannot be folded; the text says which.
     """
@@ -81,6 +82,8 @@ async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
             tip = (await redis.xinfo_stream(keys("events")))["last-generated-id"]
         head = await anyio.to_thread.run_sync(archive.number_up_to, previous(first) if first else archive.last)
         reached = await anyio.to_thread.run_sync(archive.number_up_to, tip)
+        if first and position(tip) < position(archive.last):
+            await _compare(redis, keys, archive, previous(first), tip)
         answer = await script("restore")(
             redis,
             events=keys("events"),
@@ -92,6 +95,25 @@ async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
             head=head if first or tip != "0-0" else 0,
             reached=reached,
         )
+
+
+async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: str) -> None:
+    """See that a log which is to be replaced by its archive holds nothing but what the archive holds.
+
+    Equally many are not the same ones: a log that has lost its end gives the same ids out again where the clock stands
+    behind them.
+
+    Raises:
+        LogFork: it holds another event; the text names it.
+    """
+    pieces = archive.read(after, until, CHUNK)
+    while (chunk := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
+        entries = packed(chunk)
+        parted = await script("parted")(redis, events=keys("events"), prefix=keys.prefix, entries=entries, after=after)
+        if parted:
+            told = parted.decode() if isinstance(parted, bytes) else parted
+            raise LogFork(f"the archive and the log hold different events under {told}; {remedy(archive)}")
+        after = chunk.entries[-1].id
 
 
 async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Callable[[int], None]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from redis.asyncio import Redis
 
 from streamsched.archive import Archive
 from streamsched.archiver import Archiver, ArchiveWriter
+from streamsched.connection import connect
 from streamsched.errors import LogFork, LogGap, PartitionRebuilding
 from streamsched.events import JobSubmitted, to_wire
 from streamsched.history import LiveLog
@@ -129,6 +133,68 @@ async def test_a_wiped_partition_that_went_on_without_its_past_is_a_fork(
     with pytest.raises(LogFork, match="events of its own"):
         await restore(log.redis, log.keys, kept)
     assert await state_of(log) == before
+
+
+REISSUED: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "the last one": lambda flat: [b"type", b"session.released", b"session_id", b"of what came since"],
+    "another value": lambda flat: [*flat[:-1], b"another"],
+    "one more field": lambda flat: [*flat, b"note", b"x"],
+    "bytes that are no UTF-8": lambda flat: [*flat[:-1], b"\xff"],
+}
+
+
+@pytest.mark.parametrize("wiped", [False, True], ids=["the state goes on", "the state is gone"])
+@pytest.mark.parametrize("reissued", REISSUED)
+async def test_a_log_that_issued_lost_ids_again_is_not_replaced_by_the_archive_of_the_other_history(
+    reissued: str, wiped: bool, log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamsched.restore.CHUNK", 4)
+    await story(log, "a")
+    entries = await live.redis.xrange(log.keys("events"))
+    lost = len(entries) - 6
+    kept = await archived(live, tmp_path)
+    await wipe(log)
+    for n, (entry_id, flat) in enumerate(entries[:lost]):
+        fields = REISSUED[reissued](flat) if n == lost - 1 else flat
+        await live.redis.execute_command("XADD", log.keys("events"), entry_id, *fields)
+    if not wiped:
+        await log.advance()
+    before, held = await state_of(log), await live.redis.xrange(log.keys("events"))
+    parted = (
+        rf"different events under {entries[lost - 1][0].decode()}; .*`streamsched archive --to NEW --from {tmp_path}`"
+    )
+    with pytest.raises(LogFork, match=parted):
+        await restore(log.redis, log.keys, kept)
+    assert await live.redis.xrange(log.keys("events")) == held, "what came since is kept"
+    assert await state_of(log) == before
+
+
+async def test_after_that_refusal_its_remedy_leads_to_an_archive_the_log_can_be_rebuilt_from(
+    cli: Cli, tmp_path: Path
+) -> None:
+    raw: Any = connect(cli.url, decode=False)
+    redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
+    log, live = Ledger(redis, cli.keys), LiveLog(raw, cli.keys)
+    await story(log, "a")
+    entries = await raw.xrange(log.keys("events"))
+    assert cli.run("archive", "--to", "kept", "--once", "--max-events", "5").code == 0
+    await redis.delete(*[key async for key in redis.scan_iter(match=cli.keys.prefix + "*")])
+    for entry_id, flat in entries[:11]:
+        await raw.execute_command("XADD", log.keys("events"), entry_id, *flat)
+    await raw.execute_command("XADD", log.keys("events"), entries[11][0], "type", "node.cordoned", "node_id", "n1")
+    while (await live.span()).count < 12:
+        await log.advance()
+    before = await read_state(redis, cli.keys)
+    refused = cli.run("rebuild", "--from", "kept", "--yes")
+    assert (refused.code, "FORK" in refused.err) == (1, True), refused.err
+    remedy = re.search(r"`streamsched (archive --to NEW --from [^`]+)`", refused.err)
+    assert remedy, refused.err
+    assert cli.run(*shlex.split(remedy[1]), "--once").code == 0
+    rebuilt = cli.run("rebuild", "--from", "NEW", "--yes")
+    assert rebuilt.code == 0, rebuilt.err
+    assert await read_state(redis, cli.keys) == before
+    await redis.aclose()
+    await raw.aclose()
 
 
 async def test_events_missing_between_archive_and_log_are_reported_and_nothing_is_dropped(

@@ -29,6 +29,7 @@ ENTRIES = [
     "hand_in",
     "load",
     "nodes",
+    "parted",
     "refold",
     "replay",
     "restore",

@@ -24,7 +24,19 @@ from .wire import Request, Wire, drive, error_of
 
 START_MS = 1_700_000_000_000
 AWAY = (Lost, Late)
-SCRIPTS = ("advance", "append", "condemn", "drop", "refold", "replay", "restore", "take_in", "trim", "trim_letters")
+SCRIPTS = (
+    "advance",
+    "append",
+    "condemn",
+    "drop",
+    "parted",
+    "refold",
+    "replay",
+    "restore",
+    "take_in",
+    "trim",
+    "trim_letters",
+)
 REBUILDING = ("drop", "replay", "refold", "restore")
 
 Event = dict[str, str]
