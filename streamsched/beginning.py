@@ -32,25 +32,38 @@ class Beginning:
     """Begins jobs as they come.
 
     A job begins at once, and the scheduler is told beside it: to wait for the answer would cost every job a round
-    trip. If it turns out that the job was taken back unread, it is taken away again. Two kinds wait for the answer: one
-    that came late, because it may have gone elsewhere; and one that an earlier node did not carry through, because it
-    may be what took that node's process down, and must count as tried, or it would go from node to node for ever.
+    trip. If it turns out that the job was taken back unread, it is taken away again. Three kinds wait for the answer:
+    what is read behind a new connection, because a failover may show once more what has been worked off; what came
+    late, because it may have gone elsewhere; and what an earlier node did not carry through, because it may be what
+    took that node's process down, and must count as tried, or it would go from node to node for ever.
     """
 
     def __init__(self, node: Holder, begun: MemoryObjectSendStream[Task], beside: anyio.abc.TaskGroup) -> None:
         self._node, self._begun, self._beside = node, begun, beside
+        self._caught_up = False
 
-    def begin(self, taken: list[Task]) -> None:
-        """Begin what came in one reading of the inbox, but for what is taken back further behind."""
+    def begin(self, taken: list[Task], last: bool) -> None:
+        """Begin what came in one reading of the inbox, but for what is taken back further behind.
+
+        Args:
+            taken: the jobs.
+            last: whether the inbox held no more.
+        """
         tasks = [task for task in taken if task.revoked is None]
         now_ts = self._node.scheduler.partition.now_ts()
-        sure = [task for task in tasks if _is_sure(task.assignment, now_ts)]
+        sure = [task for task in tasks if self._caught_up and _is_sure(task.assignment, now_ts)]
         for task in sure:
             self._begun.send_nowait(task)
         if sure:
             self._beside.start_soon(self._tell, sure)
         if len(sure) < len(tasks):
             self._beside.start_soon(self._begin_once_noted, [task for task in tasks if task not in sure])
+
+        self._caught_up = self._caught_up or last
+
+    def begin_anew(self) -> None:
+        """The inbox is read over a new connection."""
+        self._caught_up = False
 
     async def _tell(self, tasks: list[Task]) -> None:
         await anyio.sleep(UNTOLD_S)

@@ -22,7 +22,7 @@ from .beside import beside
 from .client import Scheduler
 from .connection import connections_made
 from .errors import JobFailed, SchedulerError, ServerUnreachable, UnknownNode
-from .events import FULL, LIMITS, JobDeclined, NodeHeartbeat, NodeOffline, NodeRegistered
+from .events import FULL, JobDeclined, NodeHeartbeat, NodeOffline, NodeRegistered
 from .execution import traced
 from .following import read_stream
 from .task import Assignment as Assignment
@@ -268,14 +268,18 @@ class Node:
                 self._reading_since = anyio.current_time()
                 await self._inbox_open.wait()
                 taken = [task for _, fields in entries or () if (task := self._take(fields, answers))]
-                beginning.begin(taken)
+                all_read = entries is not None and len(entries) < AT_ONCE
+                if entries is None:
+                    beginning.begin_anew()
+                else:
+                    beginning.begin(taken, last=all_read)
                 # the two connections may have met different servers while a failover was under way: either one's change
                 # may have lost something
                 anew = entries is None or connections_made(redis) != self._made
                 if anew or (self._under_way and not self._under_way & self._here):
                     await self._look_for_lost(anew)
-                elif self._doubtful and entries is not None and len(entries) < LIMITS["window"]:
-                    # what was delivered until we asked has all been read: what is not here now is nowhere
+                elif self._doubtful and all_read:
+                    # what was delivered until we asked: what is not here now is nowhere
                     answers.start_soon(self._give_up, self._doubtful)
                     self._doubtful = {}
                 if entries and not self._shared_inbox:

@@ -267,7 +267,7 @@ async def test_a_job_that_is_over_at_once_needs_no_event_for_its_begin(server: E
             await anyio.sleep(0.05)
 
     async with running(server, keys) as scheduler, serving(scheduler, handler, concurrency=2):
-        brief, long = [await (await scheduler.submit(work(n))).result(20) for n in (0, 1)]
+        _, brief, long = [await (await scheduler.submit(work(n))).result(20) for n in (3, 0, 1)]
         log = await facts(scheduler)
         told = [e["type"] for e in log if e.get("job_id") == brief.job_id]
         assert told == ["job.submitted", "job.dispatched", "job.completed"]
@@ -282,12 +282,15 @@ async def test_a_job_that_turns_out_to_be_elsewhere_is_taken_from_who_began_it(
     cancelled = anyio.Event()
 
     async def handler(assignment: Assignment) -> None:
+        if assignment.job_id != "gone":
+            return
         try:
             await anyio.sleep_forever()
         finally:
             cancelled.set()
 
     async with running(server, keys) as scheduler, serving(scheduler, handler) as node:
+        await (await scheduler.submit(work())).result(20)
         stale: dict[Any, Any] = {
             "job_id": "gone",
             "node_id": "n1",
@@ -300,6 +303,25 @@ async def test_a_job_that_turns_out_to_be_elsewhere_is_taken_from_who_began_it(
         with anyio.fail_after(20):
             await cancelled.wait()
         assert not node.tasks
+
+
+async def test_what_is_read_over_a_new_connection_is_noted_before_it_begins(server: EmbeddedServer, keys: Keys) -> None:
+    """A failover may show the node once more what it has worked off."""
+    seen: list[str] = []
+
+    async def handler(assignment: Assignment) -> None:
+        seen.append(await status_of(scheduler, assignment.job_id))
+
+    async with running(server, keys) as scheduler, serving(scheduler, handler) as node:
+        for n in range(2):
+            await (await scheduler.submit(work(n))).result(20)
+        assert seen[-1] == "dispatched", "otherwise it begins before it is noted"
+        node.pause_inbox()
+        await scheduler.partition.redis.client_kill_filter(_type="normal", skipme=True)
+        job = await scheduler.submit(work(2))
+        node.resume_inbox()
+        await job.result(20)
+        assert seen[-1] == "running"
 
 
 async def test_a_job_that_a_node_did_not_carry_through_counts_as_tried_before_it_begins_again(
