@@ -77,13 +77,14 @@ async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
     while answer == "AGAIN":
         entries = await redis.xrange(keys("events"), count=1)
         first = entries[0][0] if entries else ""
-        tip = "0-0"
+        tip, trimmed = "0-0", 0
         if await redis.exists(keys("events")):
-            tip = (await redis.xinfo_stream(keys("events")))["last-generated-id"]
+            about = await redis.xinfo_stream(keys("events"))
+            tip, trimmed = about["last-generated-id"], about["entries-added"] - about["length"]
         head = await anyio.to_thread.run_sync(archive.number_up_to, previous(first) if first else archive.last)
         reached = await anyio.to_thread.run_sync(archive.number_up_to, tip)
-        if first and position(tip) < position(archive.last):
-            await _compare(redis, keys, archive, previous(first), tip)
+        if first and trimmed == head:
+            await _compare(redis, keys, archive, previous(first), min(tip, archive.last, key=position))
         answer = await script("restore")(
             redis,
             events=keys("events"),
@@ -98,13 +99,13 @@ async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
 
 
 async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: str) -> None:
-    """See that a log which is to be replaced by its archive holds nothing but what the archive holds.
+    """See that log and archive hold the same events where both reach.
 
     Equally many are not the same ones: a log that has lost its end gives the same ids out again where the clock stands
     behind them.
 
     Raises:
-        LogFork: it holds another event; the text names it.
+        LogFork: they do not; the text names the first id.
     """
     pieces = archive.read(after, until, CHUNK)
     while (chunk := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
@@ -112,7 +113,7 @@ async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: 
         parted = await script("parted")(redis, events=keys("events"), prefix=keys.prefix, entries=entries, after=after)
         if parted:
             told = parted.decode() if isinstance(parted, bytes) else parted
-            raise LogFork(f"the archive and the log hold different events under {told}; {remedy(archive)}")
+            raise LogFork(f"the archive and the log are not the same history from {told} on; {remedy(archive)}")
         after = chunk.entries[-1].id
 
 

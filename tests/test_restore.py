@@ -141,12 +141,13 @@ REISSUED: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "one more field": lambda flat: [*flat, b"note", b"x"],
     "bytes that are no UTF-8": lambda flat: [*flat[:-1], b"\xff"],
 }
+"""What stands under the id of the last entry of a log that has lost what was behind it."""
 
 
-@pytest.mark.parametrize("wiped", [False, True], ids=["the state goes on", "the state is gone"])
+@pytest.mark.parametrize("longer", [False, True], ids=["the archive is ahead", "the log is ahead"])
 @pytest.mark.parametrize("reissued", REISSUED)
-async def test_a_log_that_issued_lost_ids_again_is_not_replaced_by_the_archive_of_the_other_history(
-    reissued: str, wiped: bool, log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_log_that_issued_lost_ids_again_is_not_rebuilt_by_the_archive_of_the_other_history(
+    reissued: str, longer: bool, log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streamsched.restore.CHUNK", 4)
     await story(log, "a")
@@ -157,16 +158,36 @@ async def test_a_log_that_issued_lost_ids_again_is_not_replaced_by_the_archive_o
     for n, (entry_id, flat) in enumerate(entries[:lost]):
         fields = REISSUED[reissued](flat) if n == lost - 1 else flat
         await live.redis.execute_command("XADD", log.keys("events"), entry_id, *fields)
-    if not wiped:
-        await log.advance()
+    await log.advance()
+    if longer:
+        await story(log, "b")
     before, held = await state_of(log), await live.redis.xrange(log.keys("events"))
-    parted = (
-        rf"different events under {entries[lost - 1][0].decode()}; .*`streamsched archive --to NEW --from {tmp_path}`"
-    )
+    remedy = f"`streamsched archive --to NEW --from {tmp_path}`"
+    parted = rf"not the same history from {entries[lost - 1][0].decode()} on; .*{remedy}"
     with pytest.raises(LogFork, match=parted):
         await restore(log.redis, log.keys, kept)
     assert await live.redis.xrange(log.keys("events")) == held, "what came since is kept"
     assert await state_of(log) == before
+
+
+async def test_letters_of_an_archive_of_another_history_bury_nothing(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await log.add({"type": "node.registered", "node_id": "n1", "cap_json": "{}"})
+    await log.advance()
+    entries = await live.redis.xrange(log.keys("events"))
+    lost = await log.add({"type": "job.cancelled", "job_id": "nobody"})
+    await log.advance()
+    kept = await archived(live, tmp_path)
+    await wipe(log)
+    for entry_id, flat in entries:
+        await live.redis.execute_command("XADD", log.keys("events"), entry_id, *flat)
+    await log.redis.xadd(log.keys("events"), {"type": "node.cordoned", "node_id": "n1"}, id=lost)
+    await log.advance()
+    await log.append(["type", "node.registered", "node_id", "n2", "cap_json", "{}"])
+    with pytest.raises(LogFork, match=f"not the same history from {lost} on"):
+        await restore(log.redis, log.keys, kept)
+    assert (await log.hash("node_info", "n1"))["cordoned"] == "true"
 
 
 async def test_after_that_refusal_its_remedy_leads_to_an_archive_the_log_can_be_rebuilt_from(
