@@ -57,7 +57,8 @@ def _print(found: Explanation) -> None:
         if attempt.end:
             say(f"    {one_line(attempt.end)}")
     for pool in found.pools:
-        say(f"  pool {one_line(pool.pool_id)}, {pool.members_total} members:")
+        paused = ", paused" if pool.paused else ""
+        say(f"  pool {one_line(pool.pool_id)}, {pool.members_total} members{paused}:")
         for member in pool.members:
             say(f"    {one_line(member.node_id)}: {one_line('; '.join(member.against) or 'may receive it')}")
         if pool.members_total > len(pool.members):

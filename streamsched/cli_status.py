@@ -17,6 +17,7 @@ from .shown import mask, one_line
 from .state import NodeView, Overview, PartitionView, read_overview
 from .terminal import OK, REFUSED, console
 from .terminal import as_json as print_json
+from .waiting import PairView
 
 CONDITION = {"ok": "green", "rebuilding": "yellow", "halted": "bold red", "gap": "bold red"}
 TOO_MUCH = {"waiting": "too many jobs wait", "memory": "the server's memory is nearly full"}
@@ -32,6 +33,8 @@ def render(overview: Overview) -> RenderableType:
 def render_state(overview: Overview) -> RenderableType:
     """Lay out what was folded, without what is only true of the present."""
     parts: list[RenderableType] = [_counters(overview)]
+    if overview.paused:
+        parts.append(_paused(overview))
     if overview.waiting or overview.delayed:
         parts.append(_pairs(overview))
     parts += [_nodes(overview), _pools(overview)]
@@ -103,14 +106,13 @@ def _letters(p: PartitionView) -> list[Text]:
 def _pairs(overview: Overview) -> RenderableType:
     table = _table("waiting jobs by language pair", "pair", "#waiting", "#pools", "#open pools", "first job", "why")
     for pair in overview.waiting:
-        why = "no pool serves it" if not pair.pools else "no node may receive it now" if not pair.open_pools else ""
         table.add_row(
             _plain(f"{pair.src_lang} → {pair.tgt_lang}"),
             str(pair.waiting),
             str(pair.pools),
             str(pair.open_pools),
             _plain(pair.first_job_id),
-            why,
+            _why(pair),
         )
     notes = _more(overview.waiting_pairs_total - len(overview.waiting), "pairs")
     if overview.delayed:
@@ -118,6 +120,21 @@ def _pairs(overview: Overview) -> RenderableType:
     if not overview.waiting_pairs_complete:
         notes.append(Text("the keyspace is large: pairs may be missing here", "yellow"))
     return Group(table, *notes)
+
+
+def _why(pair: PairView) -> str:
+    if pair.paused:
+        return "paused"
+    return "no pool serves it" if not pair.pools else "no node may receive it now" if not pair.open_pools else ""
+
+
+def _paused(overview: Overview) -> RenderableType:
+    lines: list[RenderableType] = []
+    for pause in overview.paused:
+        because = f": {pause.reason}" if pause.reason else ""
+        age = _age(pause.since_ts, overview.partition.now_ts)
+        lines.append(_plain(f"paused: {pause.title} for {age}{because}", "yellow"))
+    return Group(*lines, *_more(overview.paused_total - len(overview.paused), "pauses"))
 
 
 def _nodes(overview: Overview) -> RenderableType:
@@ -146,7 +163,8 @@ def _pools(overview: Overview) -> RenderableType:
     table = _table("pools", "pool", "languages", "#members", "#open")
     for pool in overview.pools:
         name = pool.pool_id if pool.name in ("", pool.pool_id) else f"{pool.pool_id} ({pool.name})"
-        table.add_row(_plain(name), _plain(" ".join(pool.languages)), str(pool.members), str(pool.open))
+        able = "paused" if pool.paused else str(pool.open)
+        table.add_row(_plain(name), _plain(" ".join(pool.languages)), str(pool.members), able)
     return Group(table, *_more(overview.pools_total - len(overview.pools), "pools"))
 
 

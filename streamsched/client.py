@@ -189,6 +189,7 @@ class Scheduler:
             NoPoolForLangPair: no pool serves the pair.
             EmptyPool: pools serve it, none has a member.
             NoAvailableNode: they have members, none may receive a job now.
+            Paused: an operator has paused the pair, or its pools.
             JobConflict: the ``job_id`` was used before, for other content.
             Overloaded: too much has come in; its ``retry_after_ms`` says when to come back.
             InvalidField: a field is malformed.

@@ -85,6 +85,18 @@ class NoAvailableNode(SchedulerError):
     code = "NO_AVAILABLE_NODE"
 
 
+class Paused(SchedulerError):
+    """An operator has paused the language pair, or every pool that could serve it: the job may wait (``submit``)."""
+
+    code = "PAUSED"
+
+
+class UnknownPool(SchedulerError):
+    """No node ever registered for a pool of this id."""
+
+    code = "UNKNOWN_POOL"
+
+
 class UnknownJob(SchedulerError):
     """No such job: never submitted, refused, or already past its retention."""
 
@@ -259,6 +271,8 @@ ERRORS: dict[str, type[SchedulerError]] = {
         NoPoolForLangPair,
         EmptyPool,
         NoAvailableNode,
+        Paused,
+        UnknownPool,
         UnknownJob,
         JobConflict,
         NodeMismatch,

@@ -13,38 +13,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from .errors import InvalidField, UnknownEventType
-
-LIMITS: dict[str, int] = {
-    "id": 256,  # bytes of an id or a name
-    "text": 4096,  # bytes of a reason or an error
-    "json": 65_536,  # bytes of cap_json, pool_names_json, load_json, progress_json
-    "payload": 1_048_576,  # bytes of payload_json and result_json
-    "priority": 100,  # -100 .. 100
-    "attempts": 1000,  # the most max_attempts may be
-    "pools": 64,  # pools of one node
-    "languages": 32,  # languages of one pool
-    "window": 256,  # assignments a node may have that it neither started nor declined
-    "backoff_ms": 60_000,  # the longest pause between two attempts
-    "sleep_ms": 1_000,  # the longest a worker blocks: a wake-up may die with another worker
-    "outage_ms": 5_000,  # silence between two calls from which on the scheduler counts as absent; see resume.lua
-    "inbox": 65_536,  # entries an inbox keeps for a reader that stays away
-    "heartbeats": 131_072,  # beats kept: more than a large fleet sends while every worker is away for a moment
-    "reply": 65_536,  # outcomes kept for a client that stays away
-    "reply_ms": 3_600_000,  # and how long after the last one
-    "source_rate": 1000,  # events a second that are taken in from a source, unless it was admitted with another rate
-    "source_size": 1_200_000,  # bytes of one entry of its: the largest payload, and the rest of a submission
-    "source_backlog": 10_000,  # entries that wait in its ingress, until the oldest are dropped
-    "source_weight": 4096,  # bytes of an entry for which it counts as one more
-    "source_fields": 64,  # of one entry
-    "source_trim": 5000,  # entries that one call drops of a backlog
-    "ahead_ms": 60_000,  # how far ahead of the clock the id of an entry may be
-    "limited_ms": 10_000,  # between two records of what a source lost
-    "memory_ms": 1_000,  # between two looks at the server's memory
-    "least_shed_ms": 1_000,  # the shortest time after which a submitter who was turned away is to come back
-    "most_shed_ms": 60_000,  # and the longest
-    "request_ms": 3_600_000,  # how long a request_id is remembered at least, by the time of the log
-}
-"""Bounds that Lua reads as ``limit.<name>``. Sizes are bytes, ``_ms`` are milliseconds."""
+from .limits import LIMITS as LIMITS  # read here by everybody: they belong to the contract
+from .limits import ORDER_STEP as ORDER_STEP
 
 RETRY = "retry_of"
 """The extra field by which any event of the log says that it is a dead letter once more: the letter's id. However often
@@ -52,10 +22,6 @@ that is said, it takes effect once."""
 
 FOLD_VERSION = 1
 """How this program folds. It grows with every change that would fold an older log to another state."""
-
-ORDER_STEP = 2**40
-"""A step of priority in a waiting job's order: more submissions than a partition will see, and
-``100 * 2**40 + 2**40`` is still exact in the double that a sorted set keeps."""
 
 Id = Annotated[str, "id"]
 Lang = Annotated[str, "lang"]
@@ -239,6 +205,36 @@ class SourceRevoked(Event, tag="source.revoked"):
     request_id: Id | None = None
 
 
+class PoolPaused(Event, tag="pool.paused"):
+    """No new jobs for a pool; what its nodes hold goes on, and they serve their other pools."""
+
+    pool_id: Id
+    reason: Text | None = None
+    request_id: Id | None = None
+
+
+class PoolResumed(Event, tag="pool.resumed"):
+    pool_id: Id
+    reason: Text | None = None
+    request_id: Id | None = None
+
+
+class PairPaused(Event, tag="pair.paused"):
+    """The jobs of a language pair, in this direction, wait; what nodes hold of it goes on."""
+
+    src_lang: Lang
+    tgt_lang: Lang
+    reason: Text | None = None
+    request_id: Id | None = None
+
+
+class PairResumed(Event, tag="pair.resumed"):
+    src_lang: Lang
+    tgt_lang: Lang
+    reason: Text | None = None
+    request_id: Id | None = None
+
+
 class SchedulerConfigured(Event, tag="scheduler.configured"):
     heartbeat_timeout_ms: Duration | None = None
     accept_timeout_ms: Duration | None = None
@@ -295,6 +291,10 @@ AnyEvent = Union[  # noqa: UP007 - read by get_args, and a column of names reads
     SessionReleased,
     SourceAdmitted,
     SourceRevoked,
+    PoolPaused,
+    PoolResumed,
+    PairPaused,
+    PairResumed,
     SchedulerConfigured,
     LetterDropped,
 ]

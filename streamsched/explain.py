@@ -10,6 +10,7 @@ import msgspec
 from .entries import fields_of, position
 from .history import History
 from .keys import Keys
+from .pauses import PauseView, read_pause
 from .state import JobView, read_job
 from .trace import Fields, Step, choice, event_words, trace
 
@@ -30,6 +31,10 @@ SENTENCES = {
     "no_pool": "no pool serves {src} → {tgt}: register a node with such a pool",
     "no_member": "the pools of {src} → {tgt} have no member: register a node",
     "no_node": "no node of {src} → {tgt} may receive a job now; {ahead} jobs of the pair are ahead of it",
+    "pair_paused": "{src} → {tgt} is paused since {time}{because}; "
+    "`streamsched resume pair {src} {tgt}` lets its jobs go on",
+    "pools_paused": "every pool of {src} → {tgt} that has members is paused; "
+    "`streamsched resume pool {pool}` lets one go on",
     "in_line": "node {node} may take it: {ahead} jobs of {src} → {tgt} are ahead, or no worker runs "
     "(`streamsched status`)",
     "gone": "its retention is over, or its submission was refused; the last that the log says: {last}",
@@ -83,6 +88,8 @@ class Pool(msgspec.Struct, kw_only=True):
     """A pool that serves a waiting job's pair."""
 
     pool_id: str
+    paused: bool
+    """Whether an operator keeps new jobs away from it."""
     members_total: int
     members: list[Member]
 
@@ -202,6 +209,7 @@ async def _pools(
     return [
         Pool(
             pool_id=pool_id,
+            paused=await read_pause(redis, keys, f"pool {pool_id}") is not None,
             members_total=total,
             members=[await _member(redis, keys, name, name in excluded, marks) for name in names],
         )
@@ -238,12 +246,23 @@ async def _why_waiting(redis: Any, keys: Keys, job: JobView, pools: list[Pool]) 
     if due is not None and due > now:
         at = {"time": _time(f"{int(due)}-0"), "ts": f"{int(due)}"}
         return _reason("later", **at, cause=job.cause) if job.cause else _reason("not_before", **at)
+    if pause := await read_pause(redis, keys, f"pair {job.src_lang}:{job.tgt_lang}"):
+        return _pair_paused(pair, pause)
     if not pools:
         return _reason("no_pool", **pair)
     if not any(pool.members_total for pool in pools):
         return _reason("no_member", **pair)
     ahead = await redis.zrank(keys("waiting", job.src_lang, job.tgt_lang), job.job_id) or 0
-    free = [m.node_id for pool in pools for m in pool.members if not m.against]
+    peopled = [pool for pool in pools if pool.members_total]
+    if all(pool.paused for pool in peopled):
+        return _reason("pools_paused", **pair, pool=peopled[0].pool_id)
+    free = [m.node_id for pool in pools for m in pool.members if not m.against and not pool.paused]
     if free:
         return _reason("in_line", **pair, node=free[0], ahead=ahead)
     return _reason("no_node", **pair, ahead=ahead)
+
+
+def _pair_paused(pair: dict[str, str], pause: PauseView) -> Reason:
+    at = {"time": _time(f"{pause.since_ts}-0"), "ts": f"{pause.since_ts}"}
+    because = f" ({pause.reason})" if pause.reason else ""
+    return _reason("pair_paused", **pair, **at, reason=pause.reason, because=because)

@@ -30,7 +30,8 @@ SHAPES: dict[str, str] = {
     "pool_members": "pool:%s:members",
     "pool_online": "pool:%s:online",
     "lang": "lang:%s:%s",
-    "open": "open:%s:%s",  # the pools of the pair with at least one node that may receive a job
+    "open": "open:%s:%s",  # the pools of the pair with at least one node that may receive a job, but for paused ones
+    "paused": "paused",  # pools and pairs that an operator has paused: since when, and why
     # jobs and sessions
     "job": "job:%s",
     "session": "session:%s",

@@ -13,6 +13,7 @@ from .connection import role_in
 from .events import LIMITS
 from .keys import Keys
 from .letters import count_letters
+from .pauses import PauseView, read_pauses
 from .speakers import SourceView, read_sources
 from .waiting import PairView, read_pairs, waiting_pairs
 
@@ -111,6 +112,8 @@ class PoolView(msgspec.Struct, kw_only=True):
     members: int
     open: int
     """Members that may receive a job now."""
+    paused: bool
+    """Whether an operator keeps new jobs away from it."""
 
 
 class JobView(msgspec.Struct, kw_only=True):
@@ -149,6 +152,9 @@ class Overview(msgspec.Struct, kw_only=True):
     nodes_online: int
     pools: list[PoolView]
     pools_total: int
+    paused: list[PauseView]
+    """Pools and pairs that an operator keeps new jobs away from, as many as are listed of each kind."""
+    paused_total: int
     sources: list[SourceView]
     """Those who may speak through an ingress."""
     sources_total: int
@@ -179,6 +185,7 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
     pools, pools_total = await _names(redis, keys("pools"), limit)
     sources, sources_total = await _names(redis, keys("sources"), limit)
     pairs, complete = await waiting_pairs(redis, keys, counters["waiting"])
+    paused = list((await read_pauses(redis, keys)).values())
     ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
     return Overview(
         partition=partition,
@@ -188,6 +195,8 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
         nodes_online=await redis.zcard(keys("expiry")),
         pools=await _read_pools(redis, keys, pools),
         pools_total=pools_total,
+        paused=paused[:limit],
+        paused_total=len(paused),
         sources=await read_sources(redis, keys, sources),
         sources_total=sources_total,
         waiting=await read_pairs(redis, keys, ranked[:limit]),
@@ -372,6 +381,7 @@ async def _read_pools(redis: Any, keys: Keys, pool_ids: list[str]) -> list[PoolV
             languages=replies[3 * n].get("languages", "").split(),
             members=replies[3 * n + 1],
             open=replies[3 * n + 2],
+            paused="paused" in replies[3 * n],
         )
         for n, pool_id in enumerate(pool_ids)
     ]

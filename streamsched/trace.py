@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from .entries import before, fields_of, position
-from .events import RETRY
+from .events import DEFAULTS, RETRY
 from .history import History
 
 Fields = dict[str, str]
@@ -34,6 +34,14 @@ def _because(fields: Fields, name: str = "reason") -> str:
 
 def _by(fields: Fields) -> str:
     return f"  (source {fields['source']})" if "source_id" in fields and "source" in fields else ""
+
+
+def _pair(fields: Fields) -> str:
+    return f"{fields['src_lang']} → {fields['tgt_lang']}"
+
+
+def _changes(fields: Fields) -> str:
+    return "configured: " + " ".join(f"{name}={fields[name]}" for name in DEFAULTS if name in fields)
 
 
 CHOICE = {
@@ -79,10 +87,15 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "node.heartbeat": lambda e: "online" if e.get("online") == "true" else "says that it is offline",
     "node.offline": lambda e: f"offline{_because(e)}",
     "node.cordoned": lambda e: f"cordoned{_because(e)}",
-    "node.uncordoned": lambda e: "may have jobs again",
+    "node.uncordoned": lambda e: f"may have jobs again{_because(e)}",
     "node.drained": lambda e: f"drained{_because(e)}",
     "node.expired": lambda e: f"silent since {e['last_heartbeat_ts']}: offline, its jobs go elsewhere",
     "node.recovered": lambda e: "a beat was heard: online",
+    "pool.paused": lambda e: f"pool {e['pool_id']} has no new jobs{_because(e)}",
+    "pool.resumed": lambda e: f"pool {e['pool_id']} may have jobs again{_because(e)}",
+    "pair.paused": lambda e: f"jobs of {_pair(e)} wait{_because(e)}",
+    "pair.resumed": lambda e: f"jobs of {_pair(e)} go to nodes again{_because(e)}",
+    "scheduler.configured": lambda e: _changes(e) + _because(e),
     "source.admitted": lambda e: f"source {e.get('source')} may speak, as a {e.get('role')}{_because(e)}",
     "source.revoked": lambda e: f"source {e.get('source')} may speak no more{_because(e)}",
     "source.limited": lambda e: f"source {e['source']} went beyond its {e['cause']}: {e['dropped']} entries dropped",

@@ -22,7 +22,9 @@ class PairView(msgspec.Struct, kw_only=True):
     pools: int
     """Pools that serve the pair."""
     open_pools: int
-    """Those of them with a node that may receive a job now."""
+    """Those of them with a node that may receive a job now, and not paused."""
+    paused: bool
+    """Whether an operator keeps its jobs waiting."""
 
 
 async def waiting_pairs(redis: Any, keys: Keys, waiting: int) -> tuple[dict[tuple[str, str], int], bool]:
@@ -61,15 +63,17 @@ async def read_pairs(redis: Any, keys: Keys, pairs: list[tuple[str, str]]) -> li
             pipe.zrange(keys("waiting", src, tgt), 0, 0)
             pipe.scard(keys("lang", src, tgt))
             pipe.scard(keys("open", src, tgt))
+            pipe.hexists(keys("paused"), f"pair {src}:{tgt}")
         replies = await pipe.execute()
     return [
         PairView(
             src_lang=src,
             tgt_lang=tgt,
-            waiting=replies[4 * n],
-            first_job_id=(replies[4 * n + 1] or [""])[0],
-            pools=replies[4 * n + 2],
-            open_pools=replies[4 * n + 3],
+            waiting=replies[5 * n],
+            first_job_id=(replies[5 * n + 1] or [""])[0],
+            pools=replies[5 * n + 2],
+            open_pools=replies[5 * n + 3],
+            paused=bool(replies[5 * n + 4]),
         )
         for n, (src, tgt) in enumerate(pairs)
     ]

@@ -38,6 +38,10 @@ GOOD: dict[str, dict[str, str]] = {
     "source.admitted": {"source": "web", "role": "producer"},
     "source.revoked": {"source": "web"},
     "scheduler.configured": {"max_attempts": "3"},
+    "pool.paused": {"pool_id": "en-zh"},
+    "pool.resumed": {"pool_id": "en-zh"},
+    "pair.paused": {"src_lang": "zh", "tgt_lang": "en"},
+    "pair.resumed": {"src_lang": "zh", "tgt_lang": "en"},
     "letter.dropped": {"letter": "1700000000000-0"},
 }
 """One good event of each type, on the state that :func:`world` builds; ``@`` is the attempt of j1."""

@@ -55,8 +55,8 @@ async def test_a_page_is_sent_what_stands_now_and_then_only_what_changes(ledger:
         await ledger.submit("j2", src="sv", tgt="fi")
         now = await page.until(lambda now: now["rows"]["n1"][0] == "c" and now["counters"]["waiting"] == 1)
         pairs = {tuple(row[:2]): row[2:] for row in now["pairs"]}
-        assert pairs[("sv", "fi")] == [1, 0, 0, 0]
-        assert pairs[("zh", "en")][1:] == [1, 0, 0]
+        assert pairs[("sv", "fi")] == [1, 0, 0, 0, False]
+        assert pairs[("zh", "en")][1:] == [1, 0, 0, False]
 
 
 async def test_a_job_that_ends_without_its_node_being_named_frees_the_node_on_the_page(
@@ -229,6 +229,10 @@ ACTIONS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "uncordon": ({"id": "n1"}, {"type": "node.uncordoned", "node_id": "n1"}),
     "drain": ({"id": "n1"}, {"type": "node.drained", "node_id": "n1"}),
     "cancel": ({"id": "j1", "reason": "late"}, {"type": "job.cancelled", "job_id": "j1", "reason": "late"}),
+    "pause_pool": ({"id": "en-zh", "reason": "hot"}, {"type": "pool.paused", "pool_id": "en-zh", "reason": "hot"}),
+    "resume_pool": ({"id": "en-zh"}, {"type": "pool.resumed", "pool_id": "en-zh"}),
+    "pause_pair": ({"id": "zh:en"}, {"type": "pair.paused", "src_lang": "zh", "tgt_lang": "en"}),
+    "resume_pair": ({"id": "zh:en"}, {"type": "pair.resumed", "src_lang": "zh", "tgt_lang": "en"}),
     "configure": (
         {"changes": {"max_attempts": "7"}, "reason": "trial"},
         {"type": "scheduler.configured", "max_attempts": "7", "reason": "trial"},
@@ -266,6 +270,7 @@ async def test_a_dead_letter_is_retried_or_dropped(ledger: Ledger, shown: Dashbo
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "an unknown action": ({"action": "dance"}, 400, "action 'dance'"),
     "nobody": ({"action": "cordon"}, 400, "id is missing"),
+    "half a pair": ({"action": "pause_pair", "id": "zh"}, 400, "src_lang:tgt_lang"),
     "an unknown field": ({"action": "cordon", "id": "n1", "force": True}, 400, "force"),
     "changes to a node": ({"action": "cordon", "id": "n1", "changes": {"node_id": "n2"}}, 400, "node_id"),
     "an unknown setting": ({"action": "configure", "changes": {"colour": "red"}}, 400, "colour"),

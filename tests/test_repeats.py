@@ -39,6 +39,10 @@ from streamsched.events import (
     NodeOffline,
     NodeRegistered,
     NodeUncordoned,
+    PairPaused,
+    PairResumed,
+    PoolPaused,
+    PoolResumed,
     SchedulerConfigured,
     SessionReleased,
     SourceAdmitted,
@@ -165,6 +169,16 @@ TABLE: dict[str, Row] = {
     "session.released": Row(lambda attempt, letter: SessionReleased(session_id="s1"), submits),
     "scheduler.configured": Row(
         lambda attempt, letter: SchedulerConfigured(max_attempts=5), says("scheduler.configured", max_attempts="7")
+    ),
+    "pool.paused": Row(lambda attempt, letter: PoolPaused(pool_id="en-zh"), says("pool.resumed", pool_id="en-zh")),
+    "pool.resumed": Row(lambda attempt, letter: PoolResumed(pool_id="en-zh"), says("pool.paused", pool_id="en-zh")),
+    "pair.paused": Row(
+        lambda attempt, letter: PairPaused(src_lang="zh", tgt_lang="en"),
+        says("pair.resumed", src_lang="zh", tgt_lang="en"),
+    ),
+    "pair.resumed": Row(
+        lambda attempt, letter: PairResumed(src_lang="zh", tgt_lang="en"),
+        says("pair.paused", src_lang="zh", tgt_lang="en"),
     ),
     "source.admitted": Row(
         lambda attempt, letter: SourceAdmitted(source="web", role=SourceRole.PRODUCER, rate=7),

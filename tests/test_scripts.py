@@ -188,13 +188,13 @@ async def test_a_server_that_forgot_the_scripts_is_sent_them_again(ledger: Ledge
         await ledger.advance()
 
 
-LEAVES = {"errors", "keys", "entries", "digest", "beside", "embedded", "shown", "tls", "traces"}
+LEAVES = {"limits", "errors", "keys", "entries", "digest", "beside", "embedded", "shown", "tls", "traces"}
 LAYERS: list[set[str]] = [
     LEAVES | {"events", "settings", "fleet", "workload", "segment", "cluster", "connection", "logs"},
     {"scripts", "archive"},
     {"partition", "acl"},
     {"ingress", "bulk", "following"},
-    {"state", "waiting", "speakers", "client", "history", "letters", "filed", "outcomes", "spans"},
+    {"state", "waiting", "pauses", "speakers", "client", "history", "letters", "filed", "outcomes", "spans"},
     {"scratch", "task", "fork"},
     {"beginning", "node", "execution", "worker", "intake", "replay", "archiver", "snapshot", "past"},
     {"verify", "trace", "explain", "query", "restore", "compare"},

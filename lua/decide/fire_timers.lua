@@ -1,4 +1,4 @@
--- USES: context decide dispatch refuse requeue job_to_dispatch read_job config whole written
+-- USES: context decide dispatch refuse is_paused requeue job_to_dispatch read_job config whole written
 -- Do what is due for each job whose moment has come.
 local function fire_timers()
   local due = rcall('ZRANGE', written(key.timers), '0', '1', 'WITHSCORES') -- often nothing is due, or just the caller's own job
@@ -12,7 +12,7 @@ local function fire_timers()
     end
     local job = job_to_dispatch(job_id)
     if job.timer == 'decide' then
-      if not dispatch(job_id, job) then
+      if is_paused(job.src_lang .. ':' .. job.tgt_lang) or not dispatch(job_id, job) then
         refuse(job_id, job)
       end
     elseif job.timer == 'retry' then

@@ -1,4 +1,4 @@
--- USES: context
+-- USES: context config
 -- Whether a job can stay on its session's node. Returns the pool that reaches it, or nil and why not.
 local function keeps_node(job, pool_id, node_id, excluded)
   if excluded[node_id] then
@@ -13,6 +13,13 @@ local function keeps_node(job, pool_id, node_id, excluded)
     for other in gmatch(v[5], '[^ ]+') do
       if rcall('SISMEMBER', pairs_pools, other) == 1 then
         return other
+      end
+    end
+    if config('paused') then
+      for other in gmatch(v[5], '[^ ]+') do
+        if rcall('HGET', key.pool_info(other), 'paused') and rcall('SISMEMBER', key.lang(job.src_lang, job.tgt_lang), other) == 1 then
+          return nil, 'broken: pool paused'
+        end
       end
     end
     return nil, 'broken: other languages'

@@ -12,14 +12,18 @@ from ..letters import Letters, retry
 from ..partition import Answer, Partition
 
 ACTIONS = {
-    "cordon": ("node.cordoned", "node_id"),
-    "uncordon": ("node.uncordoned", "node_id"),
-    "drain": ("node.drained", "node_id"),
-    "cancel": ("job.cancelled", "job_id"),
-    "drop": ("letter.dropped", "letter"),
-    "configure": ("scheduler.configured", ""),
+    "cordon": ("node.cordoned", ("node_id",)),
+    "uncordon": ("node.uncordoned", ("node_id",)),
+    "drain": ("node.drained", ("node_id",)),
+    "cancel": ("job.cancelled", ("job_id",)),
+    "pause_pool": ("pool.paused", ("pool_id",)),
+    "resume_pool": ("pool.resumed", ("pool_id",)),
+    "pause_pair": ("pair.paused", ("src_lang", "tgt_lang")),
+    "resume_pair": ("pair.resumed", ("src_lang", "tgt_lang")),
+    "drop": ("letter.dropped", ("letter",)),
+    "configure": ("scheduler.configured", ()),
 }
-"""Action -> its event, and the field that says what it is done to."""
+"""Action -> its event, and the fields that say what it is done to: parts of the id, between colons."""
 
 RETRY = "retry"
 """Appends the event of a dead letter once more."""
@@ -33,7 +37,7 @@ class Action(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     action: str
     id: str = ""
-    """Of the node, the job or the dead letter."""
+    """Of the node, the job, the pool or the dead letter; of a pair ``src:tgt``."""
     reason: str = ""
     changes: dict[str, str] = {}
     """Of ``configure``: the fields that change."""
@@ -62,9 +66,10 @@ def event_of(action: Action) -> list[str]:
     kind, subject = ACTIONS[action.action]
     fields: dict[str, str] = {"type": kind}
     if subject:
-        if not action.id:
-            raise InvalidField(f"id is missing: name the {subject.removesuffix('_id')}")
-        fields[subject] = action.id
+        parts = action.id.split(":", len(subject) - 1)
+        if not all(parts) or len(parts) < len(subject):
+            raise InvalidField(f"id is missing: name the {':'.join(part.removesuffix('_id') for part in subject)}")
+        fields |= zip(subject, parts, strict=True)
     elif not action.changes:
         raise InvalidField("changes is empty: name what shall change")
     known = {field.name for field in msgspec.structs.fields(EVENTS[kind])}

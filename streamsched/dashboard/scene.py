@@ -9,6 +9,7 @@ from typing import Any
 
 from ..entries import Chunk
 from ..keys import Keys
+from ..pauses import PauseView, read_pauses
 from ..scripts import script
 from ..state import COUNTERS
 from .board import Board
@@ -43,6 +44,7 @@ class Scene:
         self._jobs: dict[str, None] = {}  # jobs whose node is to be read
         self._pools: dict[str, tuple[str, list[str]]] = {}
         self._waiting: dict[tuple[str, str], int] = {}
+        self._paused: dict[str, PauseView] = {}
         self._swept = self._asked = 0
 
     def note(self, chunk: Chunk) -> None:
@@ -110,6 +112,7 @@ class Scene:
     async def _read_rest(self) -> None:
         by_pool = self.board.nodes.by_pool
         await self._learn_pools(pool for pool in by_pool if pool not in self._pools)
+        self._paused = await read_pauses(self.redis, self.keys)
         served = self._served()
         pairs = self._pairs_to_ask(served)
         async with self.redis.pipeline(transaction=False) as pipe:
@@ -120,11 +123,11 @@ class Scene:
             raw, config, *waiting = await pipe.execute()
         self.counters = {name: int(raw.get(name, 0)) for name in COUNTERS}
         self._waiting.update(zip(pairs, waiting, strict=True))
-        rows: list[tuple[str, str, int, int, int, int]] = [
-            (src, tgt, self._waiting.get((src, tgt), 0), *served.get((src, tgt), (0, 0, 0)))
+        rows: list[tuple[str, str, int, int, int, int, bool]] = [
+            (src, tgt, self._waiting.get((src, tgt), 0), *served.get((src, tgt), (0, 0, 0)), self._waits(src, tgt))
             for src, tgt in served.keys() | self._waiting.keys()
         ]
-        rows.sort(key=lambda row: (not (row[2] and not row[4]), -row[2], row[0], row[1]))
+        rows.sort(key=lambda row: (not (row[2] and (row[6] or not row[4])), -row[2], row[0], row[1]))
         put = self.board.put
         put("counters", self.counters)
         put("config", config)
@@ -148,12 +151,18 @@ class Scene:
             members, able = self.board.nodes.by_pool.get(pool, (0, 0))
             if not members:
                 continue
+            if f"pool {pool}" in self._paused:
+                able = 0
             for src in languages:
                 for tgt in languages:
                     if src != tgt:
                         pools, open_pools, nodes = served.get((src, tgt), (0, 0, 0))
                         served[src, tgt] = pools + 1, open_pools + (able > 0), nodes + able
         return served
+
+    def _waits(self, src: str, tgt: str) -> bool:
+        """Tell whether an operator keeps the jobs of a pair waiting."""
+        return f"pair {src}:{tgt}" in self._paused
 
     def _pairs_to_ask(self, served: dict[tuple[str, str], tuple[int, int, int]]) -> list[tuple[str, str]]:
         """Return the pairs whose queue is looked at now: those that had one, and some of the others."""
@@ -166,8 +175,8 @@ class Scene:
         return queued + some
 
     def _pool_rows(self) -> list[list[Any]]:
-        """Return id, name, languages, members, and members that may receive a job, of the largest pools."""
-        counts = self.board.nodes.by_pool
+        """Return of the largest: id, name, languages, members, those that may receive a job, whether it is paused."""
+        counts, paused = self.board.nodes.by_pool, self._paused
         largest = sorted(counts, key=lambda pool: (-counts[pool][0], pool))[:PAIRS]
-        rows = [[pool, *self._pools.get(pool, ("", [])), *counts[pool]] for pool in largest]
+        rows = [[pool, *self._pools.get(pool, ("", [])), *counts[pool], f"pool {pool}" in paused] for pool in largest]
         return sorted(rows, key=lambda row: (row[1], row[0]))

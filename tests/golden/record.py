@@ -197,7 +197,35 @@ async def overload(log: Ledger) -> None:
     await log.append(jobs[8])
 
 
-STORIES = {"0.1.0": story, "letters": letters, "requests": requests, "sources": sources, "overload": overload}
+async def pauses(log: Ledger) -> None:
+    """Pools and pairs paused and resumed while jobs wait, run, and ask for a node at once; some of it twice."""
+    await log.freeze()
+    await log.node("n1", "en-zh")
+    await log.node("n2", "de-en-zh")
+    await log.submit("j1")
+    await log.append(["type", "pool.paused", "pool_id", "en-zh", "reason", "new model", "request_id", "r1"])
+    for n in range(4):
+        await log.submit(f"k{n}", f"s{n}")
+    await log.append(["type", "pool.paused", "pool_id", "de-en-zh"])
+    await log.submit("now", immediate=True)
+    await log.append(["type", "pair.paused", "src_lang", "zh", "tgt_lang", "en", "reason", "嗯"])
+    await log.append(["type", "pool.resumed", "pool_id", "en-zh", "reason", "loaded", "request_id", "r1"])
+    for n in range(4):
+        await log.submit(f"l{n}", f"s{n}")
+    await log.submit("back", src="en", tgt="zh")
+    await log.submit("too", immediate=True)
+    await log.append(["type", "pool.paused", "pool_id", "en-zh", "reason", "new model", "request_id", "r1"])
+    await log.append(["type", "pool.paused", "pool_id", "nobody"])
+    await log.append(["type", "pair.paused", "src_lang", "zh", "tgt_lang", "zh"])
+    await log.append(["type", "pair.resumed", "src_lang", "en", "tgt_lang", "zh"])
+    await log.append(["type", "pair.paused", "src_lang", "en", "tgt_lang", "zh", "request_id", "r1"])
+    await log.node("n1", "de-en")
+    await log.append(["type", "pair.resumed", "src_lang", "zh", "tgt_lang", "en", "reason", "done", "request_id", "r1"])
+    await log.append(["type", "pool.resumed", "pool_id", "de-en-zh"])
+
+
+STORIES = {"0.1.0": story, "letters": letters, "requests": requests, "sources": sources, "overload": overload,
+           "pauses": pauses}  # fmt: skip
 """By the name of the file; what came later has a story of its own."""
 
 

@@ -31,6 +31,10 @@ EVENTS: dict[str, str] = {
         "heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms "
         "retention_ms?:ms policy?:policy max_waiting?:bound max_lag?:bound shed_memory_percent?:percent request_id?:id"
     ),
+    "pool.paused": "pool_id:id reason?:text request_id?:id",
+    "pool.resumed": "pool_id:id reason?:text request_id?:id",
+    "pair.paused": "src_lang:lang tgt_lang:lang reason?:text request_id?:id",
+    "pair.resumed": "src_lang:lang tgt_lang:lang reason?:text request_id?:id",
     "letter.dropped": "letter:entry reason?:text",
 }
 """From producers, nodes and operators."""

@@ -35,6 +35,7 @@ def dispatched(
     require(node_id in state.nodes and state.nodes[node_id].is_open, f"{node_id} may not receive a job now")
     require(pool_id in state.nodes[node_id].pools, f"{node_id} is not in the pool {pool_id}")
     require(state.pools[pool_id].serves(*job.pair), f"{pool_id} does not serve {job.pair}")
+    require(f"pool {pool_id}" not in state.paused and not state.pair_paused(job.pair), f"{job_id} has to wait")
     require(node_id not in job.excluded or why == "last_resort", f"{job_id} has been to {node_id} before")
     session = state.sessions.get(job.asked["session_id"])
     # the session may have gone with the time that this very fact let pass
@@ -61,8 +62,13 @@ def refused(state: State, entry: Entry, job_id: str, code: str, detail: str) -> 
     require(job.timer == "decide", f"{job_id} can wait")
     pools = set(state.pools_of(job.pair))
     members = [node for node in state.nodes.values() if pools & set(node.pools)]
-    require(not any(node.is_open for node in members), f"there is a node for {job_id}")
-    lacking = "NO_AVAILABLE_NODE" if members else "EMPTY_POOL" if pools else "NO_POOL_FOR_LANG_PAIR"
+    running = {pool_id for pool_id in pools if f"pool {pool_id}" not in state.paused}
+    in_running = [node for node in members if running & set(node.pools)]
+    paused = state.pair_paused(job.pair)
+    require(paused or not any(node.is_open for node in in_running), f"there is a node for {job_id}")
+    lacking = "NO_AVAILABLE_NODE" if in_running else "EMPTY_POOL" if pools else "NO_POOL_FOR_LANG_PAIR"
+    if paused or (members and not in_running):
+        lacking = "PAUSED"
     require(code == lacking, f"what is missing is told by {lacking}")
     end(state, entry, job_id, job, "refused", f"{code} {detail}")
 

@@ -12,6 +12,7 @@ from . import (  # noqa: F401 - they say which fold is whose
     letters,
     load,
     nodes,
+    pauses,
     requests,
     scheduler,
     sources,

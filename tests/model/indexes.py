@@ -13,9 +13,9 @@ Queue = list[tuple[str, float]]
 
 def keys_of(state: State) -> dict[str, Value]:
     """Return all hard state by key without its prefix: hashes, sorted sets by score, sets sorted, lists."""
-    found: dict[str, Value] = {"meta": meta(state), "config": dict(state.configured), "counters": counters(state)}
+    found: dict[str, Value] = {"meta": meta(state), "config": config(state), "counters": counters(state)}
     requests = (("\n".join(request), at) for request, at in state.requests.items())
-    found |= {"letters": dict(state.letters), "requests": ranked(requests)}
+    found |= {"paused": dict(state.paused), "letters": dict(state.letters), "requests": ranked(requests)}
     found |= {"ended": [f"{state.jobs[job_id].finished_ts} {job_id}" for job_id in state.ended]}
     for job_id, job in state.jobs.items():
         found[f"job:{job_id}"] = job_hash(job)
@@ -40,6 +40,11 @@ def meta(state: State) -> dict[str, str]:
         sources=state.sources_event,
         overload=" ".join(f"{cause}={since}" for cause, since in sorted(state.overload.items())) or None,
     )
+
+
+def config(state: State) -> dict[str, str]:
+    """What operators want to hold, and how many pools and pairs they have paused."""
+    return dict(state.configured) | texts(paused=len(state.paused) or None)
 
 
 def counters(state: State) -> dict[str, str]:
@@ -160,12 +165,16 @@ def places(state: State) -> dict[str, Value]:
         ready = [node_id for node_id in belong if state.nodes[node_id].is_open]
         found[f"pool:{pool_id}:members"] = belong
         found[f"pool:{pool_id}:online"] = ready
-        found[f"pool:{pool_id}:info"] = texts(name=pool.name, languages=" ".join(pool.languages), open=bool(ready))
+        paused = f"pool {pool_id}" in state.paused
+        is_open = bool(ready) and not paused
+        found[f"pool:{pool_id}:info"] = texts(
+            name=pool.name, languages=" ".join(pool.languages), open=is_open, paused=paused or None
+        )
         for src in pool.languages:
             for tgt in pool.languages:
                 if src != tgt:
                     serving.setdefault(f"lang:{src}:{tgt}", []).append(pool_id)
-                    if ready:
+                    if is_open:
                         serving.setdefault(f"open:{src}:{tgt}", []).append(pool_id)
     return found | serving
 
@@ -182,7 +191,8 @@ def queues(state: State, open_pairs: set[str]) -> dict[str, Value]:
             waiting.setdefault(":".join(job.pair), {})[job_id] = job.order
         if job.finished_ts is None and job.deadline_ts is not None:
             deadlines[job_id] = job.deadline_ts
-    heads = {pair: min(queue.values()) for pair, queue in waiting.items() if pair in open_pairs}
+    going = {pair for pair in open_pairs if f"pair {pair}" not in state.paused}
+    heads = {pair: min(queue.values()) for pair, queue in waiting.items() if pair in going}
     found: dict[str, Value] = {f"waiting:{pair}": ranked(queue.items()) for pair, queue in waiting.items()}
     return found | {
         "timers": ranked(timers.items()),

@@ -20,7 +20,7 @@ def once(kind: str, state: State, entry: Entry, fields: dict[str, Any]) -> None:
         apply(kind, state, entry, fields)
         return
     request_id, raw = fields.pop("request_id"), entry.raw
-    request = (kind, raw.get("source", ""), raw.get("node_id") or raw.get("session_id") or "", request_id)
+    request = (kind, raw.get("source", ""), subject(kind, fields, raw), request_id)
     if request in state.requests:
         return
     apply(kind, state, entry, fields)
@@ -30,6 +30,15 @@ def once(kind: str, state: State, entry: Entry, fields: dict[str, Any]) -> None:
                 del state.requests[heappop(state.oldest_requests)[1]]
         state.requests[request] = entry.at
         heappush(state.oldest_requests, (entry.at, request))
+
+
+def subject(kind: str, fields: dict[str, Any], raw: dict[str, str]) -> str:
+    """What an event is about."""
+    if kind.startswith("pool."):
+        return str(fields["pool_id"])
+    if kind.startswith("pair."):
+        return f"{fields['src_lang']}:{fields['tgt_lang']}"
+    return raw.get("node_id") or raw.get("session_id") or ""
 
 
 def said_of(job: Job | None, request_id: str | None) -> bool:

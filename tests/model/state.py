@@ -160,6 +160,8 @@ class State:
     fold_version: int | None = None
     resumed_since_ts: int | None = None
     resumed_ts: int | None = None
+    paused: dict[str, str] = field(default_factory=dict)
+    """What an operator has paused, ``pool 1`` or ``pair en:zh``: since when, and why."""
     overload: dict[str, int] = field(default_factory=dict)
     """What there is too much of, with the time since when."""
 
@@ -170,6 +172,10 @@ class State:
     def pools_of(self, pair: tuple[str, str]) -> list[str]:
         """Return the pools that serve a language pair."""
         return [pool_id for pool_id, pool in self.pools.items() if pool.serves(*pair)]
+
+    def pair_paused(self, pair: tuple[str, str]) -> bool:
+        """Whether the jobs of a language pair are to wait."""
+        return f"pair {pair[0]}:{pair[1]}" in self.paused
 
     def max_attempts(self, job: Job) -> int:
         """Return how often a job may be begun: its own word, or the configuration's."""

@@ -83,6 +83,7 @@ GOOD: dict[str, list[str]] = {
     "shed_memory_percent": ["90"],
     "ran_ms": ["0", "7", "86400000"],
     "request_id": ["r1", "r2", "r3", "嗯"],
+    "pool_id": ["1", "1", "en-zh", "de-en", "a"],
     "letter": LETTERS,
     "source": ["a", "b", "c"],
     "role": ["producer", "node"],

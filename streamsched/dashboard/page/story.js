@@ -64,7 +64,7 @@ function why(told) {
   const { why } = told;
   if (!why) return null;
   const pools = why.pools.map((pool) => h("div", { class: "against" },
-    h("h4", {}, t("story.pool", { pool: pool.pool_id, n: number(pool.members_total) })),
+    h("h4", {}, t(pool.paused ? "story.pool_paused" : "story.pool", { pool: pool.pool_id, n: number(pool.members_total) })),
     h("ul", {}, pool.members.map((member) => h("li", {}, link("node", member.node_id), " ",
       member.reasons.length ? member.reasons.map((reason, n) => reasonWords(reason, member.against[n])).join("; ") : t("story.may"))),
     pool.members_total > pool.members.length ? h("li", {}, t("story.members_more", { n: number(pool.members_total - pool.members.length) })) : null)));
