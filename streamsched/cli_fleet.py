@@ -1,0 +1,160 @@
+"""``streamsched cordon``, ``drain``, ``pause``, ``configure`` and the like: each is an event in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import anyio
+import msgspec
+
+from .cli_letters import AGE, SECONDS
+from .command import Target
+from .errors import SchedulerError
+from .events import DEFAULTS, SchedulerConfigured, from_wire
+from .partition import Partition
+from .terminal import OK, REFUSED, UsageProblem, agreed, as_json, complain, say
+
+LOOK_S = 0.25
+"""Between two looks at what a node that is drained still holds."""
+
+
+def flat(kind: str, fields: dict[str, str], reason: str | None) -> list[str]:
+    """Return an event as the log takes it."""
+    named = fields | ({"reason": reason} if reason else {})
+    return ["type", kind, *(part for pair in named.items() for part in pair)]
+
+
+async def append_each(
+    target: Target, events: Iterable[tuple[str, dict[str, str]]], reason: str | None, json: bool
+) -> int:
+    """Append events about one subject each; tell of each whether it was taken."""
+    code = OK
+    async with target.speak(None) as partition:
+        for kind, fields in events:
+            if not await _append(partition, kind, fields, reason, json):
+                code = REFUSED
+    return code
+
+
+async def _append(partition: Partition, kind: str, fields: dict[str, str], reason: str | None, json: bool) -> bool:
+    name = ":".join(fields.values())
+    try:
+        answer = await partition.append_soon(flat(kind, fields, reason))
+    except SchedulerError as problem:
+        complain(f"{name}: {problem.code}: {problem.detail}")
+        return False
+    did = kind.partition(".")[2]
+    if json:
+        as_json({**fields, "event": kind, "id": answer.event_id})
+    else:
+        say(f"{name} {did}")
+    return True
+
+
+async def drain_nodes(
+    target: Target, nodes: list[str], at_once: int, deadline: str | None, reason: str | None, json: bool
+) -> int:
+    """Empty nodes, ``at_once`` of them at a time, within the deadline.
+
+    Raises:
+        UsageProblem: the deadline is no age.
+    """
+    age = AGE.fullmatch(deadline) if deadline else None
+    if deadline and not age:
+        raise UsageProblem(f"--deadline {deadline!r}: give an age such as 90s, 10m or 2h")
+    within_s = int(age[1]) * SECONDS[age[2]] if age else None
+    refused: set[str] = set()
+    empty: set[str] = set()
+    async with target.speak(None) as partition:
+        turns = anyio.Semaphore(at_once)
+
+        async def one(node_id: str) -> None:
+            async with turns:
+                if not await _append(partition, "node.drained", {"node_id": node_id}, reason, json):
+                    refused.add(node_id)
+                    return
+                last = -1
+                while (held := await _held(partition, node_id)) > 0:
+                    if held != last and not json:
+                        say(f"{node_id} holds {held}")
+                    last = held
+                    await anyio.sleep(LOOK_S)
+                empty.add(node_id)
+                say_empty(node_id, json)
+
+        with anyio.move_on_after(within_s):
+            async with anyio.create_task_group() as group:
+                for node_id in nodes:
+                    group.start_soon(one, node_id)
+        for node_id in nodes:
+            if node_id not in empty | refused:
+                held = await _held(partition, node_id)
+                complain(f"{node_id} still holds {held}: wait on with a later --deadline; it gets no more jobs")
+    return OK if len(empty) == len(set(nodes)) else REFUSED
+
+
+def say_empty(node_id: str, json: bool) -> None:
+    """Tell that a node holds nothing any more."""
+    if json:
+        as_json({"node_id": node_id, "held": 0})
+    else:
+        say(f"{node_id} holds nothing")
+
+
+async def _held(partition: Partition, node_id: str) -> int:
+    redis: Any = partition.redis
+    return int(await partition.patiently(lambda: redis.scard(partition.keys("node_jobs", node_id))))
+
+
+async def change_configuration(target: Target, changes: list[str], reason: str | None, yes: bool, json: bool) -> int:
+    """Show the configuration, or what changes of it, and append the change once it is agreed to.
+
+    Raises:
+        UsageProblem: a change is no ``key=value``, or names no key.
+        InvalidField: a value is not of its kind.
+    """
+    wanted = _changes(changes)
+    from_wire({"type": "scheduler.configured", **wanted})  # refused here, before anybody is asked
+    async with target.speak(None) as partition:
+        redis: Any = partition.redis
+        stored = await partition.patiently(lambda: redis.hgetall(partition.keys("config")))
+        in_force = {key: stored.get(key, str(default)) for key, default in DEFAULTS.items()}
+        if not wanted:
+            _show(in_force, json)
+            return OK
+        differing = {key: value for key, value in wanted.items() if in_force[key] != value}
+        told = "\n".join(f"{key}: {in_force[key]} → {value}" for key, value in differing.items())
+        if not differing:
+            say("nothing changes: all of it is in force")
+            return OK
+        if not json and yes:
+            say(told)
+        if not await agreed(told, "Change it?", yes):
+            return REFUSED
+        answer = await partition.append_soon(flat("scheduler.configured", differing, reason))
+    if json:
+        as_json({"id": answer.event_id, "changed": {key: [in_force[key], value] for key, value in differing.items()}})
+    return OK
+
+
+def _changes(changes: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    known = [field.name for field in msgspec.structs.fields(SchedulerConfigured) if field.name in DEFAULTS]
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise UsageProblem(f"{change!r} is no key=value: write, for example, max_attempts=5")
+        if key not in known:
+            offered = ", ".join(f"{name} ({DEFAULTS[name]})" for name in known)
+            raise UsageProblem(f"{key!r} is no key of the configuration: give one of {offered}")
+        found[key] = value
+    return found
+
+
+def _show(in_force: dict[str, str], json: bool) -> None:
+    if json:
+        as_json(in_force)
+        return
+    for key, value in in_force.items():
+        say(f"{key}={value}" + ("" if value == str(DEFAULTS[key]) else f"  (default {DEFAULTS[key]})"))
