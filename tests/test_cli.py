@@ -128,10 +128,10 @@ def test_status_shows_nodes_pools_counters_and_what_waits(cli: Cli) -> None:
     assert (shown["nodes_total"], shown["nodes_online"], len(shown["nodes"])) == (3, 1, 2)
     first = shown["nodes"][0]
     assert (first["node_id"], first["online"], first["why_closed"], first["held"]) == ("n0", True, "cordoned: hot", 0)
-    assert shown["pools"] == [{"pool_id": "en-zh", "name": "en-zh", "languages": ["en", "zh"], "members": 3, "open": 0, "paused": False}]
-    assert shown["waiting"] == [
-        {"src_lang": "en", "tgt_lang": "ja", "waiting": 1, "first_job_id": "j1", "pools": 0, "open_pools": 0}
-    ]
+    pool = {"pool_id": "en-zh", "name": "en-zh", "languages": ["en", "zh"], "members": 3, "open": 0, "paused": False}
+    assert shown["pools"] == [pool]
+    pair = {"src_lang": "en", "tgt_lang": "ja", "paused": False}
+    assert shown["waiting"] == [pair | {"waiting": 1, "first_job_id": "j1", "pools": 0, "open_pools": 0}]
     text = cli.run("status", "--limit", "2").out
     for words in ("cordoned: hot", "en → ja", "no pool serves it", "1 more nodes (--limit", "no worker runs", "1 of 3"):
         assert words in text
