@@ -27,7 +27,9 @@ local function serve(queues, bound)
     local job_id = next_job(first)
     if job_id and dispatch(job_id, job_to_dispatch(job_id)) then
       served, first.at = served + 1, first.at + 2
-      next_job(first)
+      if left > 0 then -- with nothing left, the range to read would end at -1: the whole queue
+        next_job(first)
+      end
     else
       first.order = nil -- nobody may take this pair's jobs any more
     end
