@@ -490,6 +490,27 @@ async def test_invariant_08_one_job_costs_the_same_commands_however_much_there_i
     assert not UNBOUNDED & many.keys()
 
 
+async def test_invariant_09_a_call_reads_no_more_of_a_queue_than_it_may_dispatch(ledger: Ledger) -> None:
+    """Also where its bound is reached with the last of the jobs that it has read."""
+    for n in range(5):
+        await ledger.node(f"n{n}")
+    for n in range(100):
+        await ledger.add(submission(3 * n) | {"src_lang": "en", "tgt_lang": "zh"})
+    read: list[list[str]] = []
+    async with ledger.redis.monitor() as monitor:
+        for _ in range(8):
+            await ledger.call(batch=32)
+        await ledger.redis.echo("the end")
+        async for command in monitor.listen():
+            words = command["command"].split()
+            if words[0].upper() == "ECHO":
+                break
+            if words[0].upper() == "ZRANGE" and ":waiting:" in words[1]:
+                read.append(words[2:4])
+    assert read
+    assert all(0 <= int(first) <= int(last) < 32 for first, last in read), read
+
+
 async def test_invariant_09_a_call_folds_no_more_than_its_batch_and_says_that_there_is_more(ledger: Ledger) -> None:
     for n in range(100):
         await ledger.add(submission(n))
