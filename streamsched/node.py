@@ -210,9 +210,9 @@ class Node:
         if partition.source is not None:  # it may not read jobs: what is not here it holds under whatever attempt
             return {name: self.tasks[name].assignment.attempt if name in self.tasks else "" for name in named}
         for job_id in named:
-            read = partial(redis.hmget, keys.job(job_id), ("attempt", "deliver"))
-            attempt, deliver = await partition.patiently(read)
-            if attempt and deliver != "false":
+            read = partial(redis.hmget, keys.job(job_id), ("node_id", "attempt", "deliver"))
+            node_id, attempt, deliver = await partition.patiently(read)
+            if node_id == self.node_id and attempt and deliver != "false":  # it may have moved on since it was named
                 held[job_id] = attempt
         return held
 

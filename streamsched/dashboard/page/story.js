@@ -29,6 +29,7 @@ export function closeStory() {
 }
 
 async function read() {
+  if (!open) return; // closed while an action of its was under way
   const mine = ++asked, { kind, id } = open;
   try {
     const told = await ask("about", { kind, id, at: store.at ?? undefined });
