@@ -64,6 +64,7 @@ async def drain_nodes(
     if deadline and not age:
         raise UsageProblem(f"--deadline {deadline!r}: give an age such as 90s, 10m or 2h")
     within_s = int(age[1]) * SECONDS[age[2]] if age else None
+    begun: set[str] = set()
     refused: set[str] = set()
     empty: set[str] = set()
     async with target.speak(None) as partition:
@@ -74,6 +75,7 @@ async def drain_nodes(
                 if not await _append(partition, "node.drained", {"node_id": node_id}, reason, json):
                     refused.add(node_id)
                     return
+                begun.add(node_id)
                 last = -1
                 while (held := await _held(partition, node_id)) > 0:
                     if held != last and not json:
@@ -90,7 +92,8 @@ async def drain_nodes(
         for node_id in nodes:
             if node_id not in empty | refused:
                 held = await _held(partition, node_id)
-                complain(f"{node_id} still holds {held}: wait on with a later --deadline; it gets no more jobs")
+                told = "it gets no more jobs" if node_id in begun else "its turn did not come: it still gets jobs"
+                complain(f"{node_id} still holds {held}, {told}: drain again with a later --deadline")
     return OK if len(empty) == len(set(nodes)) else REFUSED
 
 

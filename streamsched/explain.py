@@ -32,9 +32,9 @@ SENTENCES = {
     "no_member": "the pools of {src} → {tgt} have no member: register a node",
     "no_node": "no node of {src} → {tgt} may receive a job now; {ahead} jobs of the pair are ahead of it",
     "pair_paused": "{src} → {tgt} is paused since {time}{because}; "
-    "`streamsched resume pair {src} {tgt}` lets its jobs go on",
+    "`streamsched resume --pair {src}:{tgt}` lets its jobs go on",
     "pools_paused": "every pool of {src} → {tgt} that has members is paused; "
-    "`streamsched resume pool {pool}` lets one go on",
+    "`streamsched resume --pool {pool}` lets one go on",
     "in_line": "node {node} may take it: {ahead} jobs of {src} → {tgt} are ahead, or no worker runs "
     "(`streamsched status`)",
     "gone": "its retention is over, or its submission was refused; the last that the log says: {last}",

@@ -92,11 +92,11 @@ async def test_what_cannot_wait_is_refused_as_paused_and_told_what_to_do(
     asked = DispatchRequest(session_id="s", src_lang="zh", tgt_lang="en", payload_json="{}")
     async with Scheduler.connect(server.url, ledger.keys.namespace) as scheduler:
         await pause(ledger)
-        with pytest.raises(Paused, match="streamsched resume pool en-zh"):
+        with pytest.raises(Paused, match="streamsched resume --pool en-zh"):
             await scheduler.dispatch_task(asked)
         await resume(ledger)
         await say(ledger, "pair.paused", src_lang="zh", tgt_lang="en")
-        with pytest.raises(Paused, match="streamsched resume pair zh en"):
+        with pytest.raises(Paused, match="streamsched resume --pair zh:en"):
             await scheduler.dispatch_task(asked)
         await say(ledger, "pair.resumed", src_lang="zh", tgt_lang="en")
         assert (await scheduler.dispatch_task(asked)).node_id == "n1"
@@ -170,12 +170,12 @@ async def test_explain_says_what_is_paused_since_when_and_why(log: Ledger, cli: 
 
     assert why() == (
         "pools_paused",
-        "every pool of zh → en that has members is paused; `streamsched resume pool en-zh` lets one go on",
+        "every pool of zh → en that has members is paused; `streamsched resume --pool en-zh` lets one go on",
     )
     await say(log, "pair.paused", src_lang="zh", tgt_lang="en", reason="bad model")
     code, words = why()
     assert code == "pair_paused"
-    assert "(bad model); `streamsched resume pair zh en`" in words
+    assert "(bad model); `streamsched resume --pair zh:en`" in words
     assert "members, paused:" in cli.run("explain", "job", "j1").out
     await say(log, "pair.resumed", src_lang="zh", tgt_lang="en")
     await log.node("n2", "de-en-zh")  # another way: it was dispatched at once

@@ -11,7 +11,7 @@ local function lacking(pair, pools)
         code, detail = 'NO_AVAILABLE_NODE', 'no node of ' .. pair .. ' may receive a job now: all are offline, cordoned, full or not accepting'
         break
       end
-      code, detail = 'PAUSED', 'pool ' .. pools[i] .. ' of ' .. pair .. ' is paused: `streamsched resume pool ' .. pools[i] .. '` lets it have jobs again'
+      code, detail = 'PAUSED', 'pool ' .. pools[i] .. ' of ' .. pair .. ' is paused: `streamsched resume --pool ' .. pools[i] .. '` lets it have jobs again'
     end
   end
   return code, detail
@@ -22,8 +22,8 @@ local function refuse(job_id, job)
   local pair = job.src_lang .. '-' .. job.tgt_lang
   local code, detail
   if is_paused(job.src_lang .. ':' .. job.tgt_lang) then
-    local way = job.src_lang .. ' ' .. job.tgt_lang
-    code, detail = 'PAUSED', pair .. ' is paused: submit the job to let it wait, or `streamsched resume pair ' .. way .. '`'
+    local way = job.src_lang .. ':' .. job.tgt_lang
+    code, detail = 'PAUSED', pair .. ' is paused: submit the job to let it wait, or `streamsched resume --pair ' .. way .. '`'
   else
     -- a sample, because a refusal must not cost more where a pair has thousands of pools
     code, detail = lacking(pair, rcall('SRANDMEMBER', key.lang(job.src_lang, job.tgt_lang), 16))
