@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-import msgspec
-
+from .errors import InvalidField
 from .events import JobSubmitted, to_wire
-from .partition import BATCH_BYTES, Partition
+from .partition import BATCH_BYTES, Partition, encoded
 from .scripts import script
 
 BATCH = 512
@@ -28,11 +27,16 @@ async def hand_in(partition: Partition, jobs: Iterable[JobSubmitted]) -> str:
         ServerUnreachable: the server stayed away for the patience of the partition; some may have arrived.
     """
     under_way: asyncio.Task[str] | None = None
-    for own in _batches(jobs):
+    try:
+        for own in _batches(jobs):
+            if under_way is not None:
+                await under_way
+            under_way = asyncio.create_task(partition.patiently(partial(_add, partition, own)))
+            await asyncio.sleep(0)  # it goes out before the next batch is made
+    except InvalidField:  # of the next batch, while one is still on its way
         if under_way is not None:
             await under_way
-        under_way = asyncio.create_task(partition.patiently(partial(_add, partition, own)))
-        await asyncio.sleep(0)  # it goes out before the next batch is made
+        raise
     return await under_way if under_way is not None else ""
 
 
@@ -45,11 +49,11 @@ def _batches(jobs: Iterable[JobSubmitted]) -> Iterator[bytes]:
     batch: list[bytes] = []
     size = 0
     for job in jobs:
-        encoded = msgspec.json.encode(to_wire(job))
-        if len(batch) == BATCH or (batch and size + len(encoded) > BATCH_BYTES):
+        own = encoded(to_wire(job))
+        if len(batch) == BATCH or (batch and size + len(own) > BATCH_BYTES):
             yield b"[" + b",".join(batch) + b"]"
             batch, size = [], 0
-        batch.append(encoded)
-        size += len(encoded)
+        batch.append(own)
+        size += len(own)
     if batch:
         yield b"[" + b",".join(batch) + b"]"

@@ -248,11 +248,11 @@ class Partition:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         fields = repeatable(fields)
         try:
-            encoded = msgspec.json.encode(fields)  # here, so that text without a form in UTF-8 harms no other event
-        except UnicodeEncodeError as problem:
-            future.set_exception(InvalidField(f"{fields[1]}: a field is not UTF-8 ({problem}): encode it as UTF-8"))
+            own = encoded(fields)  # here, so that text without a form in UTF-8 harms no other event
+        except InvalidField as problem:
+            future.set_exception(problem)
             return future
-        self._queue.append((encoded, future))
+        self._queue.append((own, future))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
         return future
@@ -299,6 +299,18 @@ class Partition:
         if self._sender is not None:
             await asyncio.wait([self._sender], timeout=self.patience_s)
         await self.redis.aclose()
+
+
+def encoded(fields: list[str]) -> bytes:
+    """Return an event given flat, as it travels to a script.
+
+    Raises:
+        InvalidField: a text is not UTF-8.
+    """
+    try:
+        return msgspec.json.encode(fields)
+    except UnicodeEncodeError as problem:
+        raise InvalidField(f"{fields[1]}: a field is not UTF-8 ({problem}): encode it as UTF-8") from problem
 
 
 def _reply(told: list[Any]) -> Reply:

@@ -88,6 +88,15 @@ async def test_where_one_cannot_be_sent_none_is(server: EmbeddedServer, keys: Ke
         assert await submitted(scheduler) == []
 
 
+async def test_a_text_without_a_form_in_utf8_is_named_and_leaves_no_call_behind(
+    server: EmbeddedServer, keys: Keys
+) -> None:
+    async with running(server, keys) as scheduler:
+        with pytest.raises(InvalidField, match=r"job\.submitted: a field is not UTF-8"):
+            await scheduler.submit_many([*(work(n) for n in range(BATCH + 1)), work(BATCH + 1, payload_json="\udc80")])
+        assert await submitted(scheduler) == [f"j{n}" for n in range(BATCH)], "the batch before it had gone out"
+
+
 async def test_a_log_far_ahead_of_its_fold_takes_in_no_more_and_says_so_afterwards(
     server: EmbeddedServer, keys: Keys
 ) -> None:
