@@ -1,14 +1,13 @@
 -- Add many submissions to the log, and leave it to whoever calls next to fold them: their sender waits for no answer to each.
 -- KEYS: events
 -- ARGV: prefix own
--- USES: context config turn_away overload_of fields_of
+-- USES: context clock_ms config turn_away overload_of fields_of
 -- `own` is a JSON list with each event as a flat list of texts. Replies the id of the last one, or refuses all of them: where the
 -- server's memory is nearly full, or where more is unfolded than may be.
 local flats = cjson.decode(own)
 local v = rcall('HMGET', key.meta, 'folded', 'overload', 'shed')
 meta = { overload = overload_of(v[2]), shed = v[3] and cjson.decode(v[3]) or {} }
-local time = rcall('TIME')
-now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+now = clock_ms()
 local about = redis.pcall('XINFO', 'STREAM', events)
 local ahead = about.err and 0 or fields_of(about)['entries-added'] - tonumber(v[1] or 0)
 local scarce = meta.overload.memory and 'memory' or ahead > tonumber(config('max_lag')) and 'lag'

@@ -19,10 +19,9 @@ end
 
 -- Refuse a job that had to be dispatched at once, and say why it could not be.
 local function refuse(job_id, job)
-  local pair = job.src_lang .. '-' .. job.tgt_lang
+  local pair, way = job.src_lang .. '-' .. job.tgt_lang, job.src_lang .. ':' .. job.tgt_lang
   local code, detail
-  if is_paused(job.src_lang .. ':' .. job.tgt_lang) then
-    local way = job.src_lang .. ':' .. job.tgt_lang
+  if is_paused(way) then
     code, detail = 'PAUSED', pair .. ' is paused: submit the job to let it wait, or `streamsched resume --pair ' .. way .. '`'
   else
     -- a sample, because a refusal must not cost more where a pair has thousands of pools

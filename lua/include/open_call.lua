@@ -1,4 +1,4 @@
--- USES: context folded_up_to newer_log go_on overload_of
+-- USES: context clock_ms folded_up_to newer_log go_on overload_of
 -- Read where the partition stands, and refuse to go on where that would do harm. Returns the refusal, or nil.
 local function open_call()
   -- a foreign key in the place of a stream is met here, before anything is written, and not half way through
@@ -23,10 +23,7 @@ local function open_call()
     rebuilt_ts = tonumber(v[10] or 0), look_ts = v[12] or '0', fold_version = tonumber(v[13] or 1), clock_ts = v[14] or '',
     done = v[4], sources = v[15] or '', overload = overload_of(v[16]), shed = v[17] and cjson.decode(v[17]) or {}, memory_ts = tonumber(v[18] or 0),
   }
-  local time = rcall('TIME')
-  now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-  local clock = now
-  local went_on
+  local clock, went_on = clock_ms(), nil
   went_on, meta.counted_ts = go_on(clock, v[14])
   now = math.max(clock, went_on, tonumber(match(meta.watermark, '^%d+')))
   skew = now - clock

@@ -1,7 +1,7 @@
 -- USES: context want
 -- Whether this very request was folded before: the same type of event about the same thing from the same source, under the
--- request_id that its sender made up before the first try. The thing is a `subject`, or else the event's node or session. Each new one drops two that are older than an hour of the log's
--- time, so that they stay as few as there are in an hour.
+-- request_id that its sender made up before the first try. The thing is a `subject`, or else the event's node or session.
+-- Each new one drops two that are older than an hour of the log's time, so that they stay as few as there are in an hour.
 local function requested_before(e, subject)
   if not e.request_id then
     return false
