@@ -15,7 +15,7 @@ from streamsched.embedded import EmbeddedServer
 from streamsched.history import LiveLog
 from streamsched.keys import Keys
 
-pytest.register_assert_rewrite("tests.ledger")
+pytest.register_assert_rewrite("tests.ledger", "tests.load")
 
 from .ledger import Ledger  # noqa: E402
 from .processes import Cli  # noqa: E402

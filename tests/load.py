@@ -141,3 +141,16 @@ async def outcome(url: str, keys: Keys) -> Outcome:
         await redis.aclose()
     jobs = {name.removeprefix("job:"): job["status"] for name, job in state.items() if name.startswith("job:")}
     return Outcome(await log_of(url, keys), jobs, parted)
+
+
+async def all_is_well(load: Load) -> Outcome:
+    """Look at what there is now that all have left: one history, whose fold is the state; all in it has ended."""
+    after = await outcome(load.url, load.keys)
+    assert after.difference == {}
+    assert set(after.statuses.values()) == {"finished"}
+    tokens = tokens_of(after.log)
+    assert len(set(tokens)) == len(tokens)
+    begun = [attempt for attempt, _, _ in load.carried_out]
+    assert len(set(begun)) == len(begun), "an attempt was carried out twice"
+    assert load.in_doubt == []
+    return after

@@ -14,7 +14,7 @@ from streamsched.embedded import EmbeddedServer
 from streamsched.keys import Keys
 
 from .conftest import REDIS, SERVERS
-from .load import Load, Outcome, log_of, outcome, tokens_of
+from .load import Load, all_is_well, log_of, tokens_of
 from .processes import Cli
 from .tls import Certificates
 from .watched import Watched
@@ -46,19 +46,6 @@ def cli(watched: Watched, keys: Keys, tmp_path: Path) -> Iterator[Cli]:
     cli = Cli(watched.url, keys, tmp_path)
     yield cli
     cli.end()
-
-
-async def all_is_well(load: Load) -> Outcome:
-    """Look at what there is now that all have left: one history, whose fold is the state; all in it has ended."""
-    after = await outcome(load.url, load.keys)
-    assert after.difference == {}
-    assert set(after.statuses.values()) == {"finished"}
-    tokens = tokens_of(after.log)
-    assert len(set(tokens)) == len(tokens)
-    begun = [attempt for attempt, _, _ in load.carried_out]
-    assert len(set(begun)) == len(begun), "an attempt was carried out twice"
-    assert load.in_doubt == []
-    return after
 
 
 async def test_a_killed_master_is_followed_by_everybody(watched: Watched, cli: Cli, keys: Keys) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +11,7 @@ from redis import Redis
 
 from streamsched.embedded import EmbeddedServer, free_port, valkey_binary
 
+from ...parted import lacks
 from ..check import Allowance, Evidence
 from ..proxy import Proxy
 from ..stage import Stage, StageFailed
@@ -119,13 +119,7 @@ class PartitionOfNetworks(PartitionGuarded):
     socket: Path
 
     def lacks(self) -> str:
-        if os.geteuid() != 0 or not shutil.which("ip"):
-            return "network namespaces need root and iproute2"
-        probe = f"probe{os.getpid()}"
-        if subprocess.run(["ip", "netns", "add", probe], capture_output=True, check=False).returncode:
-            return "this kernel gives no network namespace"
-        subprocess.run(["ip", "netns", "del", probe], check=False)
-        return ""
+        return lacks()
 
     def start_servers(self, stage: Stage) -> None:
         number = os.getpid() % 250
