@@ -49,16 +49,18 @@ class Beginning:
             taken: the jobs.
             last: whether the inbox held no more.
         """
-        tasks = [task for task in taken if task.revoked is None]
         now_ts = self._node.scheduler.partition.now_ts()
-        sure = [task for task in tasks if self._caught_up and _is_sure(task.assignment, now_ts)]
+        sure: list[Task] = []
+        unsure: list[Task] = []
+        for task in taken:
+            if task.revoked is None:
+                (sure if self._caught_up and _is_sure(task.assignment, now_ts) else unsure).append(task)
         for task in sure:
             self._begun.send_nowait(task)
         if sure:
             self._beside.start_soon(self._tell, sure)
-        if len(sure) < len(tasks):
-            self._beside.start_soon(self._begin_once_noted, [task for task in tasks if task not in sure])
-
+        if unsure:
+            self._beside.start_soon(self._begin_once_noted, unsure)
         self._caught_up = self._caught_up or last
 
     def begin_anew(self) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from . import cli_dead, cli_replay, cli_steer
 from .command import COMMON, OF_THE_SERVER, SERVICE_PATIENCE_S, ArchiveDir, Json, Source, Target, command
-from .terminal import OK, UsageProblem, as_json, say
+from .terminal import OK, UsageProblem, as_json, needs, say
 
 app = typer.Typer(
     name="streamsched",
@@ -75,7 +75,7 @@ async def dashboard(
     or Ctrl-C."""
     if archive is not None:
         cli_replay.needs_archive()
-    needs_dashboard()
+    needs("Starlette and uvicorn", "dashboard", "starlette", "uvicorn")
     from .cli_dashboard import DashboardOptions, show
 
     options = DashboardOptions(bind=bind, archive=archive, token_file=token_file, host_names=tuple(host_name or ()))
@@ -90,7 +90,7 @@ async def metrics(
 ) -> None:
     """Answer GET /metrics for Prometheus. Reads state and log, writes nothing; any number may run. Ends on SIGTERM or
     Ctrl-C."""
-    needs_metrics()
+    needs("prometheus-client", "metrics", "prometheus_client")
     from .cli_metrics import export
 
     await export(target.settings, bind, log_format)
@@ -293,28 +293,3 @@ async def demo(
     except ValueError as problem:
         raise UsageProblem(f"--{problem}") from None
     return await present(chosen)
-
-
-def needs_metrics() -> None:
-    """Make sure that what serves the metrics is installed.
-
-    Raises:
-        UsageProblem: it is not; the text says how to install it.
-    """
-    try:
-        import prometheus_client  # noqa: F401
-    except ImportError:
-        raise UsageProblem("this needs prometheus-client: pip install 'streamsched[metrics]'") from None
-
-
-def needs_dashboard() -> None:
-    """Make sure that what serves the dashboard is installed.
-
-    Raises:
-        UsageProblem: it is not; the text says how to install it.
-    """
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise UsageProblem("this needs Starlette and uvicorn: pip install 'streamsched[dashboard]'") from None

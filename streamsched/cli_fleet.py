@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from .cli_letters import AGE, SECONDS
+from .cli_letters import seconds_of
 from .command import Target
 from .errors import SchedulerError
 from .events import DEFAULTS, SchedulerConfigured, from_wire
@@ -60,10 +60,9 @@ async def drain_nodes(
     Raises:
         UsageProblem: the deadline is no age.
     """
-    age = AGE.fullmatch(deadline) if deadline else None
-    if deadline and not age:
+    within_s = None if deadline is None else seconds_of(deadline)
+    if deadline is not None and within_s is None:
         raise UsageProblem(f"--deadline {deadline!r}: give an age such as 90s, 10m or 2h")
-    within_s = int(age[1]) * SECONDS[age[2]] if age else None
     begun: set[str] = set()
     refused: set[str] = set()
     empty: set[str] = set()

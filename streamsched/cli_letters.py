@@ -33,6 +33,12 @@ REASON = 100
 """Characters of a reason that a line of the list shows."""
 
 
+def seconds_of(age: str) -> int | None:
+    """Read an age such as ``90s`` or ``2h``; ``None`` if it is none."""
+    found = AGE.fullmatch(age)
+    return int(found[1]) * SECONDS[found[2]] if found else None
+
+
 def wanted(code: str | None, type_: str | None, since: str | None, handled: bool = False) -> Wanted:
     """Read what the flags of a command ask for.
 
@@ -40,8 +46,8 @@ def wanted(code: str | None, type_: str | None, since: str | None, handled: bool
         UsageProblem: ``since`` is neither a time nor an age.
     """
     since_ts = 0
-    if since is not None and (age := AGE.fullmatch(since)):
-        since_ts = int((time.time() - int(age[1]) * SECONDS[age[2]]) * 1000)
+    if since is not None and (age_s := seconds_of(since)) is not None:
+        since_ts = int((time.time() - age_s) * 1000)
     elif since is not None:
         try:
             since_ts = bound(since)[0]

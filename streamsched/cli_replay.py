@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from .command import ArchiveDir, Json, Offline, Target, command
-from .terminal import UsageProblem
+from .terminal import UsageProblem, needs
 
 app = typer.Typer()
 
@@ -180,10 +180,7 @@ async def query(
     if csv and json:
         raise UsageProblem("--csv and --json exclude each other: leave one out")
     needs_archive()
-    try:
-        import duckdb  # noqa: F401
-    except ImportError:
-        raise UsageProblem("this needs DuckDB: pip install 'streamsched[query]'") from None
+    needs("DuckDB", "query", "duckdb")
     from .cli_query import show_query
 
     return await show_query(target, sql, archive, offline, "csv" if csv else "json" if json else "table", limit)
@@ -210,7 +207,4 @@ def needs_archive() -> None:
     Raises:
         UsageProblem: it is not; the text says how to install it.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise UsageProblem("this needs pyarrow: pip install 'streamsched[archive]'") from None
+    needs("pyarrow", "archive", "pyarrow")

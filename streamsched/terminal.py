@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .shown import mask, one_line, visible, visible_json
@@ -41,6 +42,19 @@ def address_of(option: str, text: str) -> tuple[str, int]:
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise UsageProblem(f"{option} {text}: give HOST:PORT, such as 127.0.0.1:8080")
     return host or "0.0.0.0", int(port)
+
+
+def needs(what: str, extra: str, *modules: str) -> None:
+    """Make sure that what an extra of the package brings is installed.
+
+    Raises:
+        UsageProblem: it is not; the text says how to install it.
+    """
+    try:
+        for module in modules:
+            import_module(module)
+    except ImportError:
+        raise UsageProblem(f"this needs {what}: pip install 'streamsched[{extra}]'") from None
 
 
 def say(text: str) -> None:
