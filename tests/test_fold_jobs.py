@@ -579,6 +579,12 @@ async def test_events_may_come_in_any_spelling_of_a_number_that_is_whole(ledger:
     assert await ledger.redis.zscore(ledger.keys("timers"), "j1") == later
 
 
+async def test_a_zero_with_a_sign_is_zero(ledger: Ledger) -> None:
+    await ledger.add({"type": "source.admitted", "source": "a", "role": "producer", "priority": "-0"})
+    await ledger.advance()
+    assert (await ledger.hash("source", "a"))["priority"] == "0"
+
+
 @pytest.mark.parametrize("job_timeout_ms", [0, 60_000])
 async def test_a_patient_job_that_its_caller_delivers_gets_no_inbox_entry_and_no_accept_timeout(
     ledger: Ledger, job_timeout_ms: int

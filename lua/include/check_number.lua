@@ -6,5 +6,5 @@ local function check_number(field, value, least, most)
   if not number or number < least or number > most then
     fail('INVALID_FIELD', field .. ' is ' .. format('%q', value) .. ': give a whole number from ' .. whole(least) .. ' to ' .. whole(most))
   end
-  return whole(number)
+  return whole(number + 0) -- a zero has two signs
 end

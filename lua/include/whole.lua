@@ -6,9 +6,7 @@ local function whole(number)
   local text = texts[number]
   if not text then
     text = format('%.0f', number)
-    if number ~= 0 then -- which has two signs, and is one key
-      texts[number] = text
-    end
+    texts[number] = text
   end
   return text
 end
