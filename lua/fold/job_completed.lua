@@ -1,7 +1,7 @@
 -- The holder ends the job; `ran_ms` says how long it ran, where it was over before anybody told that it began.
 -- A failure with attempts left is not the end: whether and when to try again is decided next.
 -- FIELDS: job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text ran_ms?:ms request_id?:id
--- USES: context want bump held_job release finish completed_before told_before may_try_again hold whole
+-- USES: context want bump held_job release finish completed_before told_before may_try_again unread whole
 local job = read_held(job_id)
 if job and (completed_before(job_id, job, node_id, attempt, status) or told_before(job_id, request_id)) then
   return

@@ -1,6 +1,6 @@
 -- A job goes to a node, under a new attempt.
 -- FACT: job_id node_id pool_id nonce seen why affinity
--- USES: context want touch bump config whole job_to_dispatch room_of hold
+-- USES: context want touch bump config whole job_to_dispatch room_of hold unread
 local job = job_to_dispatch(job_id)
 local token = id .. '-' .. nonce
 local hash, pair = key.job(job_id), job.src_lang .. ':' .. job.tgt_lang

@@ -1,6 +1,6 @@
 -- The holder has begun.
 -- FIELDS: job_id:id node_id:id attempt:id
--- USES: context want held_job config whole hold
+-- USES: context want held_job config whole unread
 local job = held_job(job_id, node_id, attempt)
 if job.status == 'running' then
   return

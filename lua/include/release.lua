@@ -1,4 +1,4 @@
--- USES: want touch bump room_of hold
+-- USES: want touch bump room_of hold unread
 -- Take a held job off its node.
 local function release(job_id, job)
   hold(job.node_id, job_id, -1)

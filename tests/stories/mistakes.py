@@ -9,7 +9,7 @@ MISTAKES = [
     Bug(
         "a node that has begun all it was given is trusted with more",
         "its window stays as it is",
-        "hold",
+        "unread",
         "room.window = room.window * 2",
         "room.window = room.window",
     ),
