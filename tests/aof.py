@@ -15,6 +15,8 @@ from redis.exceptions import ResponseError
 from streamsched.embedded import EmbeddedServer
 
 MULTI, EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
+SYNCED = {"appendfsync": "always"}
+"""For a server that is killed and must know all it answered: under ``everysec`` a slow disk holds writes back."""
 LENIENT = {"appendfsync": "no", "aof-load-truncated": "yes", "enable-debug-command": "yes"}
 START_S = 20.0
 

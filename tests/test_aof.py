@@ -15,7 +15,7 @@ from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
 from streamsched.keys import Keys
 
-from .aof import LENIENT, digests, log_of, states, wholes
+from .aof import LENIENT, SYNCED, digests, log_of, states, wholes
 from .conftest import REDIS
 from .ledger import Ledger
 
@@ -35,7 +35,7 @@ async def ledger_on(server: EmbeddedServer) -> AsyncIterator[Ledger]:
 
 async def record(data: Path, binary: Path | None) -> bytes:
     """A job from submission to its end, another one that waits; returns the AOF of it."""
-    with EmbeddedServer(data, append_only=True, binary=binary, options={"appendfsync": "always"}) as server:
+    with EmbeddedServer(data, append_only=True, binary=binary, options=SYNCED) as server:
         async with ledger_on(server) as ledger:
             await ledger.node()
             await ledger.submit("j1")

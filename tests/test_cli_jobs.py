@@ -12,6 +12,7 @@ import pytest
 from streamsched.embedded import EmbeddedServer
 from streamsched.keys import Keys
 
+from .aof import SYNCED
 from .processes import SUBMIT, Cli, alive, eventually
 
 
@@ -169,7 +170,7 @@ def test_codes_that_hold_hyphens_come_in_as_json(cli: Cli) -> None:
 
 
 def test_a_node_waits_out_a_server_that_is_away_for_longer_than_its_patience(keys: Keys, tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "server", append_only=True) as server:
+    with EmbeddedServer(tmp_path / "server", append_only=True, options=SYNCED) as server:
         cli = Cli(server.url, keys, tmp_path)
         try:
             start_node(

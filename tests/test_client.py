@@ -34,6 +34,7 @@ from streamsched.keys import Keys
 from streamsched.node import Assignment, Node
 from streamsched.outcomes import JobState
 
+from .aof import SYNCED
 from .live import running, until
 
 pytestmark = pytest.mark.anyio
@@ -189,7 +190,7 @@ async def test_waiting_for_a_result_ends_when_the_caller_said(server: EmbeddedSe
 
 
 async def test_a_result_survives_a_restart_of_the_server(keys: Keys) -> None:
-    with EmbeddedServer(append_only=True) as server:
+    with EmbeddedServer(append_only=True, options=SYNCED) as server:
         async with running(server, keys) as scheduler:
             await online(scheduler)
             job = await scheduler.submit(submit())

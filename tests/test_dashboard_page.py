@@ -17,6 +17,7 @@ from streamsched.dashboard.app import PAGE
 from streamsched.embedded import EmbeddedServer, free_port
 from streamsched.keys import Keys
 
+from .aof import SYNCED
 from .chromium import SCREENSHOTS, chromium
 from .processes import Cli, eventually
 
@@ -80,7 +81,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def world(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("dashboard")
-    with EmbeddedServer(data=folder / "data", append_only=True) as server:
+    with EmbeddedServer(data=folder / "data", append_only=True, options=SYNCED) as server:
         cli = Cli(server.url, Keys(), folder)
         try:
             world = World(cli, server, free_port())

@@ -21,6 +21,7 @@ from streamsched.keys import Keys
 from streamsched.node import Assignment, Node
 from streamsched.worker import Worker
 
+from .aof import SYNCED
 from .live import facts, until
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +31,7 @@ class Losing:
     """A server whose disk can be taken back to an earlier moment."""
 
     def __init__(self, folder: Path) -> None:
-        self.server = EmbeddedServer(folder / "data", append_only=True, options={"appendfsync": "always"})
+        self.server = EmbeddedServer(folder / "data", append_only=True, options=SYNCED)
         self._kept = folder / "kept"
 
     async def remember(self) -> None:

@@ -26,6 +26,7 @@ from streamsched.keys import Keys
 from streamsched.node import Assignment, Handler, Node
 from streamsched.outcomes import JobState
 
+from .aof import SYNCED
 from .live import facts, running, until
 
 pytestmark = pytest.mark.anyio
@@ -184,7 +185,7 @@ async def test_a_node_works_on_after_a_restart_of_the_server(keys: Keys) -> None
     async def handler(assignment: Assignment) -> None:
         return None
 
-    with EmbeddedServer(append_only=True) as server:
+    with EmbeddedServer(append_only=True, options=SYNCED) as server:
         async with running(server, keys) as scheduler, serving(scheduler, handler):
             assert (await (await scheduler.submit(work(1))).result(20)).status == JobState.FINISHED
             server.kill()

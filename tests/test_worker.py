@@ -21,6 +21,7 @@ from streamsched.keys import Keys
 from streamsched.replay import difference, drop, read_state, refold
 from streamsched.worker import Worker
 
+from .aof import SYNCED
 from .live import running, until
 from .processes import Cli, eventually
 
@@ -113,7 +114,7 @@ def test_killed_workers_lose_nothing(cli: Cli) -> None:
 
 
 def test_a_worker_survives_its_server_and_says_so_on_its_probe(keys: Keys, tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "server", append_only=True) as server:
+    with EmbeddedServer(tmp_path / "server", append_only=True, options=SYNCED) as server:
         cli, port = Cli(server.url, keys, tmp_path), free_port()
 
         def folded_one_more() -> None:
