@@ -56,8 +56,8 @@ def yardstick(server: Server, size: Size, found: Found) -> None:
     found.add({"enqueue": single, "bulk": benchmark_rate(port, size.jobs * 5, 64, *words)}, {})
 
 
-def measure(name: str, commands: list[tuple[Peer, list[str]]], size: Size, results: Results) -> None:
-    """All rounds on one server; the first server gets every step."""
+def measure(name: str, commands: list[tuple[Peer, list[str]]], size: Size, results: Results, file: Path) -> None:
+    """All rounds on one server; the first server gets every step. Each round is kept as it ends: a run takes hours."""
     steps = None if not results.settings else BRIEF
     with serve(name) as server:
         setting = results.settings.setdefault(name, Setting(server.version))
@@ -71,6 +71,7 @@ def measure(name: str, commands: list[tuple[Peer, list[str]]], size: Size, resul
                     tell(f"  {step}: {why}")
             server.wipe()
             yardstick(server, size, setting.peers.setdefault("redis-benchmark XADD", Found()))
+            results.save(file)
 
 
 def measure_curves(name: str, commands: list[tuple[Peer, list[str]]], quick: bool, results: Results) -> None:
@@ -87,17 +88,20 @@ def measure_curves(name: str, commands: list[tuple[Peer, list[str]]], quick: boo
         results.curves |= {"load_p50": load["p50"], "load_p99": load["p99"]}
 
 
-def compare(peers: Sequence[Peer], settings: Sequence[str], size: Size, rounds: int, quick: bool) -> Results:
-    """Measure these peers on these servers."""
+def compare(
+    peers: Sequence[Peer], settings: Sequence[str], size: Size, rounds: int, quick: bool, file: Path
+) -> Results:
+    """Measure these peers on these servers; what is known so far is in ``file``."""
     results = Results(machine(), rounds, size.jobs)
     commands = install_all(peers, results)
     for name in settings:
         try:
-            measure(name, commands, size, results)
+            measure(name, commands, size, results, file)
         except FileNotFoundError as problem:
             results.missing[name] = str(problem)
     if results.settings:
         measure_curves(next(iter(results.settings)), commands, quick, results)
+        results.save(file)
     return results
 
 
@@ -126,11 +130,10 @@ def main() -> None:
     else:
         peers = [peer for peer in PEERS if not given.peer or peer.name in given.peer]
         settings = given.server or (SETTINGS[:1] if quick else SETTINGS)
-        results = compare(
-            peers, settings, Size.quick() if quick else Size(), given.rounds or (1 if quick else 3), quick
-        )
         # a quick run shows that everything works; it must not replace the figures of a real one
-        results.save(given.json or CACHE / ("quick.json" if quick else "peers.json"))
+        file = given.json or CACHE / ("quick.json" if quick else "peers.json")
+        size, rounds = (Size.quick(), 1) if quick else (Size(), 3)
+        results = compare(peers, settings, size, given.rounds or rounds, quick, file)
     path = given.page or (CACHE / "QUICK.md" if quick else HERE / "RESULTS.md")
     plots = draw_all(results.curves, path.parent / "plots")
     path.write_text(page(results, plots, "plots"))
