@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from . import cli_dead, cli_replay, cli_steer
+from . import cli_dead, cli_live, cli_replay, cli_steer
 from .command import COMMON, OF_THE_SERVER, SERVICE_PATIENCE_S, ArchiveDir, Json, Source, Target, command
 from .terminal import OK, UsageProblem, as_json, needs, say
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(cli_replay.app)
 app.add_typer(cli_steer.app)
 app.add_typer(cli_dead.app)
+app.add_typer(cli_live.app)
 
 LogFormat = Annotated[Literal["console", "json"] | None, typer.Option(help="[default: console at a terminal]")]
 

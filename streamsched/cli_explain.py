@@ -32,7 +32,7 @@ async def show_explanation(target: Target, job_id: str, archive: Path | None, of
     if json:
         as_json(found)
     else:
-        _print(found)
+        say("\n".join(explanation_lines(found)))
     return OK
 
 
@@ -50,17 +50,19 @@ async def _state(target: Target, history: History, offline: bool) -> AsyncIterat
         yield scratch.redis
 
 
-def _print(found: Explanation) -> None:
-    say(f"{one_line(found.job_id)} is {found.status}: {one_line(found.summary)}")
+def explanation_lines(found: Explanation) -> list[str]:
+    """Return an explanation as lines for the terminal."""
+    lines = [f"{found.job_id} is {found.status}: {found.summary}"]
     for n, attempt in enumerate(found.attempts, 1):
-        say(f"  attempt {n}, {moment(attempt.ts)}: node {attempt.node_id} of pool {attempt.pool_id}, {attempt.why}")
+        lines.append(
+            f"  attempt {n}, {moment(attempt.ts)}: node {attempt.node_id} of pool {attempt.pool_id}, {attempt.why}"
+        )
         if attempt.end:
-            say(f"    {one_line(attempt.end)}")
+            lines.append(f"    {attempt.end}")
     for pool in found.pools:
         paused = ", paused" if pool.paused else ""
-        say(f"  pool {one_line(pool.pool_id)}, {pool.members_total} members{paused}:")
-        for member in pool.members:
-            say(f"    {one_line(member.node_id)}: {one_line('; '.join(member.against) or 'may receive it')}")
+        lines.append(f"  pool {pool.pool_id}, {pool.members_total} members{paused}:")
+        lines += [f"    {one.node_id}: {'; '.join(one.against) or 'may receive it'}" for one in pool.members]
         if pool.members_total > len(pool.members):
-            say(f"    … and {pool.members_total - len(pool.members)} more")
-
+            lines.append(f"    … and {pool.members_total - len(pool.members)} more")
+    return [one_line(line) for line in lines]

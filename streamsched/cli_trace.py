@@ -42,9 +42,28 @@ def moment(ts: int) -> str:
 
 
 def _line(step: Step) -> Text:
-    when = moment(step.ts)
     after = "" if step.after_ms is None else f"+{span_words(step.after_ms)}"
-    line = Text.assemble((when, "dim"), f" {after:>10}  ", (f"{one_line(step.type):<18}", "bold"), one_line(step.words))
-    if step.refused:
-        line.append(f"  ✗ {one_line(step.refused)}", "red")
+    return event_line(step.ts, f" {after:>10}  ", step.type, step.words, step.refused)
+
+
+STYLES = (
+    (("job.completed", "node.recovered", "node.uncordoned", "pool.resumed", "pair.resumed"), "bold green"),
+    (("job.requeued", "job.declined", "job.cancelled", "node.cordoned", "node.drained", "pool.paused", "pair.paused"),
+     "bold yellow"),
+    (("node.expired", "node.offline", "job.exhausted", "job.refused", "job.expired", "source.limited"), "bold red"),
+    (("scheduler.configured", "source.admitted", "source.revoked"), "bold magenta"),
+)  # fmt: skip
+"""Types of events that an eye should find, and how they are shown; the others are bold."""
+
+
+def event_style(kind: str) -> str:
+    """Return how an event of this type is shown."""
+    return next((style for kinds, style in STYLES if kind in kinds), "bold")
+
+
+def event_line(ts: int, between: str, kind: str, words: str, refused: str) -> Text:
+    """Return an event as a line for the terminal."""
+    line = Text.assemble((moment(ts), "dim"), between, (f"{one_line(kind):<18}", event_style(kind)), one_line(words))
+    if refused:
+        line.append(f"  ✗ {one_line(refused)}", "red")
     return line

@@ -37,7 +37,7 @@ async def read_stream(
                     reply = await redis.xread({key: last_id}, count=count, block=block_ms(redis, longest_ms))
                     same = connections_made(redis) == made
                 if not same:
-                    last_id = await _place_in(redis, key, last_id, read)
+                    last_id = await place_in(redis, key, last_id, read)
             except (RedisError, OSError) as problem:
                 if not is_away(problem):
                     raise
@@ -60,8 +60,9 @@ async def read_stream(
             await redis.aclose()
 
 
-async def _place_in(redis: Any, key: str, last_id: str, read: deque[str]) -> str:
-    """Return where to read on after an outage. Another server may have less of the stream and a clock that is behind:
+async def place_in(redis: Any, key: str, last_id: str, read: deque[str]) -> str:
+    """Return where to read on after an outage: behind ``last_id``, or behind the last of what was ``read`` that is
+    still there. Another server may have less of the stream and a clock that is behind:
     what it adds would then go by unseen."""
     try:
         about = await redis.xinfo_stream(key)

@@ -197,9 +197,9 @@ LAYERS: list[set[str]] = [
     {"state", "waiting", "pauses", "speakers", "client", "history", "letters", "filed", "outcomes", "spans"},
     {"scratch", "task", "fork"},
     {"beginning", "node", "execution", "worker", "intake", "replay", "archiver", "snapshot", "past"},
-    {"verify", "trace", "explain", "query", "restore", "compare"},
+    {"verify", "trace", "explain", "rows", "search", "tail", "query", "restore", "compare"},
     {"program", "dashboard", "metrics"},
-    {"cli", "command", "terminal", "demo", "__main__"},
+    {"cli", "command", "terminal", "demo", "top", "__main__"},
 ]
 """A module may import from its own layer, in no circle, and from those above it in this list."""
 

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from ..explain import explain
+from ..rows import UNSHOWN, short
 from ..state import read_job, read_node
 from ..trace import Step, trace
 from .lens import Lens
-from .rows import UNSHOWN, short
 
 STEPS = 200
 """Steps of a story that are shown, the last ones."""

@@ -23,12 +23,12 @@ from ..entries import position
 from ..errors import InvalidField, OutsideLog, SchedulerError, ServerUnreachable
 from ..events import DEFAULTS
 from ..partition import open_partition
+from ..search import latest_rows
 from .about import about
 from .actions import action_of, carry_out
 from .guard import Guard, Operators
 from .index import END, KINDS
 from .lens import Lens
-from .search import latest_rows
 from .watcher import CHARTS_MS, Watcher
 
 PAGE = Path(__file__).resolve().parent / "page"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..keys import Keys
 from ..letters import Letters, Wanted
-from .rows import short
+from ..rows import short
 
 LETTERS = 50
 """Letters that are shown."""

@@ -11,13 +11,13 @@ from redis.exceptions import RedisError
 from ..entries import Chunk, position
 from ..history import History
 from ..keys import Keys
+from ..rows import row_of
+from ..search import latest_rows
 from .board import ROWS, Message
 from .checkpoints import Checkpoint, Checkpoints
 from .index import END, Index
 from .lens import Lens
 from .letters import LETTERS
-from .rows import row_of
-from .search import latest_rows
 from .stage import Stage
 
 STAGES = 3

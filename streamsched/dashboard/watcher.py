@@ -17,14 +17,14 @@ from ..embedded import ServerDidNotStart
 from ..entries import Entry, position
 from ..errors import SchedulerError
 from ..history import History
+from ..rows import row_of, short
+from ..search import latest_rows
 from ..state import PartitionView, read_partition
 from .board import ROWS, Board
 from .index import Index
 from .letters import latest_letters
 from .moments import Moments
-from .rows import row_of, short
 from .scene import Scene
-from .search import latest_rows
 from .source import Source
 
 log = structlog.get_logger(__name__)
@@ -50,10 +50,11 @@ class Watcher:
 
     Args:
         source: where to read.
+        with_past: fold the history ahead, so that any moment of it can be shown soon; true by default.
     """
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, source: Source, with_past: bool = True) -> None:
+        self.source, self.with_past = source, with_past
         self.viewers = 0
         self.closing = False
         self.past_trouble = ""
@@ -167,7 +168,8 @@ class Watcher:
                 await self._look(partition, whole, behind)
                 condition, bound = partition.condition, CATCH_UP
                 if not behind:
-                    beside.start_soon(self._lay)
+                    if self.with_past:
+                        beside.start_soon(self._lay)
                     await anyio.sleep(max(0.0, began + LEAST_S - anyio.current_time()))
                     await self._wait_for_events(wake, partition.watermark)
         finally:

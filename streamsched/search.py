@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from ..entries import Chunk, position
-from ..history import History
+from .entries import Chunk, position
+from .history import History
 from .rows import matches, row_of
 
 READ = 50_000

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
-from ..entries import Chunk, Entry, fields_of
-from ..trace import event_words
+from .entries import Chunk, Entry, fields_of
+from .trace import event_words
 
 LONGEST = 160
 """Characters of a value that a list shows."""
@@ -41,6 +42,22 @@ def short(text: str) -> str:
 
 
 def matches(row: Mapping[str, Any], wanted: str) -> bool:
-    """Tell whether every word of a filter occurs in a row's type, words, id, values or refusal; case does not count."""
+    """Tell whether a row is as every word of a filter asks; case does not count.
+
+    ``name=pattern`` asks that the field of this name, ``type`` or ``id`` be as the pattern, in which ``*`` stands for
+    anything: ``type=job.* node_id=n1``. Any other word must occur in type, words, id, values or refusal.
+    """
     text = " ".join((row["id"], row["type"], row["words"], row.get("refused", ""), *row["fields"].values())).casefold()
-    return all(word in text for word in wanted.casefold().split())
+    for word in wanted.casefold().split():
+        name, equals, pattern = word.partition("=")
+        if not equals:
+            if word not in text:
+                return False
+        elif not fnmatchcase(_value(row, name).casefold(), pattern):
+            return False
+    return True
+
+
+def _value(row: Mapping[str, Any], name: str) -> str:
+    value: str = row[name] if name in ("id", "type") else row["fields"].get(name, "")
+    return value

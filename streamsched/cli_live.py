@@ -1,0 +1,53 @@
+"""The commands that show what happens while it happens: what each takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import cli_replay
+from .command import ArchiveDir, Json, Target, command
+from .terminal import needs
+
+app = typer.Typer()
+
+
+@command(app, "streamsched tail 'type=job.*' node_id=n1 --last 20")
+async def tail(
+    target: Target,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="WORD|FIELD=PATTERN...",
+            help="Only events in which each word occurs, or whose type, id or field is as the pattern says; * is anything.",
+        ),
+    ] = None,
+    last: Annotated[int, typer.Option(min=0, help="How many of those that there are come first.")] = 10,
+    since: Annotated[str | None, typer.Option(metavar="ID|TIME", help="Begin there: an id, ISO 8601, or ms.")] = None,
+    archive: ArchiveDir = None,
+    no_follow: Annotated[bool, typer.Option("--no-follow", help="End at the end of the log.")] = False,
+    json: Json = False,
+) -> int:
+    """Follow the log: every event once it is folded, with what was refused and why, until Ctrl-C. Payloads and results
+    are not shown. Goes on through restarts of the server, and says so on stderr."""
+    if archive is not None:
+        cli_replay.needs_archive()
+    from .cli_tail import TailOptions, show_tail
+
+    options = TailOptions(
+        wanted=" ".join(words or []), last=last, since=since, archive=archive, no_follow=no_follow, json=json
+    )
+    return await show_tail(target, options)
+
+
+@command(app, "streamsched top")
+async def top(target: Target, archive: ArchiveDir = None) -> int:
+    """Watch nodes, languages, jobs and the log in the terminal, over ssh say. Enter tells why a job, a node or a session
+    is where it is; ? names the keys, q ends it. Read-only."""
+    if archive is not None:
+        cli_replay.needs_archive()
+    needs("Textual", "top", "textual")
+    from .cli_top import show_top
+
+    return await show_top(target, archive)

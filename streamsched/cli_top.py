@@ -1,0 +1,41 @@
+"""``streamsched top``: the overview in a terminal, with what it reads from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from .command import Target
+from .dashboard.source import Source
+from .dashboard.watcher import Watcher
+from .terminal import OK, USAGE, complain
+
+
+async def show_top(target: Target, archive: Path | None) -> int:
+    """Show it until somebody ends it; returns the exit code.
+
+    Raises:
+        ArchiveDamaged: the archive cannot be read.
+        ServerUnreachable, ServerTooOld: see :func:`open_partition`; later, an absent server is shown.
+    """
+    import sys
+
+    from .top.app import Top
+
+    if not sys.stdout.isatty():
+        complain("top needs a terminal: `streamsched status` prints the same for a pipe")
+        return USAGE
+    async with target.open():
+        pass
+    if archive is not None:
+        from .archive import Archive  # here, because the extra that reads Parquet may be missing
+
+        Archive.open(archive, target.settings.keys)
+    watcher = Watcher(Source(target.settings.url, target.settings.keys, archive), with_past=False)
+    async with anyio.create_task_group() as group:
+        group.start_soon(watcher.run)
+        await Top(watcher).run_async()
+        watcher.close()
+    await watcher.source.close()
+    return OK

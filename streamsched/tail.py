@@ -1,0 +1,81 @@
+"""The log as it grows, from some place on: every event once it is folded, through restarts of the server."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import anyio
+from redis.exceptions import RedisError
+
+from .connection import block_ms, connections_made, is_away, pause
+from .entries import Chunk
+from .events import LIMITS
+from .following import place_in
+from .history import History
+from .partition import Partition
+
+QUIET_MS = 1000
+"""Between two looks while nothing comes."""
+
+FOLD_S = 0.01
+"""What a worker needs to fold what came; whoever takes longer is asked half as often each time."""
+
+UNFOLDED_LOOKS = 8
+"""After how many looks at entries that nobody has folded this is told: some three seconds."""
+
+
+class Note(NamedTuple):
+    """What whoever reads the events must know besides."""
+
+    text: str
+
+
+async def follow(partition: Partition, history: History, after: str) -> AsyncIterator[Chunk | Note]:
+    """Yield the events behind an id as they are folded, without end; and a note where something is missing.
+
+    Args:
+        partition: the live partition, over a connection that decodes.
+        history: the same partition's, from which is read.
+        after: an id of the history.
+
+    Raises:
+        ArchiveDamaged, LogGap: see :meth:`History.chunks`.
+        RedisError: the server refuses to answer; while it is away this waits.
+    """
+    read: deque[str] = deque(maxlen=LIMITS["window"])
+    known: int | None = None  # how many events the log has had up to the place from which is read on
+    redis, events = partition.redis, partition.keys("events")
+    attempt, looks, made = 0, 0, connections_made(partition.redis)
+    while True:
+        try:
+            if made != connections_made(redis):
+                place = await place_in(redis, events, after, read)
+                if place != after:
+                    yield Note(f"the log is not the one that was read: reading on behind {place}")
+                    after, known = place, None
+                made = connections_made(redis)
+            if attempt:
+                yield Note("the server is back")
+                attempt = 0
+            span = await history.span()
+            if known is not None and span.before > known:
+                yield Note(f"{span.before - known} events were trimmed before they could be read")
+            async for chunk in history.chunks(after, span.last):
+                after, looks = chunk.entries[-1].id, 0
+                read.extend(entry.id for entry in chunk.entries)
+                yield chunk
+            known = span.before + span.count
+            if await redis.xread({events: after}, count=1, block=block_ms(redis, QUIET_MS)):
+                await anyio.sleep(min(QUIET_MS / 1000, FOLD_S * 2**looks))
+                looks += 1
+                if looks == UNFOLDED_LOOKS:
+                    yield Note("there are events that nobody has folded: see `streamsched status`")
+        except (RedisError, OSError) as problem:
+            if not is_away(problem):
+                raise
+            if not attempt:
+                yield Note(f"the server is away ({problem}); reading on when it is back")
+            await pause(attempt)
+            attempt += 1

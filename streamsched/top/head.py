@@ -1,0 +1,54 @@
+"""The first lines: where the partition stands, and what flows through it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+
+from ..cli_status import CONDITION, ENDED, IN_FLOW, TOO_MUCH
+from ..shown import mask, one_line
+from .tables import HEALTH
+
+
+def head(sections: dict[str, Any]) -> Text:
+    """Return them."""
+    p, counters = sections["partition"], sections.get("counters", {})
+    lag = "unknown" if p["lag"] is None else p["lag"]
+    line = Text.assemble(
+        (f"{p['namespace']}:{{{p['partition']}}}", "bold"),
+        "  ",
+        (p["condition"], CONDITION[p["condition"]]),
+        f"  lag {lag}  folded {p['folded']:,}  workers {'unknown' if p['workers'] is None else p['workers']}  ",
+        (f"dead letters {p['open_letters']}", "red" if p["open_letters"] else ""),
+    )
+    lines = [line, Text("  ".join(f"{name} {counters.get(name, 0):,}" for name in (*IN_FLOW, *ENDED)))]
+    health = sections.get("health", {})
+    lines.append(Text("nodes").append_text(_health(health)))
+    lines += [Text(one_line(text), style) for text, style in _troubles(sections)]
+    return Text("\n").join(lines)
+
+
+def _health(totals: dict[str, int]) -> Text:
+    parts = Text()
+    for letter, (word, style) in HEALTH.items():
+        count = totals.get(letter, 0)
+        parts.append(f"  {word} ").append(f"{count:,}", style if count else "dim")
+    return parts
+
+
+def _troubles(sections: dict[str, Any]) -> list[tuple[str, str]]:
+    p, history = sections["partition"], sections.get("history", {})
+    found = []
+    if sections.get("away"):
+        found.append((f"no answer from the server: {mask(sections['away']['problem'])}", "bold red"))
+    if p["trouble"]:
+        found.append((p["trouble"], "red"))
+    if p["overload"]:
+        causes = ", ".join(TOO_MUCH[cause] for cause in p["overload"])
+        found.append((f"overloaded: {causes}; {p['shed']} submissions were turned away", "yellow"))
+    if p["workers"] == 0:
+        found.append(("no worker runs: start `streamsched worker`", "yellow"))
+    if history.get("read", 0) < history.get("count", 0) and not history.get("trouble"):
+        found.append((f"reading the history: {history['read']:,} of {history['count']:,}", "dim"))
+    return found
