@@ -54,9 +54,8 @@ def explanation_lines(found: Explanation) -> list[str]:
     """Return an explanation as lines for the terminal."""
     lines = [f"{found.job_id} is {found.status}: {found.summary}"]
     for n, attempt in enumerate(found.attempts, 1):
-        lines.append(
-            f"  attempt {n}, {moment(attempt.ts)}: node {attempt.node_id} of pool {attempt.pool_id}, {attempt.why}"
-        )
+        where = f"node {attempt.node_id} of pool {attempt.pool_id}"
+        lines.append(f"  attempt {n}, {moment(attempt.ts)}: {where}, {attempt.why}")
         if attempt.end:
             lines.append(f"    {attempt.end}")
     for pool in found.pools:

@@ -20,7 +20,7 @@ async def tail(
         list[str] | None,
         typer.Argument(
             metavar="WORD|FIELD=PATTERN...",
-            help="Only events in which each word occurs, or whose type, id or field is as the pattern says; * is anything.",
+            help="Only events with each of these words in them, or with a type, id or field like this; * is anything.",
         ),
     ] = None,
     last: Annotated[int, typer.Option(min=0, help="How many of those that there are come first.")] = 10,
@@ -43,8 +43,8 @@ async def tail(
 
 @command(app, "streamsched top")
 async def top(target: Target, archive: ArchiveDir = None) -> int:
-    """Watch nodes, languages, jobs and the log in the terminal, over ssh say. Enter tells why a job, a node or a session
-    is where it is; ? names the keys, q ends it. Read-only."""
+    """Watch nodes, languages, jobs and the log in the terminal, over ssh say. Enter tells the story of a node or a job
+    and why it waits; ? names the keys, q ends it. Read-only."""
     if archive is not None:
         cli_replay.needs_archive()
     needs("Textual", "top", "textual")

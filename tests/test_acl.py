@@ -103,6 +103,7 @@ WORK: list[tuple[str, list[str]]] = [
     ("auditor", ["verify"]),
     ("auditor", ["explain", "job", "j1"]),
     ("auditor", ["trace", "job", "j1"]),
+    ("auditor", ["tail", "--no-follow"]),
     ("auditor", ["query", "SELECT count(*) FROM events"]),
     ("auditor", ["dead", "list"]),
     ("auditor", ["archive", "--to", "copied", "--once"]),

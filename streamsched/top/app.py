@@ -42,12 +42,12 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "nodes": ("Nodes", ("node", "health", "held", "pools")),
     "pairs": ("Languages", ("pair", "waiting", "served by")),
     "pools": ("Pools", ("pool", "languages", "members", "open")),
-    "log": ("Log", ("time", "event", "what", "of")),
+    "log": ("Log", ("time", "event", "of", "what")),
     "letters": ("Dead letters", ("time", "event", "of", "why")),
 }
 """The tables, each with its title and columns; their keys are 1, 2, …"""
 
-CHARTS = (("submitted", "submitted"), ("finished", "finished"), ("p50", "waited for a node, p50"))
+CHARTS = (("submitted", "submitted"), ("finished", "finished"), ("p50", "wait, p50"))
 """What is drawn over time, each with its title."""
 
 

@@ -22,7 +22,8 @@ def head(sections: dict[str, Any]) -> Text:
         f"  lag {lag}  folded {p['folded']:,}  workers {'unknown' if p['workers'] is None else p['workers']}  ",
         (f"dead letters {p['open_letters']}", "red" if p["open_letters"] else ""),
     )
-    lines = [line, Text("  ".join(f"{name} {counters.get(name, 0):,}" for name in (*IN_FLOW, *ENDED)))]
+    flows = (Text("  ".join(f"{name} {counters.get(name, 0):,}" for name in names)) for names in (IN_FLOW, ENDED))
+    lines = [line, *flows]
     health = sections.get("health", {})
     lines.append(Text("nodes").append_text(_health(health)))
     lines += [Text(one_line(text), style) for text, style in _troubles(sections)]

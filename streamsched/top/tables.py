@@ -30,12 +30,19 @@ HEALTH = {
 _ORDER = {letter: n for n, letter in enumerate(HEALTH)}
 
 
+KINDS = ("job", "node", "session")
+"""Of what an event may speak, what it speaks of first."""
+
+
 class About(NamedTuple):
     """What a row is about, for whoever opens it."""
 
     kind: str
     """``job``, ``node``, ``session``, ``pair`` or ``pool``; empty if there is nothing to open."""
     name: str
+
+
+NOTHING = About("", "")
 
 
 class Line(NamedTuple):
@@ -64,13 +71,8 @@ def nodes(seen: Seen, wanted: str) -> Table:
     shown = nsmallest(LONGEST, numbers, lambda n: (_ORDER[seen.health[n]], -seen.held[n], seen.ids[n]))
     lines = []
     for n in shown:
-        name = seen.ids[n]
-        cells = (
-            _plain(name),
-            _plain(*HEALTH[seen.health[n]]),
-            _plain(seen.held[n]),
-            _plain(" ".join(seen.pools_of(n))),
-        )
+        name, pools = seen.ids[n], " ".join(seen.pools_of(n))
+        cells = (_plain(name), _plain(*HEALTH[seen.health[n]]), _plain(seen.held[n]), _plain(pools))
         lines.append(Line(name, cells, About("node", name)))
     return Table(lines, len(numbers))
 
@@ -113,15 +115,11 @@ def letters(seen: Seen, wanted: str) -> Table:
     """Dead letters that nobody has seen to, the latest first."""
     lines = []
     for letter in seen.sections.get("letters", ()):
-        if _found(wanted, letter["why"], letter["type"], letter["subject"]):
-            cells = (
-                _when(letter["event"]),
-                _plain(letter["type"]),
-                _plain(letter["subject"]),
-                _plain(letter["why"], "red"),
-            )
-            kind = "node" if letter["type"].startswith("node.") else "job" if letter["type"].startswith("job.") else ""
-            lines.append(Line(letter["id"], cells, About(kind and letter["subject"] and kind, letter["subject"])))
+        kind, subject, why = letter["type"], letter["subject"], letter["why"]
+        if _found(wanted, why, kind, subject):
+            about = About(kind.partition(".")[0], subject)
+            cells = (_when(letter["event"]), _plain(kind), _plain(subject), _plain(why, "red"))
+            lines.append(Line(letter["id"], cells, about if about.kind in KINDS and subject else NOTHING))
     return Table(lines[:LONGEST], len(lines))
 
 
@@ -132,22 +130,12 @@ def log(rows: Iterable[dict[str, Any]]) -> Table:
         words = _plain(row["words"])
         if row.get("refused"):
             words.append(f"  ✗ {one_line(row['refused'])}", "red")
-        about = next(
-            (About(kind, row["fields"][f"{kind}_id"]) for kind in KINDS if f"{kind}_id" in row["fields"]), None
-        )
-        cells = (
-            _when(row["id"]),
-            _plain(row["type"], event_style(row["type"])),
-            words,
-            _plain(about.name if about else ""),
-        )
-        lines.append(Line(row["id"], cells, about or About("", "")))
+        named = [About(kind, row["fields"][f"{kind}_id"]) for kind in KINDS if f"{kind}_id" in row["fields"]]
+        about = named[0] if named else NOTHING
+        cells = (_when(row["id"]), _plain(row["type"], event_style(row["type"])), _plain(about.name), words)
+        lines.append(Line(row["id"], cells, about))
     lines.reverse()
     return Table(lines[:LONGEST], len(lines))
-
-
-KINDS = ("job", "node", "session")
-"""Of what an event may speak, what it speaks of first."""
 
 
 def _when(entry_id: str) -> Text:

@@ -1,0 +1,214 @@
+"""``streamsched top``, driven as a person drives it, on real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import HelpPanel, Input, Static
+
+from streamsched.dashboard.source import Source
+from streamsched.dashboard.watcher import Watcher
+from streamsched.embedded import EmbeddedServer
+from streamsched.keys import Keys
+from streamsched.top.app import PARTS, Top
+from streamsched.top.tables import LONGEST
+
+from .aof import SYNCED
+from .chromium import SCREENSHOTS
+from .ledger import Ledger
+from .processes import Cli
+
+pytestmark = pytest.mark.anyio
+
+
+class Screen:
+    """What somebody in front of it sees and does."""
+
+    def __init__(self, app: Top, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    def head(self) -> str:
+        return str(self.app.screen_stack[0].query_one("#head", Static).render())
+
+    def rows(self) -> list[list[str]]:
+        """The table in front."""
+        table = self.app.table(self.app.part)
+        return [[str(cell) for cell in table.get_row_at(n)] for n in range(table.row_count)]
+
+    def shows(self, part: str) -> bool:
+        return self.app.part == part
+
+    def story(self) -> str:
+        found = self.app.screen.query("#story")
+        return str(found.first(Static).render()) if found else ""
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        with anyio.fail_after(30):
+            while not holds():
+                await self.pilot.pause(0.02)
+
+
+@asynccontextmanager
+async def top(server: EmbeddedServer, keys: Keys, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Screen]:
+    watcher = Watcher(Source(server.url, keys, None), with_past=False)
+    async with anyio.create_task_group() as group:
+        group.start_soon(watcher.run)
+        app = Top(watcher)
+        async with app.run_test(size=size) as pilot:
+            yield Screen(app, pilot)
+        watcher.close()
+    await watcher.source.close()
+
+
+async def test_it_shows_what_the_log_says_and_what_comes(server: EmbeddedServer, ledger: Ledger) -> None:
+    await ledger.node("n1")
+    await ledger.node("n2")
+    await ledger.submit("j1")
+    await ledger.append(["type", "node.offline", "node_id", "n2", "reason", "power\x1b[2J"])
+    async with top(server, ledger.keys) as screen:
+        await screen.until(lambda: len(screen.rows()) == 2)
+        assert screen.rows()[0][:3] == ["n2", "offline", "0"]  # worst first
+        assert screen.rows()[1] == ["n1", "open", "1", "en-zh"]
+        assert "held 1" in screen.head()
+        await ledger.tell("completed", "j1", status="finished")
+        await screen.until(lambda: "finished 1" in screen.head())
+        assert screen.rows()[1][2] == "0"
+        await screen.press("4")
+        await screen.until(lambda: screen.rows() and screen.rows()[0][1] == "job.completed")
+        assert any(r"power\x1b[2J" in row[3] for row in screen.rows())
+        await ledger.append(["type", "job.completed", "job_id", "nobody", "node_id", "n1", "status", "finished"])
+        await screen.until(lambda: "✗ UNKNOWN_JOB" in screen.rows()[0][3])
+        await screen.press("5")
+        await screen.until(lambda: screen.rows() and screen.rows()[0][2] == "nobody")
+        await screen.press("3")
+        await screen.until(lambda: screen.rows() == [["en-zh", "en zh", "2", "1"]])
+
+
+async def test_enter_says_why_a_job_waits(server: EmbeddedServer, ledger: Ledger) -> None:
+    await ledger.node("n1")
+    await ledger.append(["type", "node.cordoned", "node_id", "n1", "reason", "hot"])
+    await ledger.submit("j1")
+    async with top(server, ledger.keys) as screen:
+        await screen.press("2")
+        await screen.until(lambda: screen.rows() and screen.rows()[0][1] == "1")
+        assert screen.rows()[0][2] == "no node may receive it now"
+        await screen.press("enter")
+        await screen.until(screen.story)
+        assert "j1 is waiting" in screen.story()
+        assert "n1: cordoned" in screen.story()
+        assert "job.submitted" in screen.story()
+        await screen.press("escape", "1")
+        await screen.until(lambda: not screen.story())
+        await screen.press("enter")
+        await screen.until(lambda: "node.cordoned" in screen.story())
+        assert "may receive no job: cordoned: hot" in screen.story()
+
+
+async def test_a_filter_finds_a_node_and_an_event_and_a_pool_opens_its_nodes(
+    server: EmbeddedServer, ledger: Ledger
+) -> None:
+    await ledger.node("n1", "en-zh")
+    await ledger.node("n2", "de-en")
+    await ledger.submit("j1")
+    async with top(server, ledger.keys) as screen:
+        await screen.until(lambda: len(screen.rows()) == 2)
+        await screen.press("slash", "n", "2", "enter")
+        await screen.until(lambda: [row[0] for row in screen.rows()] == ["n2"])
+        await screen.press("escape", "3")
+        await screen.until(lambda: len(screen.rows()) == 2)
+        await screen.press("down", "enter")
+        await screen.until(lambda: screen.app.part == "nodes" and [row[0] for row in screen.rows()] == ["n1"])
+        await screen.press("escape", "4", "slash", *"type=job.sub*", "enter")
+        await screen.until(lambda: [row[1] for row in screen.rows()] == ["job.submitted"])
+        assert screen.app.query_one("#filter", Input).display
+
+
+async def test_the_keys_are_told_and_hidden_again(server: EmbeddedServer, keys: Keys) -> None:
+    async with top(server, keys) as screen:
+        await screen.press("question_mark")
+        await screen.until(lambda: screen.app.screen.query(HelpPanel))
+        await screen.press("question_mark")
+        await screen.until(lambda: not screen.app.screen.query(HelpPanel))
+        for n, part in enumerate(PARTS, 1):
+            await screen.press(str(n))
+            await screen.until(partial(screen.shows, part))
+        await screen.press("q")
+        await screen.until(lambda: not screen.app.is_running)
+
+
+async def test_a_server_that_goes_and_comes_back_is_shown_as_that() -> None:
+    keys = Keys()
+    with EmbeddedServer(append_only=True, options=SYNCED) as server:
+        async with top(server, keys) as screen:
+            await screen.until(lambda: "scheduler:{0}" in screen.head())
+            await anyio.to_thread.run_sync(server.kill)
+            await screen.until(lambda: "no answer from the server" in screen.head())
+            await anyio.to_thread.run_sync(server.start)
+            await screen.until(lambda: "no answer from the server" not in screen.head())
+
+
+async def test_ten_thousand_nodes_are_a_list_that_somebody_can_read(
+    servers: dict[str, EmbeddedServer], log: Ledger
+) -> None:
+    for start in range(0, 10_000, 1000):
+        numbers = range(start, start + 1000)
+        await log.append(*(registered(n) for n in numbers), batch=10_000)
+    await log.append(["type", "node.heartbeat", "node_id", "n9999", "online", "true"], batch=10_000)
+    async with top(servers["valkey"], log.keys, (120, 40)) as screen:
+        await screen.until(lambda: "offline 9,999" in screen.head())
+        assert len(screen.rows()) == LONGEST
+        await screen.press("slash", *"n9999", "enter")
+        await screen.until(lambda: [row[0] for row in screen.rows()] == ["n9999"])
+        SCREENSHOTS.mkdir(exist_ok=True, parents=True)
+        screen.app.save_screenshot(str(SCREENSHOTS / "top.svg"))
+
+
+def registered(n: int) -> list[str]:
+    pools = json.dumps([{"id": f"p{n % 40}", "name": "en-zh"}])
+    return ["type", "node.registered", "node_id", f"n{n}", "cap_json", "{}", "pool_names_json", pools]
+
+
+def test_the_command_draws_on_a_terminal_and_ends_on_q(cli: Cli) -> None:
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    environment = cli.environment | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "streamsched", "top"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        os.close(theirs)
+        seen, deadline, asked = b"", time.monotonic() + 30, False
+        while process.poll() is None and time.monotonic() < deadline:
+            if select.select([ours], [], [], 0.1)[0]:
+                try:
+                    seen += os.read(ours, 65536)
+                except OSError:  # it has closed its side
+                    break
+            if b"dead letters" in seen and not asked:
+                os.write(ours, b"q")
+                asked = True
+        if not asked:
+            process.kill()
+        assert process.wait(20) == 0, seen[-2000:]
+    os.close(ours)
+    assert cli.keys.namespace.encode() in seen
+
+
+def test_without_a_terminal_it_says_what_to_run_instead(cli: Cli) -> None:
+    told = cli.run("top")
+    assert (told.code, "streamsched status" in told.err) == (2, True)
