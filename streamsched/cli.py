@@ -8,11 +8,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from . import cli_dead, cli_live, cli_replay, cli_steer
+from . import cli_complete, cli_dead, cli_live, cli_replay, cli_steer
 from .command import COMMON, OF_THE_SERVER, SERVICE_PATIENCE_S, ArchiveDir, Json, Source, Target, command
 from .terminal import OK, UsageProblem, as_json, needs, say
 
-app = typer.Typer(
+
+class Program(typer.Typer):
+    """The command, or what its completion offers, as typer has it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with cli_complete.in_words_of_bash():
+            return super().__call__(*args, **kwargs)
+
+
+app = Program(
     name="streamsched",
     help="An event-sourced scheduler over Redis Streams. Start with: streamsched dev",
     epilog="Settings come from flags, then STREAMSCHED_URL, STREAMSCHED_NAMESPACE and so on, then a TOML "
@@ -115,7 +124,10 @@ async def worker(
 @command(app, "streamsched node n1 --pools en-zh,en-ja --exec './translate --fast' --concurrency 4")
 async def node(
     target: Target,
-    node_id: Annotated[str, typer.Argument(help="Name of the node, the same after a restart.")],
+    node_id: Annotated[
+        str,
+        typer.Argument(help="Name of the node, the same after a restart.", autocompletion=cli_complete.nodes),
+    ],
     exec_: Annotated[str, typer.Option("--exec", metavar="CMD", help="Program to run per job; no shell is involved.")],
     pools: Annotated[str | None, typer.Option(help="Pools, by languages: en-zh,en-ja.")] = None,
     pools_json: Annotated[
@@ -155,8 +167,17 @@ async def node(
 @command(app, "streamsched append node.cordoned node_id=n1 reason=hot")
 async def append(
     target: Target,
-    event: Annotated[str, typer.Argument(metavar="TYPE|-", help="Type of the event, or - for NDJSON on stdin.")],
-    fields: Annotated[list[str] | None, typer.Argument(metavar="FIELD=VALUE...")] = None,
+    event: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE|-",
+            help="Type of the event, or - for NDJSON on stdin.",
+            autocompletion=cli_complete.event_types,
+        ),
+    ],
+    fields: Annotated[
+        list[str] | None, typer.Argument(metavar="FIELD=VALUE...", autocompletion=cli_complete.fields)
+    ] = None,
     source: Source = None,
     json: Json = False,
 ) -> int:
@@ -175,9 +196,11 @@ async def append(
 @command(app, "streamsched submit --session s1 --src en --tgt zh --wait 'hello'")
 async def submit(
     target: Target,
-    session: Annotated[str, typer.Option(help="The conversation the job belongs to.")],
-    src: Annotated[str, typer.Option(help="Language to translate from.")],
-    tgt: Annotated[str, typer.Option(help="Language to translate to.")],
+    session: Annotated[
+        str, typer.Option(help="The conversation the job belongs to.", autocompletion=cli_complete.sessions)
+    ],
+    src: Annotated[str, typer.Option(help="Language to translate from.", autocompletion=cli_complete.languages)],
+    tgt: Annotated[str, typer.Option(help="Language to translate to.", autocompletion=cli_complete.languages)],
     payload: Annotated[
         str, typer.Argument(metavar="PAYLOAD|-", help="What the node gets; - (default) reads stdin.")
     ] = "-",
@@ -220,7 +243,7 @@ async def submit(
 @command(app, "streamsched cancel s1:4711 --reason 'user left'")
 async def cancel(
     target: Target,
-    job_id: Annotated[str, typer.Argument()],
+    job_id: Annotated[str, typer.Argument(autocompletion=cli_complete.jobs)],
     reason: Annotated[str | None, typer.Option(help="Kept with the job.")] = None,
     source: Source = None,
     json: Json = False,
@@ -259,8 +282,12 @@ async def acl(
     ] = None,
     database: Annotated[int, typer.Option(min=0, help="Database of the partition.")] = 0,
     cluster: Annotated[bool, typer.Option("--cluster", help="For a server of a cluster.")] = False,
-    source: Annotated[str | None, typer.Option(help="Of this source, behind its ingress.")] = None,
-    node: Annotated[str | None, typer.Option(help="The node that the source speaks for.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Of this source, behind its ingress.", autocompletion=cli_complete.sources)
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option(help="The node that the source speaks for.", autocompletion=cli_complete.nodes)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print what a role must be permitted on the server, as a line for its ACL file; behind the word `user`, as ACL

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from . import cli_complete
 from .cli_replay import needs_archive
 from .command import ArchiveDir, Json, Target, command
 from .terminal import UsageProblem
@@ -14,10 +15,20 @@ app = typer.Typer(
     name="dead", help="Dead letters: events that were refused, and what to do about them.", no_args_is_help=True
 )
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of letters, as `dead list` shows them.")]
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ID...", help="Ids of letters, as `dead list` shows them.", autocompletion=cli_complete.letters
+    ),
+]
 All = Annotated[bool, typer.Option("--all", help="All that --code, --type and --since leave.")]
-Code = Annotated[str | None, typer.Option(help="Only those refused with this code, such as UNKNOWN_JOB.")]
-Type = Annotated[str | None, typer.Option("--type", help="Only events of this type.")]
+Code = Annotated[
+    str | None,
+    typer.Option(help="Only those refused with this code, such as UNKNOWN_JOB.", autocompletion=cli_complete.codes),
+]
+Type = Annotated[
+    str | None, typer.Option("--type", help="Only events of this type.", autocompletion=cli_complete.all_types)
+]
 Since = Annotated[
     str | None,
     typer.Option(metavar="TIME|AGE", help="Only those refused since then: ISO 8601, ms, or an age: 90s, 15m, 2h, 7d."),
@@ -46,7 +57,7 @@ async def list(
 @command(app, "streamsched dead show 1700000000000-0")
 async def show(
     target: Target,
-    letter: Annotated[str, typer.Argument(metavar="ID")],
+    letter: Annotated[str, typer.Argument(metavar="ID", autocompletion=cli_complete.letters)],
     archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import cli_replay
+from . import cli_complete, cli_replay
 from .command import ArchiveDir, Json, Target, command
 from .terminal import needs
 
@@ -21,6 +21,7 @@ async def tail(
         typer.Argument(
             metavar="WORD|FIELD=PATTERN...",
             help="Only events with each of these words in them, or with a type, id or field like this; * is anything.",
+            autocompletion=cli_complete.fields,
         ),
     ] = None,
     last: Annotated[int, typer.Option(min=0, help="How many of those that there are come first.")] = 10,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from . import cli_complete
 from .command import ArchiveDir, Json, Offline, Target, command
 from .terminal import UsageProblem, needs
 
@@ -135,7 +136,7 @@ async def diff(
 async def trace(
     target: Target,
     kind: Annotated[Literal["job", "node", "session"], typer.Argument()],
-    name: Annotated[str, typer.Argument(metavar="ID")],
+    name: Annotated[str, typer.Argument(metavar="ID", autocompletion=cli_complete.subjects)],
     archive: ArchiveDir = None,
     offline: Offline = False,
     json: Json = False,
@@ -152,7 +153,7 @@ async def trace(
 async def explain(
     target: Target,
     kind: Annotated[Literal["job"], typer.Argument()],
-    name: Annotated[str, typer.Argument(metavar="ID")],
+    name: Annotated[str, typer.Argument(metavar="ID", autocompletion=cli_complete.jobs)],
     archive: ArchiveDir = None,
     offline: Offline = False,
     json: Json = False,

@@ -6,15 +6,31 @@ from typing import Annotated
 
 import typer
 
+from . import cli_complete
 from .command import Json, Target, command
 from .terminal import UsageProblem
 
 app = typer.Typer()
 
-Nodes = Annotated[list[str], typer.Argument(metavar="NODE...", help="Ids of nodes, as `status` shows them.")]
+Nodes = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NODE...", help="Ids of nodes, as `status` shows them.", autocompletion=cli_complete.nodes
+    ),
+]
 Reason = Annotated[str | None, typer.Option(help="Kept in the log.")]
-Pool = Annotated[str | None, typer.Option(metavar="ID", help="A pool.")]
-Pair = Annotated[str | None, typer.Option(metavar="SRC:TGT", help="A language pair, in this direction.")]
+Pool = Annotated[str | None, typer.Option(metavar="ID", help="A pool.", autocompletion=cli_complete.pools)]
+Pair = Annotated[
+    str | None,
+    typer.Option(metavar="SRC:TGT", help="A language pair, in this direction.", autocompletion=cli_complete.pairs),
+]
+PausedPool = Annotated[
+    str | None, typer.Option("--pool", metavar="ID", help="A pool.", autocompletion=cli_complete.paused_pools)
+]
+PausedPair = Annotated[
+    str | None,
+    typer.Option("--pair", metavar="SRC:TGT", help="A language pair.", autocompletion=cli_complete.paused_pairs),
+]
 
 
 @command(app, "streamsched cordon gpu-7 --reason 'runs hot'")
@@ -61,7 +77,7 @@ async def pause(target: Target, pool: Pool = None, pair: Pair = None, reason: Re
 
 @command(app, "streamsched resume --pool 1")
 async def resume(
-    target: Target, pool: Pool = None, pair: Pair = None, reason: Reason = None, json: Json = False
+    target: Target, pool: PausedPool = None, pair: PausedPair = None, reason: Reason = None, json: Json = False
 ) -> int:
     """Dispatch the jobs of a paused pool or language pair again."""
     from .cli_fleet import append_each
@@ -72,7 +88,9 @@ async def resume(
 @command(app, "streamsched configure heartbeat_timeout_ms=15000 --reason 'slow links'")
 async def configure(
     target: Target,
-    changes: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE...", autocompletion=cli_complete.configuration)
+    ] = None,
     reason: Reason = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,

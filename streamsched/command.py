@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from . import terminal
+from . import cli_complete, terminal
 
 if TYPE_CHECKING:
     from .client import Scheduler
@@ -65,7 +65,11 @@ COMMON: dict[str, Any] = {
 
 Source = Annotated[
     str | None,
-    typer.Option("--source", help="Speak through the ingress of this source. [or STREAMSCHED_SOURCE]"),
+    typer.Option(
+        "--source",
+        help="Speak through the ingress of this source. [or STREAMSCHED_SOURCE]",
+        autocompletion=cli_complete.sources,
+    ),
 ]
 
 OF_THE_SERVER = ("url", "password_file", "tls_ca", "tls_cert", "tls_key", "patience")
