@@ -1,4 +1,5 @@
-"""Run the figures: ``python -m benchmarks [--quick] [--only folding] [--json FILE]``."""
+"""Run the figures: ``python -m benchmarks [--quick] [--only folding] [--json FILE]``; compare them with those that were
+recorded: ``python -m benchmarks --guard``."""
 
 from __future__ import annotations
 
@@ -6,13 +7,15 @@ import argparse
 import asyncio
 import json
 import platform
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from . import dashboard, dispatch, draining, folding, guarding, memory, replaying
+from . import dashboard, dispatch, draining, folding, guarding, memory, partitions, recorded, replaying, scaling
 from .bench import Bench, Figure, pinned_server
 
 FIGURES = {
@@ -22,8 +25,12 @@ FIGURES = {
     "draining": draining.measure,
     "guarding": guarding.measure,
     "replaying": replaying.measure,
+    "partitions": partitions.measure,
     "dashboard": dashboard.measure,
+    "scaling": scaling.measure,
 }
+
+QUICK, GUARD_ROUNDS, RECORD_ROUNDS = 0.1, 3, 9
 
 
 def table(figures: list[Figure]) -> Table:
@@ -40,19 +47,50 @@ def table(figures: list[Figure]) -> Table:
     return out
 
 
-async def run(chosen: list[str], rounds: int, scale: float) -> tuple[list[Figure], str]:
+def comparison(rows: list[recorded.Row]) -> Table:
+    out = Table("figure", "", "now")
+    for row in rows:
+        style = {"slower": "bold red", "gone": "yellow", "faster": "green"}.get(row.verdict, "")
+        out.add_row(row.name, row.verdict, row.told, style=style)
+    return out
+
+
+async def run(
+    chosen: list[str], rounds: int, scale: float, keep: Callable[[str, list[Figure]], None]
+) -> tuple[list[Figure], str]:
+    """Measure; what is known so far is kept after each part, because the longest take a quarter of an hour."""
+    figures: list[Figure] = []
     with pinned_server() as server:
         redis = Redis.from_url(server.url, decode_responses=True, protocol=2)
         try:
             about = await redis.info("server")
             version = f"{about.get('server_name', 'redis')} {about.get('valkey_version', about['redis_version'])}"
             bench = Bench(server, redis, rounds, scale)
-            return [figure for name in chosen for figure in await FIGURES[name](bench)], version
+            for name in chosen:
+                print(f"measuring {name}", file=sys.stderr, flush=True)
+                figures += await FIGURES[name](bench)
+                keep(version, figures)
         finally:
             await redis.aclose()
+    return figures, version
 
 
-def main() -> None:
+def keeper(file: Path | None) -> Callable[[str, list[Figure]], None]:
+    """Return what writes figures to a file, if there is one."""
+
+    def keep(version: str, figures: list[Figure]) -> None:
+        if file is not None:
+            document = {
+                "server": version,
+                "python": platform.python_version(),
+                "figures": [one.as_json() for one in figures],
+            }
+            file.write_text(json.dumps(document, indent=2) + "\n")
+
+    return keep
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of the work, two rounds: shows the order of magnitude"
@@ -60,20 +98,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="how often each figure is measured (5; 2 with --quick)")
     parser.add_argument("--only", action="append", choices=list(FIGURES), help="measure this one; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--guard", action="store_true", help="say what got slower than what was recorded")
+    parser.add_argument("--record", action="store_true", help="record the figures that --guard compares with")
     given = parser.parse_args()
-    rounds = given.rounds or (2 if given.quick else 5)
-    figures, version = asyncio.run(run(given.only or list(FIGURES), rounds, 0.1 if given.quick else 1.0))
+    guarded = given.guard or given.record
+    if guarded and (given.quick or given.rounds or given.only):
+        parser.error("--guard and --record measure what they need: leave --quick, --rounds and --only out")
+    usual = RECORD_ROUNDS if given.record else GUARD_ROUNDS if given.guard else 2 if given.quick else 5
+    rounds = given.rounds or usual
+    chosen = list(recorded.GUARDED) if guarded else given.only or list(FIGURES)
+    scale = QUICK if guarded or given.quick else 1.0
+    figures, version = asyncio.run(run(chosen, rounds, scale, keeper(given.json)))
     console = Console(width=None if Console().is_terminal else 170)
     console.print(table(figures))
     console.print(f"{version}, Python {platform.python_version()}, one server core; {rounds} interleaved rounds")
-    if given.json:
-        document = {
-            "server": version,
-            "python": platform.python_version(),
-            "figures": [one.as_json() for one in figures],
-        }
-        given.json.write_text(json.dumps(document, indent=2) + "\n")
+    if given.record:
+        recorded.save(recorded.record(figures))
+    if given.guard:
+        rows = recorded.compare(recorded.load(), figures)
+        console.print(comparison(rows))
+        return int(any(row.verdict == "slower" for row in rows))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
