@@ -90,7 +90,7 @@ async def retry(
     return await retry_letters(target, letters or [], wanted(code, type_, since), archive, json)
 
 
-@command(app, "streamsched dead drop 1700000000000-0 --reason 'sent by a test'")
+@command(app, "streamsched dead drop 1700000000000-0 --reason 'sent by a test' --yes")
 async def drop(
     target: Target,
     letters: Ids = None,

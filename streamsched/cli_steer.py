@@ -85,7 +85,7 @@ async def resume(
     return await append_each(target, [subject("resumed", pool, pair)], reason, json)
 
 
-@command(app, "streamsched configure heartbeat_timeout_ms=15000 --reason 'slow links'")
+@command(app, "streamsched configure heartbeat_timeout_ms=15000 --reason 'slow links' --yes")
 async def configure(
     target: Target,
     changes: Annotated[
