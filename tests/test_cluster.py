@@ -16,14 +16,18 @@ from streamsched.connection import connect, where_is
 from streamsched.embedded import EmbeddedServer
 from streamsched.errors import NotPermitted, ServerUnreachable
 from streamsched.keys import Keys
+from streamsched.settings import load as settings
 
 from .clustered import Cluster, client_of
 from .conftest import REDIS, SERVERS
 from .load import Load, all_is_well, outcome
 from .processes import SUBMIT, Cli, eventually
+from .tls import Certificates, tls_options
 
 pytestmark = pytest.mark.anyio
 
+AMONG_THEM = {"tls-cluster": "yes", "tls-replication": "yes"}
+"""Without these, Redis 7.0 tells clients that speak TLS where the others are to be found without it."""
 REQUEST = SubmitRequest(session_id="s", src_lang="en", tgt_lang="zh", payload_json="{}")
 
 
@@ -115,6 +119,29 @@ async def test_a_master_that_is_killed_is_replaced_by_its_replica_and_everybody_
     after = await outcome(load.url, load.keys)
     assert after.difference == {}
     assert set(after.statuses.values()) == {"finished"}
+
+
+@pytest.mark.skipif(not REDIS, reason="the Valkey of the wheel is built without TLS; the gate installs Redis")
+async def test_a_partition_is_found_and_followed_over_mutual_tls(tmp_path: Path, keys: Keys) -> None:
+    certificates = Certificates(tmp_path)
+    with Cluster(Path(str(REDIS)), lambda: {**tls_options(certificates), **AMONG_THEM}) as cluster:
+        ports = [server.options["tls-port"] for server in cluster.servers]
+        given = f"rediss+cluster://{','.join(f'127.0.0.1:{port}' for port in ports)}?socket_timeout=2"
+        url = settings({"url": given, "tls_ca": certificates["ca"], "tls_cert": certificates["client"]}).url
+        home = await aside(cluster.holder, keys)
+        other = next(server for server in cluster.servers[:2] if server is not home)
+        async with Scheduler.connect(url, keys.namespace) as scheduler:
+            before = await scheduler.submit(REQUEST)
+            await aside(cluster.move, keys, other)
+            after = await scheduler.submit(REQUEST)
+            assert await aside(cluster.holder, keys) is other
+            for job in (before, after):
+                assert await scheduler.partition.redis.exists(keys.job(job.job_id))
+            about = await scheduler.partition.redis.info("server")
+            assert about["tcp_port"] in (other.port, int(other.options["tls-port"]))
+        with pytest.raises(ServerUnreachable, match="certificate"):
+            async with Scheduler.connect(settings({"url": given}).url, keys.namespace, patience_s=0.5):
+                pass
 
 
 async def test_one_server_of_those_named_is_enough(cluster: Cluster, keys: Keys) -> None:
