@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from .cli_letters import seconds_of
+from .cli_ages import seconds_of
 from .command import Target
 from .errors import SchedulerError
 from .events import DEFAULTS, SchedulerConfigured, from_wire

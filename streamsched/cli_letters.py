@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,27 +14,19 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from .cli_ages import since_when
 from .cli_trace import moment
 from .command import Target
 from .connection import connect
-from .errors import OutsideLog, SchedulerError, ServerUnreachable
-from .history import bound
+from .errors import SchedulerError, ServerUnreachable
 from .letters import Letter, Letters, Wanted, count_letters, drop, retry
 from .partition import Answer, Partition
 from .shown import mask, one_line
-from .terminal import OK, REFUSED, UsageProblem, agreed, complain, console, say
+from .terminal import OK, REFUSED, agreed, complain, console, say
 from .terminal import as_json as print_json
 
-AGE = re.compile(r"([0-9]+)([smhd])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 REASON = 100
 """Characters of a reason that a line of the list shows."""
-
-
-def seconds_of(age: str) -> int | None:
-    """Read an age such as ``90s`` or ``2h``; ``None`` if it is none."""
-    found = AGE.fullmatch(age)
-    return int(found[1]) * SECONDS[found[2]] if found else None
 
 
 def wanted(code: str | None, type_: str | None, since: str | None, handled: bool = False) -> Wanted:
@@ -45,14 +35,7 @@ def wanted(code: str | None, type_: str | None, since: str | None, handled: bool
     Raises:
         UsageProblem: ``since`` is neither a time nor an age.
     """
-    since_ts = 0
-    if since is not None and (age_s := seconds_of(since)) is not None:
-        since_ts = int((time.time() - age_s) * 1000)
-    elif since is not None:
-        try:
-            since_ts = bound(since)[0]
-        except OutsideLog:
-            raise UsageProblem(f"--since {since!r}: give a time (ISO 8601, ms) or an age such as 90s, 2h, 7d") from None
+    since_ts = 0 if since is None else since_when(since)[0]
     return Wanted(code=code, type=type_, since_ts=since_ts, handled=handled)
 
 

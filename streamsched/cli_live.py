@@ -25,7 +25,10 @@ async def tail(
         ),
     ] = None,
     last: Annotated[int, typer.Option(min=0, help="How many of those that there are come first.")] = 10,
-    since: Annotated[str | None, typer.Option(metavar="ID|TIME", help="Begin there: an id, ISO 8601, or ms.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="AGE|TIME|ID", help="Begin there instead: 90s, 2h, ISO 8601, ms, or an id of the log."),
+    ] = None,
     archive: ArchiveDir = None,
     no_follow: Annotated[bool, typer.Option("--no-follow", help="End at the end of the log.")] = False,
     json: Json = False,

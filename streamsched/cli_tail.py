@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from .cli_ages import since_when
 from .cli_trace import event_line
 from .command import Target
 from .entries import Chunk, position
-from .history import History, bound
-from .partition import Partition
+from .history import History
 from .rows import matches, rows_of
 from .search import latest_rows
 from .shown import mask, one_line
@@ -37,45 +37,48 @@ async def show_tail(target: Target, options: TailOptions) -> int:
     """Print what there is, then what comes; returns the exit code.
 
     Raises:
-        OutsideLog: ``since`` is neither an id nor a time.
+        UsageProblem: ``since`` is neither an age, a time nor an id.
     """
     printer = Printer(options)
     async with target.history(options.archive, offline=False) as history, target.open() as partition:
-        after = await _beginning(history, options, printer)
+        after, known = await _beginning(history, options, printer)
         if options.no_follow:
             async for chunk in history.chunks(after):
                 printer.show(chunk)
             return OK
-        await _go_on(partition, history, after, printer)
+        async for found in follow(partition, history, after, known):
+            if isinstance(found, Note):
+                complain(mask(found.text))
+            else:
+                printer.show(found)
     return OK
 
 
-async def _beginning(history: History, options: TailOptions, printer: Printer) -> str:
-    """Print the last events, or find the place that was named; returns the id behind which is read on."""
+async def _beginning(history: History, options: TailOptions, printer: Printer) -> tuple[str, int | None]:
+    """Print the last events, or find the place that was named; returns the id behind which is read on, and how many
+    events there were up to it, if that is known.
+    """
     span = await history.span()
     if options.since is not None:
         after = _just_before(options.since)
-        if span.before and position(after) < position(span.first):
+        if position(after) >= position(span.first):
+            return after, None
+        if span.before:
             complain(f"what is held begins at {span.first}, {span.before} events came before: {await history.remedy()}")
-        return after
-    end = span.last
-    for row in (await latest_rows(history, end, options.wanted, options.last)).rows if options.last else ():
+        return after, span.before
+    for row in (await latest_rows(history, span.last, options.wanted, options.last)).rows if options.last else ():
         printer.row(row)
-    return end
+    return span.last, span.before + span.count
 
 
 def _just_before(since: str) -> str:
-    """Return the id before an event that was named, or before all of a millisecond."""
-    ms, n = bound(since)
+    """Return the id before an event that was named, or before all of a millisecond.
+
+    Raises:
+        UsageProblem: it is neither an age, a time nor an id.
+    """
+    ms, n = since_when(since)
     return f"{ms}-{n - 1}" if 0 < n < HIGHEST else f"{max(0, ms - 1)}-{HIGHEST}"
-
-
-async def _go_on(partition: Partition, history: History, after: str, printer: Printer) -> None:
-    async for found in follow(partition, history, after):
-        if isinstance(found, Note):
-            complain(mask(found.text))
-        else:
-            printer.show(found)
 
 
 class Printer:

@@ -10,7 +10,7 @@ import anyio
 from redis.exceptions import RedisError
 
 from .connection import block_ms, connections_made, is_away, pause
-from .entries import Chunk
+from .entries import Chunk, position
 from .events import LIMITS
 from .following import place_in
 from .history import History
@@ -32,20 +32,26 @@ class Note(NamedTuple):
     text: str
 
 
-async def follow(partition: Partition, history: History, after: str) -> AsyncIterator[Chunk | Note]:
+def _trimmed(count: int) -> Note:
+    return Note(f"{count} events were trimmed before they could be read")
+
+
+async def follow(
+    partition: Partition, history: History, after: str, known: int | None = None
+) -> AsyncIterator[Chunk | Note]:
     """Yield the events behind an id as they are folded, without end; and a note where something is missing.
 
     Args:
         partition: the live partition, over a connection that decodes.
         history: the same partition's, from which is read.
         after: an id of the history.
+        known: how many events the log has had up to there; ``None`` (default) if nobody has counted them.
 
     Raises:
         ArchiveDamaged, LogGap: see :meth:`History.chunks`.
         RedisError: the server refuses to answer; while it is away this waits.
     """
     read: deque[str] = deque(maxlen=LIMITS["window"])
-    known: int | None = None  # how many events the log has had up to the place from which is read on
     redis, events = partition.redis, partition.keys("events")
     attempt, looks, made = 0, 0, connections_made(partition.redis)
     while True:
@@ -59,14 +65,23 @@ async def follow(partition: Partition, history: History, after: str) -> AsyncIte
             if attempt:
                 yield Note("the server is back")
                 attempt = 0
+            if history.archive is not None and position(after) >= position(history.archive.last):
+                # what was opened of it ends here, while the archiver carries the log on: a gap would seem to open
+                history = History(history.keys, history.live, None)
             span = await history.span()
-            if known is not None and span.before > known:
-                yield Note(f"{span.before - known} events were trimmed before they could be read")
-            async for chunk in history.chunks(after, span.last):
-                after, looks = chunk.entries[-1].id, 0
-                read.extend(entry.id for entry in chunk.entries)
-                yield chunk
-            known = span.before + span.count
+            if position(span.last) > position(after):  # a state that is being rebuilt has not come this far
+                if known is not None and span.before > known:
+                    yield _trimmed(span.before - known)
+                    known = span.before
+                async for chunk in history.chunks(after, span.last):
+                    after, looks = chunk.entries[-1].id, 0
+                    known = None if known is None else known + len(chunk.entries)
+                    read.extend(entry.id for entry in chunk.entries)
+                    yield chunk
+                total = span.before + span.count
+                if known is not None and total > known:
+                    yield _trimmed(total - known)
+                known = total
             if await redis.xread({events: after}, count=1, block=block_ms(redis, QUIET_MS)):
                 await anyio.sleep(min(QUIET_MS / 1000, FOLD_S * 2**looks))
                 looks += 1

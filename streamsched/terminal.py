@@ -78,7 +78,11 @@ def console() -> Console:
     """Return where tables go: as wide as the terminal, and wide enough for whole ids in a pipe or a file."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # the BrokenPipeError that is being handled: `run` ends well with it, rich would end with 1
+
+    return Screen(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 async def agreed(what: str, question: str, yes: bool) -> bool:

@@ -329,7 +329,7 @@ def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
         (("retry",), "give the ids of letters, or --all"),
         (("drop", "1-1", "--all"), "give the ids of letters, or --all"),
         (("drop", "1-1", "--code", "INTERNAL"), "go with --all, not with ids"),
-        (("list", "--since", "yesterday"), "--since 'yesterday': give a time (ISO 8601, ms) or an age"),
+        (("list", "--since", "yesterday"), "--since 'yesterday': give an age such as 90s, 2h, 7d, a time"),
     ],
 )
 def test_a_command_that_names_no_letters_or_names_them_twice_is_a_usage_error(
