@@ -56,22 +56,21 @@ def yardstick(server: Server, size: Size, found: Found) -> None:
     found.add({"enqueue": single, "bulk": benchmark_rate(port, size.jobs * 5, 64, *words)}, {})
 
 
-def measure(name: str, commands: list[tuple[Peer, list[str]]], size: Size, results: Results, file: Path) -> None:
-    """All rounds on one server; the first server gets every step. Each round is kept as it ends: a run takes hours."""
-    steps = None if not results.settings else BRIEF
+def measure(
+    name: str, steps: tuple[str, ...] | None, commands: list[tuple[Peer, list[str]]], size: Size, results: Results
+) -> None:
+    """One round on one server."""
     with serve(name) as server:
         setting = results.settings.setdefault(name, Setting(server.version))
-        for number in range(results.rounds):
-            for peer, command in commands:
-                tell(f"{server.version} ({name}), round {number + 1}: {peer.name}")
-                turn = Round(Adapter(peer, command, server.url), server, size)
-                turn.run(steps)
-                setting.peers.setdefault(peer.name, Found()).add(turn.figures, turn.errors)
-                for step, why in turn.errors.items():
-                    tell(f"  {step}: {why}")
-            server.wipe()
-            yardstick(server, size, setting.peers.setdefault("redis-benchmark XADD", Found()))
-            results.save(file)
+        for peer, command in commands:
+            tell(f"{server.version} ({name}): {peer.name}")
+            turn = Round(Adapter(peer, command, server.url), server, size)
+            turn.run(steps)
+            setting.peers.setdefault(peer.name, Found()).add(turn.figures, turn.errors)
+            for step, why in turn.errors.items():
+                tell(f"  {step}: {why}")
+        server.wipe()
+        yardstick(server, size, setting.peers.setdefault("redis-benchmark XADD", Found()))
 
 
 def measure_curves(name: str, commands: list[tuple[Peer, list[str]]], quick: bool, results: Results) -> None:
@@ -94,11 +93,14 @@ def compare(
     """Measure these peers on these servers; what is known so far is in ``file``."""
     results = Results(machine(), rounds, size.jobs)
     commands = install_all(peers, results)
-    for name in settings:
-        try:
-            measure(name, commands, size, results, file)
-        except FileNotFoundError as problem:
-            results.missing[name] = str(problem)
+    for number in range(rounds):
+        tell(f"round {number + 1} of {rounds}")
+        for name in settings:  # in each round: what a server or its persistence costs is compared within minutes
+            try:
+                measure(name, None if name == settings[0] else BRIEF, commands, size, results)
+            except FileNotFoundError as problem:
+                results.missing[name] = str(problem)
+        results.save(file)  # a run takes hours
     if results.settings:
         measure_curves(next(iter(results.settings)), commands, quick, results)
         results.save(file)

@@ -73,8 +73,8 @@ def targets(results: Results) -> str:
     for one in results.targets():
         bound = f"{'≤' if one.at_most else '≥'} {number(one.bound)}"
         reached = {None: "not measured", True: "yes", False: "**no**"}[one.reached]
-        rows.append([one.what, bound, "" if one.value is None else number(one.value), reached, one.note])
-    return table(["figure", "aimed at", "measured", "reached", ""], rows)
+        rows.append([one.what, bound, "" if one.value is None else number(one.value), reached, one.note, one.takes])
+    return table(["figure", "aimed at", "measured", "reached", "", "what it would take"], rows)
 
 
 def about(results: Results) -> str:
