@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import platform
+import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -17,6 +16,7 @@ from rich.table import Table
 
 from . import dashboard, dispatch, draining, folding, guarding, memory, partitions, recorded, replaying, scaling
 from .bench import Bench, Figure, pinned_server
+from .findings import Findings
 
 FIGURES = {
     "folding": folding.measure,
@@ -31,6 +31,7 @@ FIGURES = {
 }
 
 QUICK, GUARD_ROUNDS, RECORD_ROUNDS = 0.1, 3, 9
+HERE = Path(__file__).parents[1]
 
 
 def table(figures: list[Figure]) -> Table:
@@ -55,39 +56,22 @@ def comparison(rows: list[recorded.Row]) -> Table:
     return out
 
 
-async def run(
-    chosen: list[str], rounds: int, scale: float, keep: Callable[[str, list[Figure]], None]
-) -> tuple[list[Figure], str]:
-    """Measure; what is known so far is kept after each part, because the longest take a quarter of an hour."""
-    figures: list[Figure] = []
+async def run(chosen: list[str], rounds: int, quick: bool, minutes: float, file: Path | None) -> Findings:
+    """Measure what was chosen. What is known is kept after each step, because the longest take a quarter of an hour."""
     with pinned_server() as server:
         redis = Redis.from_url(server.url, decode_responses=True, protocol=2)
         try:
             about = await redis.info("server")
             version = f"{about.get('server_name', 'redis')} {about.get('valkey_version', about['redis_version'])}"
-            bench = Bench(server, redis, rounds, scale)
+            # a quick run shows that everything works; its curves must not replace those of a real one
+            findings = Findings(version, file, HERE / (".bench/plots" if quick else "docs/plots"))
+            bench = Bench(server, redis, rounds, QUICK if quick else 1.0, minutes, findings)
             for name in chosen:
-                print(f"measuring {name}", file=sys.stderr, flush=True)
-                figures += await FIGURES[name](bench)
-                keep(version, figures)
+                findings.tell(name)
+                findings.add(await FIGURES[name](bench))
+            return findings
         finally:
             await redis.aclose()
-    return figures, version
-
-
-def keeper(file: Path | None) -> Callable[[str, list[Figure]], None]:
-    """Return what writes figures to a file, if there is one."""
-
-    def keep(version: str, figures: list[Figure]) -> None:
-        if file is not None:
-            document = {
-                "server": version,
-                "python": platform.python_version(),
-                "figures": [one.as_json() for one in figures],
-            }
-            file.write_text(json.dumps(document, indent=2) + "\n")
-
-    return keep
 
 
 def main() -> int:
@@ -97,25 +81,29 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, help="how often each figure is measured (5; 2 with --quick)")
     parser.add_argument("--only", action="append", choices=list(FIGURES), help="measure this one; may be repeated")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too, after every step")
     parser.add_argument("--guard", action="store_true", help="say what got slower than what was recorded")
     parser.add_argument("--record", action="store_true", help="record the figures that --guard compares with")
     given = parser.parse_args()
     guarded = given.guard or given.record
     if guarded and (given.quick or given.rounds or given.only):
         parser.error("--guard and --record measure what they need: leave --quick, --rounds and --only out")
-    usual = RECORD_ROUNDS if given.record else GUARD_ROUNDS if given.guard else 2 if given.quick else 5
-    rounds = given.rounds or usual
+    then = recorded.load() if given.guard else {}
+    # a run that is told to end must end its servers and processes, too
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f"ended by signal {number}"))
+    quick = guarded or given.quick
+    rounds = given.rounds or (RECORD_ROUNDS if given.record else GUARD_ROUNDS if given.guard else 2 if quick else 5)
     chosen = list(recorded.GUARDED) if guarded else given.only or list(FIGURES)
-    scale = QUICK if guarded or given.quick else 1.0
-    figures, version = asyncio.run(run(chosen, rounds, scale, keeper(given.json)))
+    findings = asyncio.run(run(chosen, rounds, quick, 15.0, given.json))
     console = Console(width=None if Console().is_terminal else 170)
-    console.print(table(figures))
-    console.print(f"{version}, Python {platform.python_version()}, one server core; {rounds} interleaved rounds")
+    console.print(table(findings.figures))
+    console.print(
+        f"{findings.server}, Python {platform.python_version()}, one server core; {rounds} interleaved rounds"
+    )
     if given.record:
-        recorded.save(recorded.record(figures))
+        recorded.save(recorded.record(findings.figures))
     if given.guard:
-        rows = recorded.compare(recorded.load(), figures)
+        rows = recorded.compare(then, findings.figures)
         console.print(comparison(rows))
         return int(any(row.verdict == "slower" for row in rows))
     return 0

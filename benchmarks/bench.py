@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
 
@@ -30,6 +30,9 @@ from streamsched.events import (
 )
 from streamsched.keys import Keys
 from streamsched.scripts import script
+
+if TYPE_CHECKING:
+    from .findings import Findings
 
 REMEDY = "redis-benchmark is not installed: add it (Debian: apt install redis-tools) and run this again"
 PAYLOAD = json.dumps({"audio": "x" * 187})  # 200 bytes
@@ -100,6 +103,9 @@ class Bench:
     redis: Redis
     rounds: int
     scale: float
+    minutes: float
+    """How long what is watched over time is watched."""
+    findings: Findings
 
     def size(self, full: int) -> int:
         """A number of events or jobs, less of them in a quick run."""

@@ -1,4 +1,7 @@
-"""Large states, fast: the server writes the log itself, and ``advance`` folds it as it would at any other time."""
+"""Large states, fast: the server writes the log itself, and ``advance`` folds it as it would at any other time.
+
+A million entries that travel from Python take minutes; a script that appends some thousands of them takes 2 µs each.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from streamsched.events import Event, NodeHeartbeat, NodeRegistered, SchedulerCo
 from .bench import Ground
 
 DAY = 24 * 3600 * 1000
-CHUNK = 4_000
+CHUNK = 2_000
 """Events written before they are folded: what nodes hold meanwhile fits into their windows."""
 
 WRITE = """
@@ -34,15 +37,14 @@ for i = 1, #found do
     e[flat[j]] = flat[j + 1]
   end
   if e.type == 'job.dispatched' then
-    local who = { 'job_id', e.job_id, 'node_id', e.node_id, 'attempt', found[i][1] .. '-' .. e.nonce }
-    redis.call('XADD', KEYS[1], '*', 'type', 'job.started', unpack(who))
-    redis.call('XADD', KEYS[1], '*', 'type', 'job.completed', 'status', 'finished', 'result_json', ARGV[2], unpack(who))
+    redis.call('XADD', KEYS[1], '*', 'type', 'job.completed', 'job_id', e.job_id, 'node_id', e.node_id,
+      'attempt', found[i][1] .. '-' .. e.nonce, 'status', 'finished', 'result_json', ARGV[2], 'ran_ms', '1')
     answered = answered + 1
   end
 end
 return answered
 """
-"""Append start and completion of every job that was dispatched behind an entry."""
+"""Append the completion of every job that was dispatched behind an entry, as of a node that was done at once."""
 
 
 def many_pools(count: int) -> tuple[str, ...]:
@@ -86,10 +88,10 @@ async def finish_all(ground: Ground, event: Event, first: int, last: int, result
     """Let as many jobs live from submission to completion."""
     command: Any = ground.redis.eval
     for start in range(first, last + 1, CHUNK):
-        before = await last_id(ground)
-        await write(ground, event, start, min(start + CHUNK - 1, last))
+        before, end = await last_id(ground), min(start + CHUNK - 1, last)
+        await write(ground, event, start, end)
         answered = await command(ANSWER, 1, ground.keys("events"), before, result)
-        assert answered == min(start + CHUNK - 1, last) - start + 1, "some jobs found no node"
+        assert answered == end - start + 1, f"{end - start + 1 - answered} jobs found no node"
         await ground.drain()
 
 

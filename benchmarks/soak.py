@@ -179,7 +179,7 @@ def main() -> None:
         given.json.write_text(json.dumps({"jobs_s": soak.rate, "minutes": soak.rows}, indent=1) + "\n")
     PLOTS.mkdir(exist_ok=True)
     curve = {name: [(row["minute"], row[name]) for row in soak.rows] for name in MEASURES}
-    draw(Plot("soak", "At half of the capacity", "minutes", "MiB, ms", linear=True), curve, PLOTS)
+    draw(Plot("soak", "At half of the capacity", "minutes", "MiB, ms", ("linear", "log")), curve, PLOTS)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ class Plot:
     title: str
     across: str
     up: str
-    linear: bool = False
-    """Whether what lies across is time, and not a size that grows tenfold."""
+    scales: tuple[str, str] = ("log", "log")
+    """Of the two axes: a size grows tenfold, time and ratios do not."""
 
 
 PLOTS = (
@@ -48,7 +48,7 @@ def draw(plot: Plot, curve: Curve, folder: Path) -> Path:
             axes.plot(
                 across, up, marker="o", markersize=3, linewidth=2.4 if ours else 1, zorder=3 if ours else 2, label=name
             )
-        axes.set(xscale="linear" if plot.linear else "log", yscale="log")
+        axes.set(xscale=plot.scales[0], yscale=plot.scales[1])
         axes.set(xlabel=plot.across, ylabel=plot.up, title=plot.title)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
