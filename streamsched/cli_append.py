@@ -14,6 +14,7 @@ import anyio.to_thread
 import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from .cli_remedies import with_remedy
 from .errors import InvalidField, SchedulerError, ServerUnreachable
 from .events import wire_value
 from .partition import Answer, Partition
@@ -203,6 +204,6 @@ def _print(report: Report, as_json: bool, numbered: bool) -> None:
     if as_json:
         print_json(report)
     elif not report.accepted:
-        complain(f"{where}{report.code}: {report.detail}")
+        complain(f"{where}{with_remedy(report.code, report.detail)}")
     elif not numbered:
         say(" ".join(filter(None, (report.id, report.job_id, report.status))))

@@ -27,8 +27,7 @@ async def show_explanation(target: Target, job_id: str, archive: Path | None, of
     async with target.history(archive, offline) as history, _state(target, history, offline) as redis:
         found = await explain(redis, history, job_id)
         if found is None:
-            span = await history.span()
-            raise OutsideLog(f"no event speaks of job {job_id!r}; the history holds {span.words}")
+            raise OutsideLog(f"no event speaks of job {job_id!r}; the history holds {await history.held()}")
     if json:
         as_json(found)
     else:

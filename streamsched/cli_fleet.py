@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from .cli_ages import seconds_of
+from .cli_remedies import with_remedy
 from .command import Target
 from .errors import SchedulerError
 from .events import DEFAULTS, SchedulerConfigured, from_wire
@@ -42,7 +43,7 @@ async def _append(partition: Partition, kind: str, fields: dict[str, str], reaso
     try:
         answer = await partition.append_soon(flat(kind, fields, reason))
     except SchedulerError as problem:
-        complain(f"{name}: {problem.code}: {problem.detail}")
+        complain(f"{name}: {with_remedy(problem.code, problem.detail)}")
         return False
     did = kind.partition(".")[2]
     if json:

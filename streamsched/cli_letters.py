@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .cli_ages import since_when
+from .cli_remedies import with_remedy
 from .cli_trace import moment
 from .command import Target
 from .connection import connect
@@ -226,7 +227,7 @@ async def _each(
         if json:
             print_json(fate)
         elif not fate.accepted:
-            complain(f"{letter.letter}: {fate.code}: {fate.detail}")
+            complain(f"{letter.letter}: {with_remedy(fate.code, fate.detail)}")
         else:
             say(" ".join(filter(None, (letter.letter, fate.id, fate.job_id, fate.status))))
 

@@ -30,9 +30,7 @@ async def show_trace(target: Target, kind: str, name: str, archive: Path | None,
             else:
                 screen.print(_line(step), soft_wrap=True)
         if not found:
-            span = await history.span()
-            more = f", {span.before} came before: {await history.remedy()}" if span.before else ""
-            raise OutsideLog(f"no event speaks of {kind} {name!r}; the history holds {span.words}{more}")
+            raise OutsideLog(f"no event speaks of {kind} {name!r}; the history holds {await history.held()}")
     return OK
 
 

@@ -61,6 +61,9 @@ NAMELESS: dict[str, None] = (
 )
 """A connection does not say which library made it: that takes a permission of its own, and a round trip."""
 
+LOGIN = "give it in STREAMSCHED_PASSWORD or --password-file"
+"""Where a password goes."""
+
 PLAIN = "redis://[USER:PASSWORD@]HOST:PORT[/DB]"
 WATCHED = "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…/NAME[/DB]"
 CLUSTER = "redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…"
@@ -306,6 +309,17 @@ def where_is(redis: Redis) -> str:
         )
     how = " over TLS" if issubclass(pool.connection_class, SSLConnection) else ""
     return told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}{how}"
+
+
+NO_ANSWER = "no answer from"
+"""How it is told that nobody was there, and not that somebody was and would not have us."""
+
+
+def login_refused(problem: str) -> str:
+    """Say why a server let nobody in, and where it is told who we are."""
+    if "already authenticated" in problem or "Authentication required" in problem:
+        return f"the server refused the login: it wants a password: {LOGIN}"
+    return f"the server refused the login: {problem.rstrip('.')}; check the user in the URL, and the password: {LOGIN}"
 
 
 def is_away(problem: BaseException) -> bool:

@@ -168,6 +168,14 @@ class History:
             return f"they were archived to {known.decode(errors='backslashreplace')}: give that with --archive"
         return "give the archive that holds them with --archive"
 
+    async def held(self) -> str:
+        """Say what there is, and where else to look for what it does not hold."""
+        span = await self.span()
+        if span.before:
+            return f"{span.words}, {span.before} came before: {await self.remedy()}"
+        elsewhere = "if another one is meant, give its --namespace, --partition or --url"
+        return f"{span.words} of {self.keys.prefix[:-1]}: {elsewhere}"
+
     async def chunks(self, after: str = "0-0", until: str = "+", count: int = CHUNK) -> AsyncIterator[Chunk]:
         """Yield every folded entry behind ``after`` up to ``until`` (``+``: to the end), at most ``count`` at a time.
 
@@ -201,7 +209,7 @@ class History:
         span = await self.span()
         wanted = bound(moment)
         if not span.count or wanted < position(span.first) or position(span.last)[0] < wanted[0]:
-            raise OutsideLog(f"{moment!r} lies outside the history, which holds {span.words}")
+            raise OutsideLog(f"{moment!r} lies outside the history, which holds {await self.held()}")
         exact = f"{wanted[0]}-{wanted[1]}"
         return exact if wanted < position(span.last) else span.last
 

@@ -17,7 +17,17 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, RedisError, ResponseError
 
 from . import tls
-from .connection import connect, connections_made, is_away, look_anew, of_partition, pause, where_is
+from .connection import (
+    NO_ANSWER,
+    connect,
+    connections_made,
+    is_away,
+    login_refused,
+    look_anew,
+    of_partition,
+    pause,
+    where_is,
+)
 from .entries import position
 from .errors import (
     PASSING,
@@ -141,7 +151,7 @@ class Partition:
                     raise
                 await look_anew(self.redis)
             except AuthenticationError as problem:
-                raise ServerUnreachable(f"the server refused the login: {problem}; check the password") from problem
+                raise ServerUnreachable(login_refused(str(problem))) from problem
             except NoPermissionError as problem:
                 raise NotPermitted(f"the server says: {problem}; {RIGHTS}") from problem
             except MovedError as problem:
@@ -155,7 +165,7 @@ class Partition:
                 if anyio.current_time() > deadline:
                     told = f"{problem}{tls.hint(problem)}"
                     where = where_is(self.redis)
-                    raise ServerUnreachable(f"no answer from {where} for {self.patience_s:g} s: {told}") from problem
+                    raise ServerUnreachable(f"{NO_ANSWER} {where} for {self.patience_s:g} s: {told}") from problem
             await pause(attempt)
             attempt += 1
 

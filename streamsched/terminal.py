@@ -143,7 +143,8 @@ def verdict(problem: BaseException) -> tuple[int, str] | None:
     """Return exit code and text for an error that a user can act on; ``None`` for a bug, which keeps its traceback."""
     from redis.exceptions import RedisError
 
-    from .connection import is_away
+    from .cli_remedies import with_remedy
+    from .connection import NO_ANSWER, is_away
     from .embedded import DataInUse, ServerDidNotStart
     from .errors import SchedulerError, ServerUnreachable
     from .settings import SettingsError
@@ -151,9 +152,10 @@ def verdict(problem: BaseException) -> tuple[int, str] | None:
     if isinstance(problem, SettingsError | UsageProblem | DataInUse):
         return USAGE, str(problem)
     if isinstance(problem, ServerUnreachable):
-        return UNREACHABLE, f"{mask(str(problem))}; {START_ONE}"
+        told = mask(str(problem))
+        return UNREACHABLE, f"{told}; {START_ONE}" if problem.detail.startswith(NO_ANSWER) else told
     if isinstance(problem, SchedulerError):
-        return REFUSED, mask(str(problem))
+        return REFUSED, mask(with_remedy(problem.code, problem.detail))
     if isinstance(problem, ServerDidNotStart):
         return UNREACHABLE, str(problem)
     if isinstance(problem, RedisError):
