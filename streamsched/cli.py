@@ -10,7 +10,7 @@ import typer
 
 from . import cli_complete, cli_dead, cli_live, cli_replay, cli_steer
 from .command import COMMON, OF_THE_SERVER, SERVICE_PATIENCE_S, ArchiveDir, Json, Source, Target, command
-from .terminal import OK, UsageProblem, as_json, needs, say
+from .terminal import OK, Exit, UsageProblem, as_json, needs, say
 
 
 class Program(typer.Typer):
@@ -26,7 +26,7 @@ app = Program(
     help="An event-sourced scheduler over Redis Streams. Start with: streamsched dev",
     epilog="Settings come from flags, then STREAMSCHED_URL, STREAMSCHED_NAMESPACE and so on, then a TOML "
     "file (--config, STREAMSCHED_CONFIG, ./streamsched.toml, ~/.config/streamsched/config.toml). "
-    "Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 server unreachable.",
+    f"Exit codes: {', '.join(f'{code:d} {code.meaning}' for code in Exit)}.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

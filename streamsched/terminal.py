@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,13 +15,31 @@ from .shown import mask, one_line, visible, visible_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-OK = 0
-REFUSED = 1
-"""The call was refused, or the job did not finish."""
-USAGE = 2
-UNREACHABLE = 3
-INTERRUPTED = 130
-"""Ctrl-C, as shells count it."""
+
+class Exit(enum.IntEnum):
+    """How a command ends: every code that there is, with its meaning. docs/operations.md has the same table."""
+
+    OK = 0
+    REFUSED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """In a few words."""
+        return MEANINGS[self]
+
+
+OK, REFUSED, USAGE, UNREACHABLE, INTERRUPTED = Exit
+
+MEANINGS = {
+    OK: "done",
+    REFUSED: "refused, failed, or something is wrong",
+    USAGE: "the command line or a setting cannot be used",
+    UNREACHABLE: "no server answered, or it let nobody in",
+    INTERRUPTED: "ended by Ctrl-C",
+}
 
 PIPE_WIDTH = 200
 """Columns of a table that nobody sees on a terminal."""
@@ -173,8 +192,8 @@ def run(command: Callable[[], Awaitable[int | None]]) -> NoReturn:
 
     logs.configure(level=30)
 
-    async def main() -> int:
-        return await command() or OK
+    async def main() -> Exit:
+        return Exit(await command() or OK)
 
     try:
         code = anyio.run(main)
@@ -190,6 +209,7 @@ def run(command: Callable[[], Awaitable[int | None]]) -> NoReturn:
         elif None in found:
             raise
         else:
-            code, text = max(row for row in found if row)
+            worst, text = max(row for row in found if row)
             complain(text)
+            code = Exit(worst)
     sys.exit(code)

@@ -24,7 +24,7 @@ COMMANDS = ("dev", "worker", "node", "append", "submit", "cancel", "status", "re
 def test_help_says_the_exit_codes_and_shows_an_example_of_each_command(cli: Cli) -> None:
     told = cli.run("--help")
     assert told.code == 0
-    assert "Exit codes: 0 ok, 1" in " ".join(told.out.split())
+    assert "Exit codes: 0 done, 1" in " ".join(told.out.split())
     assert all(f"  {command} " in told.out for command in COMMANDS)
     for command in COMMANDS:
         assert f"Example:\n    streamsched {command}" in cli.run(command, "--help").out

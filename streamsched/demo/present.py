@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from ..terminal import OK, REFUSED, USAGE
 from ..traces import TraceError
 from .run import DemoFailed, DemoOptions, run_demo
 from .screen import print_report
@@ -17,9 +18,9 @@ async def present(options: DemoOptions) -> int:
         report = await run_demo(options)
     except (TraceError, DemoFailed) as problem:
         print(f"streamsched: {problem}", file=sys.stderr)
-        return 2 if isinstance(problem, TraceError) else 1
+        return USAGE if isinstance(problem, TraceError) else REFUSED
     if options.json:
         print(report.to_json().decode())
     else:
         print_report(report)
-    return 1 if report.problems() else 0
+    return REFUSED if report.problems() else OK
