@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from . import dashboard, dispatch, draining, folding, guarding, memory, partitions, recorded, replaying, scaling
+from . import dashboard, dispatch, draining, folding, guarding, memory, partitions, recorded, replaying, scaling, soak
 from .bench import Bench, Figure, pinned_server
 from .findings import Findings
 
@@ -28,6 +28,7 @@ FIGURES = {
     "partitions": partitions.measure,
     "dashboard": dashboard.measure,
     "scaling": scaling.measure,
+    "soak": soak.measure,
 }
 
 QUICK, GUARD_ROUNDS, RECORD_ROUNDS = 0.1, 3, 9
@@ -81,6 +82,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, help="how often each figure is measured (5; 2 with --quick)")
     parser.add_argument("--only", action="append", choices=list(FIGURES), help="measure this one; may be repeated")
+    parser.add_argument("--minutes", type=float, help="how long the soak takes (15; 0.75 with --quick)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too, after every step")
     parser.add_argument("--guard", action="store_true", help="say what got slower than what was recorded")
     parser.add_argument("--record", action="store_true", help="record the figures that --guard compares with")
@@ -94,7 +96,7 @@ def main() -> int:
     quick = guarded or given.quick
     rounds = given.rounds or (RECORD_ROUNDS if given.record else GUARD_ROUNDS if given.guard else 2 if quick else 5)
     chosen = list(recorded.GUARDED) if guarded else given.only or list(FIGURES)
-    findings = asyncio.run(run(chosen, rounds, quick, 15.0, given.json))
+    findings = asyncio.run(run(chosen, rounds, quick, given.minutes or (0.75 if quick else 15.0), given.json))
     console = Console(width=None if Console().is_terminal else 170)
     console.print(table(findings.figures))
     console.print(

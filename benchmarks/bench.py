@@ -34,6 +34,8 @@ from streamsched.scripts import script
 if TYPE_CHECKING:
     from .findings import Findings
 
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+"""What this program may use, as it was when it started."""
 REMEDY = "redis-benchmark is not installed: add it (Debian: apt install redis-tools) and run this again"
 PAYLOAD = json.dumps({"audio": "x" * 187})  # 200 bytes
 POOLS = ("en-zh", "de-en-fr", "es-pt", "en-ja-ko", "de-it")
@@ -143,15 +145,14 @@ def benchmark_rate(port: int, count: int, pipelined: int, *words: str) -> float:
 @contextmanager
 def pinned_server(**options: str) -> Iterator[EmbeddedServer]:
     """A server on the first core, this program and its children on the others, where the system lets it choose."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     server = EmbeddedServer(options=options)
     try:
-        if len(cores) > 1:
-            os.sched_setaffinity(0, cores[:1])  # inherited by all threads of the server
+        if len(CORES) > 1:
+            os.sched_setaffinity(0, CORES[:1])  # inherited by all threads of the server
         server.start()
     finally:
-        if len(cores) > 1:
-            os.sched_setaffinity(0, cores[1:])
+        if len(CORES) > 1:
+            os.sched_setaffinity(0, CORES[1:])
     try:
         yield server
     finally:

@@ -1,186 +1,178 @@
-"""A quarter of an hour at half of the capacity, as an operator runs it: ``python -m benchmarks.soak [--minutes 15]``.
+"""A long run at half of what the system can do, as an operator runs it: does anything grow, does anything slow down?
 
-Server, worker, archiver that trims, node, producer: each a process of its own. Jobs leave the state soon after they
-ended and the log is trimmed behind its archive, so nothing that lives on may grow: what is looked at each minute is the
-memory of each process and how long jobs wait for their node.
+A server with an append-only file, a worker, an archiver that trims, a node and a producer, each a process of its own.
+An hour of retention would fill the whole run, so finished jobs stay for a fifteenth of it: then what is left must be
+flat. The server has a core to itself, all others share the rest.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import anyio
-import anyio.to_thread
-import psutil
-from rich.console import Console
-from rich.table import Table
+from redis.asyncio import Redis
 
-from streamsched.client import Scheduler, SubmitRequest
 from streamsched.embedded import EmbeddedServer
 from streamsched.events import SchedulerConfigured
-from streamsched.node import Assignment, Node
 
-from .bench import PAYLOAD, Figure
-from .peers.plots import Plot, draw
+from .bench import Bench, Figure, Ground, pinned_server
+from .peers.curves import Curve
+from .peers.plots import Plot
+from .process import Process, running
 
-PLOTS = Path(__file__).parent / "plots"
-NAMESPACE = "soak"
-RETENTION_MS = 60_000
-TICK_S = 0.02
-"""Between two handings-in of the producer."""
-FILLING = 20_000
-"""Jobs by which the capacity is measured."""
-FLAT = 1.1
-"""The most that the last third may have more of anything than the second one."""
-
-MEASURES = ("server MiB", "worker MiB", "archiver MiB", "node MiB", "p50 ms", "p99 ms")
+WINDOWS = 15
+"""Into so many parts a run is cut; in one of 15 minutes each is a minute."""
+LOOKS = 10
+"""How often memory is read in each."""
+IN_FLIGHT = 2_000
+"""Jobs that have not ended while it is measured how many there can be a second."""
+FLAT, CALM = 1.05, 1.25
+"""The most that memory may grow from the second third of the run to the last, and that p99 may."""
 
 
-async def serve(url: str) -> None:
-    """Carry out jobs; prints a line a second with how many there were and how long they waited, in ms."""
-    waits: list[float] = []
+@dataclass
+class Cast:
+    """All that runs, and what is read of it in each window."""
 
-    async def handler(task: Assignment) -> None:
-        sent_ms = float(json.loads(task.payload_json)["sent_ms"])
-        waits.append(time.time() * 1000 - sent_ms)
+    redis: Redis
+    ground: Ground
+    processes: dict[str, Process]
+    read: dict[str, list[float]] = field(default_factory=dict)
 
-    async def tell() -> None:
-        while True:
-            await anyio.sleep(1)
-            print(json.dumps(waits), flush=True)
-            waits.clear()
+    def _note(self, name: str, value: float) -> None:
+        self.read.setdefault(name, []).append(value)
 
-    async with Scheduler.connect(url, NAMESPACE) as scheduler, anyio.create_task_group() as group:
-        group.start_soon(tell)
-        async with Node(scheduler, "node-1", pools=["en-zh"], concurrency=256) as node:
-            await node.run(handler)
-
-
-def request(n: int) -> SubmitRequest:
-    """A job that says when it was handed in; five to a session."""
-    payload = json.dumps({"sent_ms": time.time() * 1000, **json.loads(PAYLOAD)})
-    return SubmitRequest(session_id=f"s{n // 5}", src_lang="en", tgt_lang="zh", payload_json=payload)
-
-
-class Soak:
-    """One run."""
-
-    def __init__(self, minutes: float) -> None:
-        self.minutes = minutes
-        self.waits: list[float] = []
-        self.arrived = 0
-        self.rate = 0.0
-        self.rows: list[dict[str, float]] = []
-        self.processes: dict[str, psutil.Process] = {}
-
-    def start(self, stack: ExitStack, name: str, *command: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a process that is ended with the stack."""
-        process = subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.DEVNULL, text=True, **options)
-        stack.callback(process.wait)
-        stack.callback(process.kill)
-        self.processes[name] = psutil.Process(process.pid)
-        return process
-
-    async def run(self) -> None:
-        """Measure the capacity, then hand in half of it each second, for as long as was asked."""
-        with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            server = stack.enter_context(EmbeddedServer(Path(folder) / "data", append_only=True))
-            self.processes["server"] = psutil.Process(server.pid)
-            common = ("--url", server.url, "--namespace", NAMESPACE)
-            self.start(stack, "worker", "streamsched", "worker", *common, stdout=subprocess.DEVNULL)
-            kept = ("--to", f"{folder}/kept", "--trim", "--yes", "--max-age", "10")
-            self.start(stack, "archiver", "streamsched", "archive", *kept, *common, stdout=subprocess.DEVNULL)
-            node = self.start(stack, "node", "benchmarks.soak", "--serve", server.url, stdout=subprocess.PIPE)
-            async with Scheduler.connect(server.url, NAMESPACE) as scheduler, anyio.create_task_group() as group:
-                await scheduler.append(SchedulerConfigured(retention_ms=RETENTION_MS))
-                group.start_soon(self._listen, node)
-                await self._find_capacity(scheduler)
-                group.start_soon(self._hand_in, scheduler)
-                began = time.monotonic()
-                while time.monotonic() - began < self.minutes * 60:
-                    self.waits.clear()
-                    await anyio.sleep(60)
-                    self._note((time.monotonic() - began) / 60)
-                node.kill()
-                group.cancel_scope.cancel()
-
-    async def _listen(self, node: subprocess.Popen[str]) -> None:
-        assert node.stdout is not None
-        while line := await anyio.to_thread.run_sync(node.stdout.readline, abandon_on_cancel=True):
-            waits = json.loads(line)
-            self.arrived += len(waits)
-            self.waits += waits
-
-    async def _find_capacity(self, scheduler: Scheduler) -> None:
+    async def window(self, seconds: float) -> None:
+        """Let it run; what goes up and down with the archive is read several times and its mean noted."""
+        node, looks = self.processes["node"], list[dict[str, float]]()
         began = time.monotonic()
-        for start in range(0, FILLING, 1000):
-            await scheduler.submit_many([request(n) for n in range(start, start + 1000)], reply=False)
-        while self.arrived < FILLING:
-            await anyio.sleep(0.1)
-        self.rate = FILLING / (time.monotonic() - began) / 2
-        print(f"half of the capacity: {self.rate:,.0f} jobs/s", file=sys.stderr, flush=True)
+        for _ in range(LOOKS):
+            await asyncio.sleep(seconds / LOOKS)
+            looks.append(await self._look())
+        node.tell("and?")
+        said = json.loads(await asyncio.to_thread(node.hear))
+        self._note("jobs/s", said["jobs"] / (time.monotonic() - began))
+        self._note("p50", said.get("p50_ms", 0.0))
+        self._note("p99", said.get("p99_ms", 0.0))
+        for name in looks[0]:
+            self._note(name, statistics.mean(look[name] for look in looks))
 
-    async def _hand_in(self, scheduler: Scheduler) -> None:
-        began, sent = time.monotonic(), 0
-        while True:
-            due = int((time.monotonic() - began) * self.rate) - sent
-            if due:
-                await scheduler.submit_many([request(FILLING + sent + n) for n in range(due)], reply=False)
-                sent += due
-            await anyio.sleep(TICK_S)
-
-    def _note(self, minute: float) -> None:
-        waits = statistics.quantiles(self.waits, n=100) if len(self.waits) > 1 else [float("nan")] * 99
-        row = {f"{name} MiB": one.memory_info().rss / 2**20 for name, one in self.processes.items()}
-        row |= {"minute": minute, "p50 ms": waits[49], "p99 ms": waits[98], "jobs/s": len(self.waits) / 60}
-        self.rows.append(row)
-        print(" ".join(f"{name} {value:.1f}" for name, value in row.items()), file=sys.stderr, flush=True)
-
-    def figures(self) -> list[Figure]:
-        """How the last third compares with the second; the first is for whatever fills up once."""
-        third = max(1, len(self.rows) // 3)
-        rows = []
-        for name in MEASURES:
-            values = [row[name] for row in self.rows]
-            before, after = statistics.median(values[-2 * third : -third] or values), statistics.median(values[-third:])
-            figure = Figure(f"{name}, last third against the second", "x", FLAT, True, [after / before])
-            figure.note = f"{after:.1f} against {before:.1f}"
-            rows.append(figure)
-        return rows
+    async def _look(self) -> dict[str, float]:
+        about = await self.redis.info("memory")
+        return {
+            "server, used": about["used_memory"] / 2**20,
+            "server, RSS": about["used_memory_rss"] / 2**20,
+            "log entries": float(await self.redis.xlen(self.ground.keys("events"))),
+        } | {f"{name}, RSS": process.rss_mib() for name, process in self.processes.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was seen each minute there")
-    parser.add_argument("--serve", metavar="URL", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        asyncio.run(serve(given.serve))
-        return
-    soak = Soak(given.minutes)
-    asyncio.run(soak.run())
-    table = Table("figure", "x", "reached", "note")
-    for one in soak.figures():
-        table.add_row(one.name, f"{one.median:.2f}", "yes" if one.reached else "NO", one.note)
-    Console().print(table)
-    if given.json:
-        given.json.write_text(json.dumps({"jobs_s": soak.rate, "minutes": soak.rows}, indent=1) + "\n")
-    PLOTS.mkdir(exist_ok=True)
-    curve = {name: [(row["minute"], row[name]) for row in soak.rows] for name in MEASURES}
-    draw(Plot("soak", "At half of the capacity", "minutes", "MiB, ms", ("linear", "log")), curve, PLOTS)
+async def capacity(cast: Cast, url: str, seconds: float) -> float:
+    """Return how many jobs a second end while the producer keeps so many of them under way."""
+    with running("benchmarks.producing", url, cast.ground.keys.namespace, "held", str(IN_FLIGHT)):
+        await asyncio.sleep(seconds / 4)
+        before, began = await _finished(cast), time.monotonic()
+        await asyncio.sleep(seconds)
+        return (await _finished(cast) - before) / (time.monotonic() - began)
 
 
-if __name__ == "__main__":
-    main()
+async def _finished(cast: Cast) -> int:
+    found = await cast.redis.hget(cast.ground.keys("counters"), "finished")
+    return int(found or 0)
+
+
+def slope(values: list[float]) -> float:
+    """Return the median of the last third against that of the second: the first is for what has to fill."""
+    third = max(1, len(values) // 3)
+    return statistics.median(values[-third:]) / max(1e-9, statistics.median(values[-2 * third : -third] or values))
+
+
+def of_memory(read: dict[str, list[float]]) -> list[str]:
+    """Name what is measured in MiB."""
+    return [name for name in read if name.startswith("server") or name.endswith("RSS")]
+
+
+def figures(read: dict[str, list[float]], rate: float) -> list[Figure]:
+    """Say what has become of each; the values are those of the windows, for the slopes there is one."""
+    rows = [
+        Figure("jobs in the soak", "jobs/s", values=read["jobs/s"], note=f"half of the capacity, {rate:,.0f}"),
+        Figure("enqueue to start, p50 of each window", "ms", values=read["p50"]),
+        Figure("enqueue to start, p99 of each window", "ms", values=read["p99"]),
+    ]
+    rows += [Figure(f"memory of {name}", "MiB", values=read[name]) for name in of_memory(read)]
+    for name, bound in (("server, used", FLAT), ("worker, RSS", FLAT), ("node, RSS", FLAT), ("p99", CALM)):
+        row = Figure(f"{name}: last third against the second", "x second third", bound, at_most=True)
+        rows.append(row)
+        row.values.append(slope(read[name]))
+    return rows
+
+
+def curves(read: dict[str, list[float]], minutes: float) -> dict[Plot, Curve]:
+    """What is drawn: memory and latency over the minutes."""
+    at = [(n + 1) * minutes / WINDOWS for n in range(WINDOWS)]
+    linear = ("linear", "linear")
+
+    def over(name: str) -> list[tuple[float, float]]:
+        return list(zip(at, read[name], strict=True))
+
+    return {
+        Plot("soak_memory", "Memory over a soak at half capacity", "minutes", "MiB", linear): {
+            name: over(name) for name in of_memory(read)
+        },
+        Plot("soak_latency", "Enqueue to start over a soak at half capacity", "minutes", "ms", linear): {
+            name: over(name) for name in ("p50", "p99")
+        },
+    }
+
+
+async def soak(bench: Bench, server: EmbeddedServer, folder: Path) -> list[Figure]:
+    """Find the capacity, then run at half of it for the minutes that were asked for."""
+    redis = Redis.from_url(server.url, decode_responses=True, protocol=2)
+    ground = Ground(redis)
+    name, tell = ground.keys.namespace, bench.findings.tell
+    seconds = bench.minutes * 60 / WINDOWS
+    await ground.fill("events", [SchedulerConfigured(retention_ms=int(seconds * 1000))])
+    where = ("--url", server.url, "--namespace", name)
+    with ExitStack() as stack:
+        start = stack.enter_context
+        processes = {
+            "worker": start(running("streamsched", "worker", *where, talks=False)),
+            "archiver": start(
+                running(
+                    *("streamsched", "archive", *where, "--to", str(folder), "--trim", "--yes"),
+                    *("--max-age", f"{max(1, seconds / 4):.0f}"),
+                    talks=False,
+                )
+            ),
+            "node": start(running("benchmarks.serving", server.url, name, "0")),
+        }
+        processes["node"].tell("begin")
+        cast = Cast(redis, ground, processes)
+        full = await capacity(cast, server.url, min(20, max(5, seconds)))
+        tell(f"  {full:,.0f} jobs/s at most")
+        await asyncio.sleep(1)
+        processes["producer"] = start(running("benchmarks.producing", server.url, name, "rate", str(full / 2)))
+        await cast.window(0)  # whatever was measured while the capacity was
+        cast.read.clear()
+        for number in range(WINDOWS):
+            await cast.window(seconds)
+            said = {name: f"{values[-1]:,.1f}" for name, values in cast.read.items()}
+            tell(f"  {number + 1} of {WINDOWS}: " + ", ".join(f"{name} {value}" for name, value in said.items()))
+            rows = figures(cast.read, full)
+            bench.findings.keep(rows)
+        for plot, curve in curves(cast.read, bench.minutes).items():
+            bench.findings.draw(plot, curve)
+    await redis.aclose()
+    return rows
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    """A soak on a server of its own."""
+    options = {"appendonly": "yes", "appendfsync": "everysec"}
+    with pinned_server(**options) as server, tempfile.TemporaryDirectory() as folder:
+        return await soak(bench, server, Path(folder) / "archive")

@@ -1,0 +1,95 @@
+"""The processes beside the server that a benchmark measures: each is started, asked and ended by its own handle."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+HERE = Path(__file__).parents[1]
+END_S = 20
+"""How long a process may take to end by itself."""
+
+
+class Process:
+    """A running process of ours that reads lines and answers lines."""
+
+    def __init__(self, started: subprocess.Popen[str]) -> None:
+        self._started = started
+        self.seen = psutil.Process(started.pid)
+
+    def tell(self, line: str) -> None:
+        """Send a line."""
+        assert self._started.stdin is not None
+        self._started.stdin.write(line + "\n")
+        self._started.stdin.flush()
+
+    def hear(self) -> str:
+        """Wait for a line.
+
+        Raises:
+            RuntimeError: the process has ended instead.
+        """
+        assert self._started.stdout is not None
+        line = self._started.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{' '.join(map(str, self._started.args))} has ended")  # type: ignore[arg-type]
+        return line.strip()
+
+    def rss_mib(self) -> float:
+        """Return the memory it has."""
+        return float(self.seen.memory_info().rss) / 2**20
+
+    def cpu_s(self) -> float:
+        """Return the CPU time it has used."""
+        times = self.seen.cpu_times()
+        return float(times.user + times.system)
+
+    def end(self) -> None:
+        """Let it end by itself, for that is how it ends in earnest; kill it if it does not."""
+        if self._started.stdin is not None:
+            self._started.stdin.close()
+        else:
+            self._started.terminate()
+        try:
+            self._started.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._started.kill()
+            self._started.wait()
+
+
+@contextmanager
+def running(*words: str, cores: Sequence[int] = (), talks: bool = True) -> Iterator[Process]:
+    """Run a module of Python as a process, on some cores only if any are named.
+
+    Args:
+        words: the module and its arguments.
+        talks: whether it is one of ours, which answers lines; else it is ended by SIGTERM.
+    """
+    pipe = subprocess.PIPE if talks else None
+
+    def pinned() -> None:
+        if cores:
+            os.sched_setaffinity(0, cores)
+
+    started = subprocess.Popen(
+        [sys.executable, "-m", *words],
+        cwd=HERE,
+        stdin=pipe,
+        stdout=pipe if talks else subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if not talks else None,
+        text=True,
+        preexec_fn=pinned,
+    )
+    process = Process(started)
+    try:
+        if talks:
+            process.hear()  # that it is ready
+        yield process
+    finally:
+        process.end()
