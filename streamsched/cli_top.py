@@ -18,12 +18,13 @@ async def show_top(target: Target, archive: Path | None) -> int:
     Raises:
         ArchiveDamaged: the archive cannot be read.
         ServerUnreachable, ServerTooOld: see :func:`open_partition`; later, an absent server is shown.
+        RedisError: the server refuses to answer.
     """
     import sys
 
     from .top.app import Top
 
-    if not sys.stdout.isatty():
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
         complain("top needs a terminal: `streamsched status` prints the same for a pipe")
         return USAGE
     async with target.open():
@@ -33,9 +34,23 @@ async def show_top(target: Target, archive: Path | None) -> int:
 
         Archive.open(archive, target.settings.keys)
     watcher = Watcher(Source(target.settings.url, target.settings.keys, archive), with_past=False)
-    async with anyio.create_task_group() as group:
-        group.start_soon(watcher.run)
-        await Top(watcher).run_async()
-        watcher.close()
-    await watcher.source.close()
-    return OK
+    app, problems = Top(watcher), []
+
+    async def watch() -> None:
+        try:
+            await watcher.run()
+        except Exception as problem:
+            problems.append(problem)  # told once the terminal is as it was
+            app.exit()
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            await app.run_async()
+            watcher.close()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await watcher.source.close()
+    if problems:
+        raise problems[0]
+    return app.return_code or OK

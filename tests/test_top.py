@@ -12,18 +12,22 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import HelpPanel, Input, Static
+from textual.widgets import Input, Static
 
 from streamsched.dashboard.source import Source
 from streamsched.dashboard.watcher import Watcher
 from streamsched.embedded import EmbeddedServer
 from streamsched.keys import Keys
 from streamsched.top.app import PARTS, Top
+from streamsched.top.grid import Grid
+from streamsched.top.keys import KeysScreen
+from streamsched.top.story import StoryScreen
 from streamsched.top.tables import LONGEST
 
 from .aof import SYNCED
@@ -41,19 +45,26 @@ class Screen:
         self.app, self.pilot = app, pilot
 
     def head(self) -> str:
-        return str(self.app.screen_stack[0].query_one("#head", Static).render())
+        return self.says("head")
 
     def rows(self) -> list[list[str]]:
         """The table in front."""
-        table = self.app.table(self.app.part)
-        return [[str(cell) for cell in table.get_row_at(n)] for n in range(table.row_count)]
+        return cells(self.app.table(self.app.part))
 
     def shows(self, part: str) -> bool:
         return self.app.part == part
 
     def story(self) -> str:
-        found = self.app.screen.query("#story")
-        return str(found.first(Static).render()) if found else ""
+        if not isinstance(self.app.screen, StoryScreen):
+            return ""
+        standing = str(self.app.screen.query_one("#standing", Static).render())
+        return "\n".join((standing, *map(" ".join, cells(self.app.screen.query_one(Grid)))))
+
+    def says(self, id: str) -> str:
+        return str(self.app.screen_stack[0].query_one(f"#{id}", Static).render())
+
+    def is_said(self, id: str, words: str) -> bool:
+        return self.says(id) == words
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
@@ -62,6 +73,11 @@ class Screen:
         with anyio.fail_after(30):
             while not holds():
                 await self.pilot.pause(0.02)
+
+
+def cells(grid: Grid) -> list[list[str]]:
+    """What a table shows."""
+    return [[str(cell) for cell in grid.get_row_at(n)] for n in range(grid.row_count)]
 
 
 @asynccontextmanager
@@ -97,7 +113,7 @@ async def test_it_shows_what_the_log_says_and_what_comes(server: EmbeddedServer,
         await screen.press("5")
         await screen.until(lambda: screen.rows() and screen.rows()[0][2] == "nobody")
         await screen.press("3")
-        await screen.until(lambda: screen.rows() == [["en-zh", "en zh", "2", "1"]])
+        await screen.until(lambda: screen.rows() == [["en-zh", "en zh", "2", "1", "0", "0", "0", "1"]])
 
 
 async def test_enter_says_why_a_job_waits(server: EmbeddedServer, ledger: Ledger) -> None:
@@ -120,18 +136,46 @@ async def test_enter_says_why_a_job_waits(server: EmbeddedServer, ledger: Ledger
         assert "may receive no job: cordoned: hot" in screen.story()
 
 
+async def test_a_story_leads_on_to_the_stories_of_what_it_names(server: EmbeddedServer, ledger: Ledger) -> None:
+    await ledger.node("n1")
+    await ledger.submit("j1", "s7")
+    async with top(server, ledger.keys) as screen:
+        await screen.until(lambda: len(screen.rows()) == 1)
+        await screen.press("enter")
+        await screen.until(lambda: screen.story().startswith("node n1"))
+        assert screen.story().splitlines()[-1].split() == ["now", "holds", "j1", "job", "j1"]
+        await screen.press("enter")
+        await screen.until(lambda: screen.story().startswith("job j1"))
+        await screen.press("home", "enter")
+        await screen.until(lambda: screen.story().startswith("session s7"))
+        assert "job j1 to node n1" in screen.story()
+        await screen.press("escape", "escape", "escape")
+        await screen.until(lambda: not screen.story())
+
+
+async def test_all_flows_are_drawn_where_there_is_room(server: EmbeddedServer, ledger: Ledger) -> None:
+    await ledger.node("n1")
+    await ledger.submit("j1")
+    await ledger.submit("j2", src="fr")
+    for size, drawn in (((80, 24), False), ((120, 40), True)):
+        async with top(server, ledger.keys, size) as screen:
+            await screen.until(partial(screen.is_said, "waiting-now", "waiting 1"))
+            assert screen.says("p50-now").endswith(" ms")
+            assert (screen.app.query_one("#failed-now").region.width > 0) == drawn
+
+
 async def test_a_filter_finds_a_node_and_an_event_and_a_pool_opens_its_nodes(
     server: EmbeddedServer, ledger: Ledger
 ) -> None:
     await ledger.node("n1", "en-zh")
-    await ledger.node("n2", "de-en")
+    await ledger.node("n2", "de-en", "en-zh-fr")
     await ledger.submit("j1")
     async with top(server, ledger.keys) as screen:
         await screen.until(lambda: len(screen.rows()) == 2)
         await screen.press("slash", "n", "2", "enter")
         await screen.until(lambda: [row[0] for row in screen.rows()] == ["n2"])
         await screen.press("escape", "3")
-        await screen.until(lambda: len(screen.rows()) == 2)
+        await screen.until(lambda: len(screen.rows()) == 3)
         await screen.press("down", "enter")
         await screen.until(lambda: screen.app.part == "nodes" and [row[0] for row in screen.rows()] == ["n1"])
         await screen.press("escape", "4", "slash", *"type=job.sub*", "enter")
@@ -142,9 +186,9 @@ async def test_a_filter_finds_a_node_and_an_event_and_a_pool_opens_its_nodes(
 async def test_the_keys_are_told_and_hidden_again(server: EmbeddedServer, keys: Keys) -> None:
     async with top(server, keys) as screen:
         await screen.press("question_mark")
-        await screen.until(lambda: screen.app.screen.query(HelpPanel))
+        await screen.until(lambda: isinstance(screen.app.screen, KeysScreen))
         await screen.press("question_mark")
-        await screen.until(lambda: not screen.app.screen.query(HelpPanel))
+        await screen.until(lambda: not isinstance(screen.app.screen, KeysScreen))
         for n, part in enumerate(PARTS, 1):
             await screen.press(str(n))
             await screen.until(partial(screen.shows, part))
@@ -173,6 +217,13 @@ async def test_ten_thousand_nodes_are_a_list_that_somebody_can_read(
     async with top(servers["valkey"], log.keys, (120, 40)) as screen:
         await screen.until(lambda: "offline 9,999" in screen.head())
         assert len(screen.rows()) == LONGEST
+        assert f"{10_000 - LONGEST:,} more" in screen.says("more")
+        await screen.press("end")
+        under = screen.app.table("nodes").under_cursor
+        await log.append(["type", "node.heartbeat", "node_id", "n1", "online", "true"])
+        await screen.until(lambda: "offline 9,998" in screen.head())
+        assert screen.app.table("nodes").cursor_row == LONGEST - 2  # it goes up with the line that it is on
+        assert screen.app.table("nodes").under_cursor == under
         await screen.press("slash", *"n9999", "enter")
         await screen.until(lambda: [row[0] for row in screen.rows()] == ["n9999"])
         SCREENSHOTS.mkdir(exist_ok=True, parents=True)
@@ -184,7 +235,8 @@ def registered(n: int) -> list[str]:
     return ["type", "node.registered", "node_id", f"n{n}", "cap_json", "{}", "pool_names_json", pools]
 
 
-def test_the_command_draws_on_a_terminal_and_ends_on_q(cli: Cli) -> None:
+def on_a_terminal(cli: Cli, act: Callable[[int], Any]) -> tuple[int, bytes]:
+    """Run the command on a terminal, and act once it has drawn; returns its exit code, and what it wrote."""
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
     environment = cli.environment | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
@@ -192,21 +244,44 @@ def test_the_command_draws_on_a_terminal_and_ends_on_q(cli: Cli) -> None:
         [sys.executable, "-m", "streamsched", "top"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     ) as process:
         os.close(theirs)
-        seen, deadline, asked = b"", time.monotonic() + 30, False
-        while process.poll() is None and time.monotonic() < deadline:
+        seen, deadline, acted = b"", time.monotonic() + 30, False
+        while time.monotonic() < deadline:
             if select.select([ours], [], [], 0.1)[0]:
                 try:
                     seen += os.read(ours, 65536)
                 except OSError:  # it has closed its side
                     break
-            if b"dead letters" in seen and not asked:
-                os.write(ours, b"q")
-                asked = True
-        if not asked:
+            if b"dead letters" in seen and not acted:
+                act(ours)
+                acted = True
+        if time.monotonic() >= deadline:
             process.kill()
-        assert process.wait(20) == 0, seen[-2000:]
+        code = process.wait(20)
     os.close(ours)
+    return code, seen
+
+
+def test_the_command_draws_on_a_terminal_and_ends_on_q(cli: Cli) -> None:
+    code, seen = on_a_terminal(cli, lambda keyboard: os.write(keyboard, b"q"))
+    assert code == 0, seen[-2000:]
     assert cli.keys.namespace.encode() in seen
+
+
+def test_it_ends_on_ctrl_c(cli: Cli) -> None:
+    assert on_a_terminal(cli, lambda keyboard: os.write(keyboard, b"\x03"))[0] == 130
+
+
+def test_a_server_that_refuses_to_answer_ends_it_with_the_reason_on_a_terminal_as_it_was(
+    keys: Keys, tmp_path: Path
+) -> None:
+    with EmbeddedServer() as server:
+        cli = Cli(server.url, keys, tmp_path)
+        code, seen = on_a_terminal(cli, lambda _: cli.redis.execute_command("ACL", "SETUSER", "default", "-hgetall"))
+    assert code == 1, seen[-2000:]
+    after = seen.rpartition(b"\x1b[?1049l")[2]  # the screen that was there before
+    assert b"SERVER: " in after
+    assert b"hgetall" in after
+    assert b"Traceback" not in seen
 
 
 def test_without_a_terminal_it_says_what_to_run_instead(cli: Cli) -> None:

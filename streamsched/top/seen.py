@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from typing import Any
 
 from ..dashboard.board import ROWS
@@ -45,3 +45,11 @@ class Seen:
     def pools_of(self, number: int) -> list[str]:
         """Return the pools of a node."""
         return self.pool_sets[self.pools[number]]
+
+    def health_by_pool(self) -> dict[str, Counter[str]]:
+        """Return how many nodes of each pool are in which health, by its letter."""
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for (pool_set, letter), count in Counter(zip(self.pools, self.health, strict=True)).items():
+            for pool in self.pool_sets[pool_set]:
+                counts[pool][letter] += count
+        return counts

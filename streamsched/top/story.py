@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import DataTable, Static
 
 from ..cli_explain import explanation_lines
-from ..cli_trace import event_line
 from ..explain import Explanation
 from ..shown import one_line
-from ..trace import span_words
+from .grid import Grid
+from .tables import About, steps
 
 UNTOLD = ("pools", "cap_json", "load_json", "mailbox")
 """Of a state, what is told elsewhere or too long."""
 
 
-def story(told: dict[str, Any]) -> Text:
-    """Return what is known as text: how it stands, why, and what happened."""
+def standing(told: dict[str, Any]) -> Text:
+    """Return as text how it stands, and why."""
     lines = [Text(one_line(f"{told['kind']} {told['id']}"), "bold reverse")]
     if told.get("why"):
         why = explanation_lines(msgspec.convert(told["why"], Explanation))
@@ -33,14 +34,8 @@ def story(told: dict[str, Any]) -> Text:
         lines.append(Text(one_line("  ".join(f"{name}={_short(value)}" for name, value in state.items()))))
         if told["state"].get("why_closed"):
             lines.append(Text(one_line(f"may receive no job: {told['state']['why_closed']}"), "yellow"))
-    if told.get("jobs"):
-        lines.append(Text(one_line("holds " + " ".join(told["jobs"]))))
-    lines.append(Text(""))
     if told["steps_total"] > len(told["steps"]):
         lines.append(Text(f"… {told['steps_total'] - len(told['steps'])} earlier events", "dim"))
-    for step in told["steps"]:
-        after = "" if step["after_ms"] is None else f"+{span_words(step['after_ms'])}"
-        lines.append(event_line(step["ts"], f" {after:>10}  ", step["type"], step["words"], step["refused"]))
     return Text("\n").join(lines)
 
 
@@ -49,18 +44,35 @@ def _short(value: object) -> object:
 
 
 class StoryScreen(ModalScreen[None]):
-    """A story over the tables; any of its keys leads back."""
+    """A story over the tables, which leads on to the stories that its steps are about.
 
-    CSS = """
-    StoryScreen VerticalScroll { margin: 1 2; padding: 0 1; border: round $accent; background: $surface; }
-    StoryScreen Static { width: 100%; }
+    Args:
+        told: what is known, see :func:`about`.
+        go_on: opens another story.
     """
+
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,backspace", "dismiss", "back")]
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, told: dict[str, Any], go_on: Callable[[About], None]) -> None:
         super().__init__()
-        self.text = text
+        self.told, self.go_on = told, go_on
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll():
-            yield Static(self.text, id="story")
+        with Vertical() as frame:
+            frame.border_subtitle = "Enter: the story of what a line names   Tab: the text   Esc: back"
+            with VerticalScroll():
+                yield Static(standing(self.told), id="standing")
+            yield Grid(("time", "after", "event", "of", "what"), "steps")
+
+    def on_mount(self) -> None:
+        grid = self.query_one(Grid)
+        grid.fill(steps(self.told))
+        grid.move_cursor(row=len(grid.lines) - 1)
+        grid.focus()
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Go on to what a step is about."""
+        event.stop()  # the tables under this screen have rows of their own
+        line = self.query_one(Grid).under_cursor
+        if line is not None and line.about.kind:
+            self.go_on(line.about)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from glob import escape
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from ..dashboard.nodes import CORDONED, FULL, OFFLINE, OPEN, UNWILLING
 from ..entries import position
 from ..rows import matches
 from ..shown import one_line
+from ..trace import span_words
 from .seen import Seen
 
 LONGEST = 200
@@ -29,6 +32,9 @@ HEALTH = {
 
 _ORDER = {letter: n for n, letter in enumerate(HEALTH)}
 
+
+POOL = "pool_id="
+"""How a word of a filter begins that asks for a pool, of which a node may have several."""
 
 KINDS = ("job", "node", "session")
 """Of what an event may speak, what it speaks of first."""
@@ -66,8 +72,16 @@ def _plain(text: object, style: str = "") -> Text:
 
 
 def nodes(seen: Seen, wanted: str) -> Table:
-    """Nodes by health, those that hold most first."""
-    numbers = [n for n in range(len(seen.ids)) if not wanted or matches(_node_row(seen, n), wanted)]
+    """Nodes by health, those that hold most first; ``pool_id=pattern`` asks for those of a pool."""
+    words = wanted.casefold().split()
+    of_pools = [word for word in words if word.startswith(POOL)]
+    rest = " ".join(word for word in words if word not in of_pools)
+    fits = [
+        all(any(_found(word, pool, pool_id=pool) for pool in pools) for word in of_pools) for pools in seen.pool_sets
+    ]
+    numbers = [
+        n for n in range(len(seen.ids)) if fits[seen.pools[n]] and (not rest or matches(_node_row(seen, n), rest))
+    ]
     shown = nsmallest(LONGEST, numbers, lambda n: (_ORDER[seen.health[n]], -seen.held[n], seen.ids[n]))
     lines = []
     for n in shown:
@@ -75,6 +89,11 @@ def nodes(seen: Seen, wanted: str) -> Table:
         cells = (_plain(name), _plain(*HEALTH[seen.health[n]]), _plain(seen.held[n]), _plain(pools))
         lines.append(Line(name, cells, About("node", name)))
     return Table(lines, len(numbers))
+
+
+def of_pool(pool: str) -> str:
+    """Return the filter that leaves the nodes of a pool."""
+    return POOL + re.sub(r"\s", "?", escape(pool))
 
 
 def _node_row(seen: Seen, n: int) -> dict[str, Any]:
@@ -94,20 +113,29 @@ def pairs(seen: Seen, wanted: str) -> Table:
             else (f"{able} nodes of {open_pools} pools", "green")
         )  # fmt: skip
         cells = (_plain(f"{src} → {tgt}"), _plain(waiting, "bold" if waiting else "dim"), _plain(*served))
-        if _found(wanted, pair, served[0]):
+        if _found(wanted, pair, served[0], src_lang=src, tgt_lang=tgt):
             lines.append(Line(pair, cells, About("pair", pair)))
     return Table(lines[:LONGEST], len(lines))
 
 
 def pools(seen: Seen, wanted: str) -> Table:
-    """Pools, by name."""
+    """Pools by the health of their nodes, those first that can take no job."""
     lines = []
-    for pool, name, languages, members, able, paused in seen.sections.get("pools", ()):
-        state = ("paused", "yellow") if paused else (str(able), "green" if able else "red")
+    health = seen.health_by_pool()
+    rows = sorted(seen.sections.get("pools", ()), key=lambda row: bool(row[4]) and not row[5])
+    for pool, name, languages, members, able, paused in rows:
         title = pool if name in ("", pool) else f"{pool} ({name})"
-        if _found(wanted, title, " ".join(languages)):
-            cells = (_plain(title), _plain(" ".join(languages)), _plain(members), _plain(*state))
-            lines.append(Line(pool, cells, About("pool", pool)))
+        if not _found(wanted, title, " ".join(languages), pool_id=pool):
+            continue
+        counts = [(health[pool][letter], HEALTH[letter][1]) for letter in reversed(HEALTH)]
+        cells = (
+            _plain(title),
+            _plain(" ".join(languages)),
+            _plain(members),
+            _plain("paused", "yellow") if paused else _plain(able, "green" if able else "red"),
+            *(_plain(count, style if count else "dim") for count, style in counts[1:]),
+        )
+        lines.append(Line(pool, cells, About("pool", pool)))
     return Table(lines[:LONGEST], len(lines))
 
 
@@ -127,21 +155,44 @@ def log(rows: Iterable[dict[str, Any]]) -> Table:
     """Events, the latest first."""
     lines = []
     for row in rows:
-        words = _plain(row["words"])
-        if row.get("refused"):
-            words.append(f"  ✗ {one_line(row['refused'])}", "red")
-        named = [About(kind, row["fields"][f"{kind}_id"]) for kind in KINDS if f"{kind}_id" in row["fields"]]
-        about = named[0] if named else NOTHING
-        cells = (_when(row["id"]), _plain(row["type"], event_style(row["type"])), _plain(about.name), words)
+        about = next(iter(_named(row["fields"])), NOTHING)
+        cells = (_when(row["id"]), _plain(row["type"], event_style(row["type"])), _plain(about.name), _words(row))
         lines.append(Line(row["id"], cells, about))
     lines.reverse()
     return Table(lines[:LONGEST], len(lines))
+
+
+def steps(told: dict[str, Any]) -> list[Line]:
+    """A story, the first step first, and what a node holds behind it; each line leads to what it is about besides."""
+    lines = []
+    self_ = About(told["kind"], told["id"])
+    for step in told["steps"]:
+        about = next((named for named in _named(step["fields"]) if named != self_), NOTHING)
+        after = "" if step["after_ms"] is None else f"+{span_words(step['after_ms'])}"
+        when = Text(moment(step["ts"])[5:], "dim")
+        cells = (when, _plain(after), _plain(step["type"], event_style(step["type"])), _plain(about.name), _words(step))
+        lines.append(Line(step["id"], cells, about))
+    for job in told.get("jobs", ()):
+        cells = (Text("now", "dim"), Text(""), Text("holds", "bold"), _plain(job), _plain(f"job {job}"))
+        lines.append(Line(f"holds {job}", cells, About("job", job)))
+    return lines
+
+
+def _named(fields: dict[str, str]) -> Iterator[About]:
+    return (About(kind, fields[f"{kind}_id"]) for kind in KINDS if fields.get(f"{kind}_id"))
+
+
+def _words(row: dict[str, Any]) -> Text:
+    words = _plain(row["words"])
+    if row.get("refused"):
+        words.append(f"  ✗ {one_line(row['refused'])}", "red")
+    return words
 
 
 def _when(entry_id: str) -> Text:
     return Text(moment(position(entry_id)[0])[11:], "dim")
 
 
-def _found(wanted: str, *texts: str) -> bool:
-    row = {"id": texts[0], "type": "", "words": " ".join(texts), "fields": {}}
+def _found(wanted: str, *texts: str, **fields: str) -> bool:
+    row = {"id": texts[0], "type": "", "words": " ".join(texts), "fields": fields}
     return not wanted or matches(row, wanted)
