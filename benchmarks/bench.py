@@ -143,16 +143,17 @@ def benchmark_rate(port: int, count: int, pipelined: int, *words: str) -> float:
 
 
 @contextmanager
-def pinned_server(**options: str) -> Iterator[EmbeddedServer]:
-    """A server on the first core, this program and its children on the others, where the system lets it choose."""
+def pinned_server(core: int = 0, options: dict[str, str] | None = None) -> Iterator[EmbeddedServer]:
+    """A server on one core, this program and its children on the others, where the system lets it choose."""
+    own = CORES[core % len(CORES)] if len(CORES) > 1 else None
     server = EmbeddedServer(options=options)
     try:
-        if len(CORES) > 1:
-            os.sched_setaffinity(0, CORES[:1])  # inherited by all threads of the server
+        if own is not None:
+            os.sched_setaffinity(0, [own])  # inherited by all threads of the server
         server.start()
     finally:
-        if len(CORES) > 1:
-            os.sched_setaffinity(0, CORES[1:])
+        if own is not None:
+            os.sched_setaffinity(0, [other for other in CORES if other != own])
     try:
         yield server
     finally:
@@ -162,9 +163,9 @@ def pinned_server(**options: str) -> Iterator[EmbeddedServer]:
 class Ground:
     """One partition in a namespace of its own, driven through the bare scripts."""
 
-    def __init__(self, redis: Redis, batch: int = 256) -> None:
+    def __init__(self, redis: Redis, batch: int = 256, keys: Keys | None = None) -> None:
         self.redis, self.batch = redis, batch
-        self.keys = Keys(next(names))
+        self.keys = keys or Keys(next(names))
         self.streams = {name: self.keys(name) for name in ("events", "heartbeats", "dead")}
 
     async def fill(self, stream: str, events: list[Event]) -> None:

@@ -1,129 +1,157 @@
-"""What one machine carries with 1, 2 and 4 partitions on 1 and 2 servers, each partition drained by its own process.
+"""What one machine carries with 1, 2 and 4 partitions on 1 and 2 servers.
 
-A partition is as fast as its server's one core and its node's one core let it be. Where there are no more cores than
-that, more partitions share them, and what is measured is what sharing costs.
+A server uses one core. ``folded`` has nothing beside the servers: jobs are submitted, dispatched without delivery and
+completed by one caller that only waits, so that is what cores bring. ``drained`` has a node process each,
+as in earnest: where servers and nodes are more than there are cores they share them, and it shows what sharing costs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import subprocess
-import sys
 import time
-from contextlib import ExitStack
-from itertools import count as numbers
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from typing import Any, NamedTuple
 
-import anyio
 import psutil
 from redis.asyncio import Redis
 
-from streamsched.client import Scheduler
 from streamsched.embedded import EmbeddedServer
-from streamsched.events import to_wire
+from streamsched.events import Event
 from streamsched.keys import Keys
-from streamsched.node import Assignment, Node
 
-from .bench import Bench, Figure, submission
-from .draining import CONCURRENCY, PAIRS_OF_ONE
+from .bench import CORES, Bench, Figure, Ground, completion, names, pinned_server, submission
+from .draining import PAIRS_OF_ONE
+from .process import running
 
-PARTITIONS, SERVERS = (1, 2, 4), (1, 2)
+LAYOUTS = ((1, 1), (2, 1), (4, 1), (2, 2), (4, 2))
+"""Partitions, and the servers they are on."""
 JOBS = 20_000
 """In all, whatever the number of partitions."""
-
-_namespaces = (f"parts{n}" for n in numbers())
-
-
-async def drain(url: str, namespace: str, partition: int, count: int) -> None:
-    """Work off a partition's backlog once told to on stdin; prints when it began and ended, and its CPU time."""
-    done = 0
-
-    async def handler(task: Assignment) -> None:
-        nonlocal done
-        done += 1
-        if done == count:
-            node.stop()
-
-    async with Scheduler.connect(url, namespace, partition) as scheduler:
-        print("ready", flush=True)
-        await anyio.to_thread.run_sync(sys.stdin.readline)
-        began, cpu = time.time(), time.process_time()
-        async with Node(scheduler, f"node-{partition}", pools=["en-zh"], concurrency=CONCURRENCY) as node:
-            with anyio.fail_after(120):
-                await node.run(handler)
-            print(json.dumps([began, time.time(), time.process_time() - cpu]), flush=True)
+LOOK_S = 0.01
+LONGEST_S = 150
 
 
-async def fill(url: str, keys: Keys, count: int) -> None:
-    """Let jobs wait in a partition's log."""
-    redis = Redis.from_url(url, protocol=2)
-    for start in range(0, count, 1000):
-        async with redis.pipeline(transaction=False) as pipe:
-            for n in range(start, min(start + 1000, count)):
-                pipe.execute_command("XADD", keys("events"), "*", *to_wire(submission(n * PAIRS_OF_ONE, None)))
-            await pipe.execute()
-    await redis.aclose()
+class Spent(NamedTuple):
+    """What jobs took."""
+
+    rate: float
+    """Jobs/s of all partitions."""
+    server_us: float
+    """CPU time of the servers for each job."""
+    node_us: float
+    """The same of the node processes."""
 
 
-def cpu_s(server: EmbeddedServer) -> float:
-    """CPU time of a server."""
-    times = psutil.Process(server.pid).cpu_times()
-    return float(times.user + times.system)
+class Layout:
+    """Partitions on running servers."""
+
+    def __init__(self, partitions: int, servers: list[EmbeddedServer], clients: list[Redis]) -> None:
+        namespace = next(names)
+        self.servers = servers
+        self.rest = CORES[len(servers) :] or CORES
+        """The cores of whoever is no server; all of them where the servers have taken every one."""
+        self.grounds = [Ground(clients[n % len(clients)], keys=Keys(namespace, n)) for n in range(partitions)]
+        self.urls = [servers[n % len(servers)].url for n in range(partitions)]
+
+    def cpu_s(self) -> float:
+        """Return the CPU time of all servers."""
+        return float(sum(sum(psutil.Process(server.pid).cpu_times()[:2]) for server in self.servers))
+
+    async def drain(self) -> float:
+        """Advance all partitions at the same time, until none has more to do; returns the seconds it took."""
+        began = time.perf_counter()
+        await asyncio.gather(*(ground.drain() for ground in self.grounds))
+        return time.perf_counter() - began
+
+    async def folded(self, jobs: int) -> Spent:
+        """Let jobs live from submission to completion, on 100 nodes in each partition."""
+        each = jobs // len(self.grounds)
+        for ground in self.grounds:
+            await ground.fleet(100)
+            await ground.fill("events", [submission(n, False) for n in range(each)])
+        before, seconds = self.cpu_s(), await self.drain()
+        spent = self.cpu_s() - before
+        for ground in self.grounds:
+            found: Any = await ground.redis.xrevrange(ground.keys("events"), count=each)
+            facts = [(e["job_id"], e["node_id"], f"{id}-{e['nonce']}") for id, e in reversed(found)]
+            ended: list[Event] = [completion(*fact) for fact in facts]
+            await ground.fill("events", ended)
+        before = self.cpu_s()
+        seconds += await self.drain()
+        spent += self.cpu_s() - before
+        assert await self.finished() == each * len(self.grounds), "some jobs have not ended"
+        return Spent(each * len(self.grounds) / seconds, spent / (each * len(self.grounds)) * 1e6, 0.0)
+
+    async def drained(self, jobs: int) -> Spent:
+        """Let a node process for each partition work off its backlog."""
+        each = jobs // len(self.grounds)
+        for ground in self.grounds:
+            await ground.fill("events", [submission(n * PAIRS_OF_ONE, None) for n in range(each)])
+        with ExitStack() as stack:
+            nodes = []
+            for url, ground in zip(self.urls, self.grounds, strict=True):
+                words = ("benchmarks.serving", url, ground.keys.namespace, str(ground.keys.partition))
+                nodes.append(stack.enter_context(running(*words, cores=self.rest)))
+            before, of_nodes, began = self.cpu_s(), sum(node.cpu_s() for node in nodes), time.perf_counter()
+            for node in nodes:
+                node.tell("begin")
+            async with asyncio.timeout(LONGEST_S):
+                while await self.finished() < each * len(self.grounds):
+                    await asyncio.sleep(LOOK_S)
+            seconds, server_s = time.perf_counter() - began, self.cpu_s() - before
+            node_s = sum(node.cpu_s() for node in nodes) - of_nodes
+        count = each * len(self.grounds)
+        return Spent(count / seconds, server_s / count * 1e6, node_s / count * 1e6)
+
+    async def finished(self) -> int:
+        """Return how many jobs have ended."""
+        counts = [await ground.redis.hget(ground.keys("counters"), "finished") for ground in self.grounds]
+        return sum(int(count or 0) for count in counts)
 
 
-def together(servers: list[EmbeddedServer], partitions: int, jobs: int) -> tuple[float, float, float]:
-    """Drain all partitions at once; returns jobs/s in all, and µs of server and of node CPU time for each job."""
-    namespace, each = next(_namespaces), jobs // partitions
-    nodes = []
-    for number in range(partitions):
-        url = servers[number % len(servers)].url
-        asyncio.run(fill(url, Keys(namespace, number), each))
-        command = [sys.executable, "-m", "benchmarks.partitions", url, namespace, str(number), str(each)]
-        nodes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-    try:
-        for node in nodes:
-            assert node.stdout is not None
-            assert node.stdout.readline() == "ready\n"
-        before = sum(map(cpu_s, servers))
-        for node in nodes:
-            assert node.stdin is not None
-            node.stdin.write("\n")
-            node.stdin.flush()
-        told = [json.loads(node.communicate(timeout=150)[0]) for node in nodes]
-    finally:
-        for node in nodes:
-            node.kill()
-    span = max(end for _, end, _ in told) - min(begin for begin, _, _ in told)
-    total = each * partitions
-    server_us = (sum(map(cpu_s, servers)) - before) / total * 1e6
-    return total / span, server_us, sum(cpu for *_, cpu in told) / total * 1e6
+@asynccontextmanager
+async def laid_out(partitions: int, servers: int) -> AsyncIterator[Layout]:
+    """Start the servers, each on a core of its own while there are any, and keep this program off them if it can be."""
+    async with AsyncExitStack() as stack:
+        # new ones each time: what one frees in the background would disturb the next figure
+        started = [stack.enter_context(pinned_server(core)) for core in range(servers)]
+        clients = []
+        for server in started:
+            clients.append(Redis.from_url(server.url, decode_responses=True, protocol=2))
+            stack.push_async_callback(clients[-1].aclose)
+        layout = Layout(partitions, started, clients)
+        if CORES:
+            os.sched_setaffinity(0, layout.rest)
+            stack.callback(os.sched_setaffinity, 0, CORES[1:] or CORES)
+        yield layout
+
+
+def noted(rows: dict[str, Figure], how: str, name: str, spent: Spent, base: Spent) -> None:
+    """Add a round to a figure."""
+    figure = rows.setdefault(f"{name}, {how}", Figure(f"{name}, {how}", "x 1 on 1"))
+    figure.values.append(spent.rate / base.rate)
+    of_core = f"{spent.server_us:.0f} µs of a server each, so {1e6 / spent.server_us:,.0f}/s of its core"
+    figure.note = f"{spent.rate:,.0f} jobs/s, {of_core}"
+    if spent.node_us:
+        figure.note += f"; {spent.node_us:.0f} µs of a node"
 
 
 async def measure(bench: Bench) -> list[Figure]:
-    return await anyio.to_thread.run_sync(_measure, bench.size(JOBS), min(bench.rounds, 3))
-
-
-def _measure(jobs: int, rounds: int) -> list[Figure]:
-    rows: dict[tuple[int, int], Figure] = {}
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))  # of this thread and what it starts: all cores again
-    for _ in range(rounds):
-        base = 0.0
-        for servers in SERVERS:
-            for partitions in PARTITIONS[servers - 1 :]:
-                with ExitStack() as stack:  # new servers each time: what one frees in the background disturbs the next
-                    running = [stack.enter_context(EmbeddedServer()) for _ in range(servers)]
-                    rate, server_us, node_us = together(running, partitions, jobs)
-                base = base or rate
-                name = f"{partitions} partition(s) on {servers} server(s), drained"
-                row = rows.setdefault((servers, partitions), Figure(name, "x 1 on 1"))
-                row.values.append(rate / base)
-                row.note = (
-                    f"{rate:,.0f} jobs/s, of which each took {server_us:.0f} µs of a server, {node_us:.0f} µs of a node"
-                )
-    return list(rows.values())
-
-
-if __name__ == "__main__":
-    asyncio.run(drain(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    """Every layout in turn, round for round, against one partition on one server."""
+    rows: dict[str, Figure] = {}
+    jobs = bench.size(JOBS)
+    for _ in range(min(bench.rounds, 3)):
+        base: dict[str, Spent] = {}
+        for partitions, servers in LAYOUTS:
+            name = f"{partitions} partition(s) on {servers} server(s)"
+            async with laid_out(partitions, servers) as layout:
+                spent = {"folded": await layout.folded(jobs)}
+            async with laid_out(partitions, servers) as layout:
+                spent["drained"] = await layout.drained(jobs)
+            for how, one in spent.items():
+                noted(rows, how, name, one, base.setdefault(how, one))
+                bench.findings.tell(f"  {name}, {how}: {one.rate:,.0f} jobs/s")
+            bench.findings.keep(list(rows.values()))
+    return sorted(rows.values(), key=lambda row: row.name.rpartition(", ")[2])

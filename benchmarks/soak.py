@@ -174,5 +174,5 @@ async def soak(bench: Bench, server: EmbeddedServer, folder: Path) -> list[Figur
 async def measure(bench: Bench) -> list[Figure]:
     """A soak on a server of its own."""
     options = {"appendonly": "yes", "appendfsync": "everysec"}
-    with pinned_server(**options) as server, tempfile.TemporaryDirectory() as folder:
+    with pinned_server(options=options) as server, tempfile.TemporaryDirectory() as folder:
         return await soak(bench, server, Path(folder) / "archive")
