@@ -16,6 +16,9 @@ from .events import DEFAULTS, SchedulerConfigured, from_wire
 from .partition import Partition
 from .terminal import OK, REFUSED, UsageProblem, agreed, as_json, complain, say
 
+NAMED = 20
+"""Jobs that are named of a node that still holds some past the deadline."""
+
 LOOK_S = 0.25
 """Between two looks at what a node that is drained still holds."""
 
@@ -91,9 +94,7 @@ async def drain_nodes(
                     group.start_soon(one, node_id)
         for node_id in nodes:
             if node_id not in empty | refused:
-                held = await _held(partition, node_id)
-                told = "it gets no more jobs" if node_id in begun else "its turn did not come: it still gets jobs"
-                complain(f"{node_id} still holds {held}, {told}: drain again with a later --deadline")
+                await say_held(partition, node_id, node_id in begun, json)
     return OK if len(empty) == len(set(nodes)) else REFUSED
 
 
@@ -103,6 +104,20 @@ def say_empty(node_id: str, json: bool) -> None:
         as_json({"node_id": node_id, "held": 0})
     else:
         say(f"{node_id} holds nothing")
+
+
+async def say_held(partition: Partition, node_id: str, begun: bool, json: bool) -> None:
+    """Tell what a node still holds past the deadline: how many jobs, and some of them by name."""
+    redis: Any = partition.redis
+    key, held = partition.keys("node_jobs", node_id), await _held(partition, node_id)
+    _, page = await partition.patiently(lambda: redis.sscan(key, count=NAMED))
+    job_ids = sorted(page)[:NAMED]
+    if json:
+        as_json({"node_id": node_id, "held": held, "job_ids": job_ids, "drained": begun})
+    named = "".join(f" {job_id}" for job_id in job_ids) + (" …" if held > len(job_ids) else "")
+    told = "it gets no more jobs" if begun else "its turn did not come: it still gets jobs"
+    what = "drain again with a later --deadline, or `streamsched cancel JOB`"
+    complain(f"{node_id} still holds {held}:{named or ' nothing'}; {told}: {what}")
 
 
 async def _held(partition: Partition, node_id: str) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from . import cli_complete
-from .command import ArchiveDir, Json, Offline, Target, command
+from .command import ArchiveDir, Json, Offline, Target, command, pair_of
 from .terminal import UsageProblem, needs
 
 app = typer.Typer()
@@ -135,13 +135,16 @@ async def diff(
 @command(app, "streamsched trace job s1:4711")
 async def trace(
     target: Target,
-    kind: Annotated[Literal["job", "node", "session"], typer.Argument()],
-    name: Annotated[str, typer.Argument(metavar="ID", autocompletion=cli_complete.subjects)],
+    kind: Annotated[Literal["job", "node", "session", "pool", "pair"], typer.Argument()],
+    name: Annotated[str, typer.Argument(metavar="ID|SRC:TGT", autocompletion=cli_complete.subjects)],
     archive: ArchiveDir = None,
     offline: Offline = False,
     json: Json = False,
 ) -> int:
-    """Tell the story of a job, a node or a session: one line an event, with the time since the one before."""
+    """Tell the story of a job, a node or a session, one line an event, with the time since the one before; of a pool or
+    a language pair, who paused and resumed it, and what was configured."""
+    if kind == "pair":
+        pair_of(name)
     if archive is not None:
         needs_archive()
     from .cli_trace import show_trace

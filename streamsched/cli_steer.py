@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import cli_complete
-from .command import Json, Target, command
+from .command import Json, Target, command, pair_of
 from .terminal import UsageProblem
 
 app = typer.Typer()
@@ -107,11 +107,9 @@ def subject(what: str, pool: str | None, pair: str | None) -> tuple[str, dict[st
     Raises:
         UsageProblem: not exactly one of pool and pair is named, or the pair is none.
     """
-    if (pool is None) == (pair is None):
-        raise UsageProblem("give --pool or --pair, and one of them")
-    if pool is not None:
+    if pool is not None and pair is None:
         return f"pool.{what}", {"pool_id": pool}
-    src, colon, tgt = (pair or "").partition(":")
-    if not (src and colon and tgt):
-        raise UsageProblem(f"--pair {pair!r}: give both languages, such as zh:en")
+    if pair is None or pool is not None:
+        raise UsageProblem("give --pool or --pair, and one of them")
+    src, tgt = pair_of(pair)
     return f"pair.{what}", {"src_lang": src, "tgt_lang": tgt}

@@ -1,4 +1,4 @@
-"""``streamsched trace``: the story of one job, node or session, a line an event."""
+"""``streamsched trace``: the story of one job, node, session, pool or pair, a line an event."""
 
 from __future__ import annotations
 

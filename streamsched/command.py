@@ -148,6 +148,18 @@ class Target(NamedTuple):
         return default_s if self.patience_s is None else self.patience_s
 
 
+def pair_of(text: str) -> tuple[str, str]:
+    """Read a language pair, ``SRC:TGT``.
+
+    Raises:
+        UsageProblem: it is none.
+    """
+    src, _, tgt = text.partition(":")
+    if not src or not tgt:
+        raise terminal.UsageProblem(f"pair {text!r}: give both languages, such as zh:en")
+    return src, tgt
+
+
 Body = Callable[..., Awaitable[int | None]]
 
 

@@ -1,4 +1,4 @@
-"""The story of one job, node or session, told from the history: what happened, step by step, in plain words."""
+"""The story of one job, node, session, pool or pair, told from the history: what happened, in plain words."""
 
 from __future__ import annotations
 
@@ -114,12 +114,21 @@ def event_words(kind: str, e: Fields) -> str:
         return " ".join(f"{name}={text}" for name, text in e.items() if name != "type")
 
 
+def _names_pool(e: Fields, pool_id: str) -> bool:
+    """Tell whether a registration is for a pool: by its id, or by the name that is its id where it has none."""
+    try:
+        entries = msgspec.json.decode(e.get("pool_names_json") or "[]")
+        return any(str(entry.get("id") or entry.get("name")) == pool_id for entry in entries)
+    except (msgspec.DecodeError, AttributeError, TypeError):
+        return False  # it was refused
+
+
 class Story:
-    """Picks the events of one job, node or session out of a history.
+    """Picks the events of one job, node, session, pool or language pair out of a history.
 
     Args:
-        kind: ``job``, ``node`` or ``session``.
-        name: its id.
+        kind: ``job``, ``node``, ``session``, ``pool`` or ``pair``.
+        name: its id; of a pair ``src:tgt``.
     """
 
     def __init__(self, kind: str, name: str) -> None:
@@ -131,6 +140,8 @@ class Story:
     def words(self, entry_id: str, e: Fields) -> str | None:
         """Return what an event says in this story, or ``None`` if it is of another one."""
         kind = e.get("type", "")
+        if self.kind in ("pool", "pair"):
+            return self._of_place(kind, e)
         job_id = e.get("job_id", "")
         if kind == "job.submitted":
             job_id = job_id or f"{e.get('session_id')}:{e.get('request_id', entry_id)}"
@@ -148,6 +159,14 @@ class Story:
         if lost and e.get("node_id") in self._holders.values():
             return f"its node {e['node_id']} {event_words(kind, e)}"
         return None
+
+    def _of_place(self, kind: str, e: Fields) -> str | None:
+        """Of a pool or a pair: who keeps jobs from it and lets them go on, and what is configured meanwhile."""
+        if kind == "node.registered" and self.kind == "pool" and _names_pool(e, self.name):
+            return f"node {e.get('node_id')} {event_words(kind, e)}"
+        name = e.get("pool_id") if self.kind == "pool" else f"{e.get('src_lang')}:{e.get('tgt_lang')}"
+        steered = kind in (f"{self.kind}.paused", f"{self.kind}.resumed") and name == self.name
+        return event_words(kind, e) if steered or kind == "scheduler.configured" else None
 
     def _of_job(self, kind: str, job_id: str, e: Fields) -> str:
         words = event_words(kind, e)
@@ -181,7 +200,7 @@ async def _begins_behind(history: History, kind: str, name: str) -> str:
 
 
 async def trace(history: History, kind: str, name: str) -> AsyncIterator[Step]:
-    """Yield the story of one job, node or session, in the order of the log.
+    """Yield the story of one job, node, session, pool or pair, in the order of the log.
 
     Raises:
         ArchiveDamaged: a segment or snapshot is not what its manifest, or it itself, says.

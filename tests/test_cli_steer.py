@@ -57,7 +57,9 @@ def test_a_drain_waits_until_the_node_holds_nothing_or_its_deadline_says_what_it
     done = fleet.run("drain", "n1", "n2", "--at-once", "2", "--deadline", "1s", "--reason", "new driver")
     assert done.code == 1
     assert "n2 holds nothing" in done.out
-    assert "n1 still holds 1" in done.err
+    assert "n1 still holds 1: j1; it gets no more jobs" in done.err
+    done = fleet.run("drain", "n1", "--deadline", "1s", "--reason", "new driver", "--json")
+    assert json.loads(done.out.splitlines()[-1]) == {"node_id": "n1", "held": 1, "job_ids": ["j1"], "drained": True}
     assert last(fleet, "node.drained")["reason"] == "new driver"
     assert fleet.run("append", "job.completed", "job_id=j1", "node_id=n1", "status=finished").code == 0
     done = fleet.run("drain", "n1", "--json")

@@ -83,6 +83,31 @@ async def test_a_session_story_marks_the_move_from_one_node_to_another(log: Ledg
     assert steps[-1][0] == "session.released"
 
 
+async def test_a_pool_and_a_pair_have_stories_of_who_paused_and_resumed_them(log: Ledger, cli: Cli) -> None:
+    await log.node("n1")
+    await log.submit("j1")
+    for kind, *fields in (
+        ("pool.paused", "pool_id", "en-zh", "reason", "new model"),
+        ("pair.paused", "src_lang", "zh", "tgt_lang", "en", "reason", "bad words"),
+        ("pair.paused", "src_lang", "en", "tgt_lang", "zh"),
+        ("scheduler.configured", "max_attempts", "5", "reason", "flaky"),
+        ("pool.resumed", "pool_id", "en-zh"),
+        ("pair.resumed", "src_lang", "zh", "tgt_lang", "en"),
+    ):
+        await log.append(["type", kind, *fields])
+    pool = told(cli, "pool", "en-zh")
+    assert [kind for kind, _ in pool] == ["node.registered", "pool.paused", "scheduler.configured", "pool.resumed"]
+    assert pool[0][1].startswith("node n1 registers for")
+    assert pool[1][1] == "pool en-zh has no new jobs: new model"
+    assert told(cli, "pair", "zh:en") == [
+        ("pair.paused", "jobs of zh → en wait: bad words"),
+        ("scheduler.configured", "configured: max_attempts=5: flaky"),
+        ("pair.resumed", "jobs of zh → en go to nodes again"),
+    ]
+    refused = cli.run("trace", "pair", "zh")
+    assert (refused.code, "give both languages, such as zh:en" in refused.err) == (2, True)
+
+
 async def test_what_nobody_has_heard_of_is_refused_with_the_range_of_the_log(log: Ledger, cli: Cli) -> None:
     await log.node()
     refused = cli.run("trace", "job", "nobody")
