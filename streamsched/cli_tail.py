@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from .cli_ages import since_when
 from .cli_trace import event_line
 from .command import Target
-from .entries import Chunk, position
+from .entries import position
 from .history import History
-from .rows import matches, rows_of
-from .search import latest_rows
+from .search import latest_rows, matching_rows
 from .shown import mask, one_line
 from .tail import Note, follow
 from .terminal import OK, as_json, complain, console
@@ -25,7 +25,7 @@ class TailOptions(msgspec.Struct, kw_only=True, frozen=True):
     """What ``streamsched tail`` was asked for."""
 
     wanted: str
-    """A filter, see :func:`matches`."""
+    """A filter, see :func:`matching_rows`."""
     last: int
     since: str | None
     archive: Path | None
@@ -39,14 +39,14 @@ async def show_tail(target: Target, options: TailOptions) -> int:
     Raises:
         UsageProblem: ``since`` is neither an age, a time nor an id.
     """
-    printer = Printer(options)
     async with target.history(options.archive, offline=False) as history, target.open() as partition:
+        printer = Printer(options.json)
         after, known = await _beginning(history, options, printer)
         if options.no_follow:
             async for chunk in history.chunks(after):
-                printer.show(chunk)
+                printer.show(await matching_rows(history, chunk, options.wanted))
             return OK
-        async for found in follow(partition, history, after, known):
+        async for found in follow(partition, history, after, options.wanted, known):
             if isinstance(found, Note):
                 complain(mask(found.text))
             else:
@@ -66,8 +66,8 @@ async def _beginning(history: History, options: TailOptions, printer: Printer) -
         if span.before:
             complain(f"what is held begins at {span.first}, {span.before} events came before: {await history.remedy()}")
         return after, span.before
-    for row in (await latest_rows(history, span.last, options.wanted, options.last)).rows if options.last else ():
-        printer.row(row)
+    if options.last:
+        printer.show((await latest_rows(history, span.last, options.wanted, options.last)).rows)
     return span.last, span.before + span.count
 
 
@@ -82,28 +82,24 @@ def _just_before(since: str) -> str:
 
 
 class Printer:
-    """Prints the rows that a filter lets through."""
+    """Prints rows of the log, each as a line: of JSON, or for a person."""
 
-    def __init__(self, options: TailOptions) -> None:
-        self._wanted, self._json = options.wanted, options.json
-        self._screen = console()
+    def __init__(self, json: bool) -> None:
+        self._json, self._screen = json, console()
 
-    def show(self, chunk: Chunk) -> None:
-        """Print a chunk of the log."""
-        for row in rows_of(chunk):
-            if matches(row, self._wanted):
-                self.row(row)
+    def show(self, rows: list[dict[str, Any]]) -> None:
+        """Print them."""
+        for row in rows:
+            self._row(row)
 
-    def row(self, row: dict[str, object]) -> None:
-        """Print a row."""
+    def _row(self, row: dict[str, Any]) -> None:
         if self._json:
             as_json(row)
             return
-        ts = position(str(row["id"]))[0]
-        line = event_line(ts, "  ", str(row["type"]), str(row["words"]), str(row.get("refused", "")))
+        ts = position(row["id"])[0]
+        line = event_line(ts, "  ", row["type"], row["words"], row.get("refused", ""))
         fields = row["fields"]
-        assert isinstance(fields, dict)
         # a story names its job, node or session once; here each line is of another
-        names = [str(fields[name]) for name in ("job_id", "node_id", "session_id") if name in fields]
+        names = [fields[name] for name in ("job_id", "node_id", "session_id") if name in fields]
         line.append(f"  {one_line(' '.join(names[:1]))}", "cyan")
         self._screen.print(line, soft_wrap=True)

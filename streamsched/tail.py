@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 from redis.exceptions import RedisError
 
 from .connection import block_ms, connections_made, is_away, pause
-from .entries import Chunk, position
+from .entries import position
 from .events import LIMITS
 from .following import place_in
 from .history import History
 from .partition import Partition
+from .search import matching_rows
 
 QUIET_MS = 1000
 """Between two looks while nothing comes."""
@@ -37,14 +38,15 @@ def _trimmed(count: int) -> Note:
 
 
 async def follow(
-    partition: Partition, history: History, after: str, known: int | None = None
-) -> AsyncIterator[Chunk | Note]:
-    """Yield the events behind an id as they are folded, without end; and a note where something is missing.
+    partition: Partition, history: History, after: str, wanted: str = "", known: int | None = None
+) -> AsyncIterator[list[dict[str, Any]] | Note]:
+    """Yield the events behind an id as they are folded, as rows, without end; and a note where something is missing.
 
     Args:
         partition: the live partition, over a connection that decodes.
         history: the same partition's, from which is read.
         after: an id of the history.
+        wanted: a filter, see :func:`matching_rows`; by default every event is yielded.
         known: how many events the log has had up to there; ``None`` (default) if nobody has counted them.
 
     Raises:
@@ -74,10 +76,11 @@ async def follow(
                     yield _trimmed(span.before - known)
                     known = span.before
                 async for chunk in history.chunks(after, span.last):
+                    rows = await matching_rows(history, chunk, wanted)
                     after, looks = chunk.entries[-1].id, 0
                     known = None if known is None else known + len(chunk.entries)
                     read.extend(entry.id for entry in chunk.entries)
-                    yield chunk
+                    yield rows
                 total = span.before + span.count
                 if known is not None and total > known:
                     yield _trimmed(total - known)

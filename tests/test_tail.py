@@ -90,6 +90,26 @@ async def test_filters_find_what_is_rare_however_far_back(log: Ledger, cli: Cli)
     assert [row["fields"]["job_id"] for row in rows(told.out)] == ["j1", "j3"]
 
 
+@pytest.mark.parametrize(
+    ("words", "types"),
+    [
+        (["session_id=s1"], ["job.submitted", "job.dispatched", "job.submitted", "job.dispatched"]),
+        (["session_id=s1", "job_id=j3"], ["job.submitted", "job.dispatched"]),
+        (["type=job.dispatched", "src_lang=Z?", "tgt_lang=en"], ["job.dispatched"] * 4),
+        (["src_lang=en"], []),
+        (["pool_id=en-zh"], ["job.dispatched"] * 4),
+        (["node_id=n1", "type=node.c*"], ["node.cordoned"]),
+    ],
+)
+async def test_a_filter_finds_the_events_of_a_session_and_of_a_pair_though_they_name_only_the_job(
+    log: Ledger, cli: Cli, words: list[str], types: list[str]
+) -> None:
+    await some(log)
+    ways = (("--last", "100"), ("--since", "0"))  # one searches backwards, one reads on
+    for way in ways:
+        assert [row["type"] for row in rows(cli.run("tail", "--no-follow", "--json", *way, *words).out)] == types
+
+
 async def test_it_begins_where_it_is_told_to(log: Ledger, cli: Cli) -> None:
     await some(log)
     ids = [entry_id for entry_id, _ in await log.redis.xrange(log.keys("events"))]
