@@ -287,3 +287,23 @@ def test_a_server_that_refuses_to_answer_ends_it_with_the_reason_on_a_terminal_a
 def test_without_a_terminal_it_says_what_to_run_instead(cli: Cli) -> None:
     told = cli.run("top")
     assert (told.code, "streamsched status" in told.err) == (2, True)
+
+
+def without(cli: Cli, *modules: str, then: str) -> subprocess.CompletedProcess[str]:
+    """Run a piece of a program where some modules are not installed."""
+    absent = f"import sys; sys.modules |= dict.fromkeys({modules!r})\n"  # as importing finds it, there is none
+    return subprocess.run(
+        [sys.executable, "-c", absent + then], env=cli.environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_without_textual_it_says_which_extra_brings_it_and_with_it_no_other_extra_is_needed(cli: Cli) -> None:
+    told = without(cli, "textual", then="from streamsched.cli import app; app(['top'])")
+    assert (told.returncode, "pip install 'streamsched[top]'" in told.stderr) == (2, True)
+    others = ("starlette", "uvicorn", "pyarrow", "duckdb", "prometheus_client")
+    assert without(cli, *others, then="import streamsched.cli_top, streamsched.top.app").stderr == ""
+
+
+def test_no_other_command_loads_textual(cli: Cli) -> None:
+    loaded = "import sys, streamsched.cli; print([name for name in sys.modules if name.startswith('textual')])"
+    assert without(cli, then=loaded).stdout == "[]\n"
