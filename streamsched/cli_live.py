@@ -48,7 +48,7 @@ async def tail(
 @command(app, "streamsched top")
 async def top(target: Target, archive: ArchiveDir = None) -> int:
     """Watch nodes, languages, jobs and the log in the terminal, over ssh say. Enter tells the story of a node or a job
-    and why it waits; ? names the keys, q ends it. Read-only."""
+    and why it waits; ? names the keys; q, Ctrl-C or SIGTERM ends it. Read-only."""
     if archive is not None:
         cli_replay.needs_archive()
     needs("Textual", "top", "textual")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import anyio
@@ -20,8 +22,6 @@ async def show_top(target: Target, archive: Path | None) -> int:
         ServerUnreachable, ServerTooOld: see :func:`open_partition`; later, an absent server is shown.
         RedisError: the server refuses to answer.
     """
-    import sys
-
     from .top.app import Top
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -43,11 +43,18 @@ async def show_top(target: Target, archive: Path | None) -> int:
             problems.append(problem)  # told once the terminal is as it was
             app.exit()
 
+    async def end_when_told() -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+            async for _ in signals:
+                app.exit()  # which gives the terminal back
+
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
+            group.start_soon(end_when_told)
             await app.run_async()
             watcher.close()
+            group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             await watcher.source.close()

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -235,8 +236,9 @@ def registered(n: int) -> list[str]:
     return ["type", "node.registered", "node_id", f"n{n}", "cap_json", "{}", "pool_names_json", pools]
 
 
-def on_a_terminal(cli: Cli, act: Callable[[int], Any]) -> tuple[int, bytes]:
-    """Run the command on a terminal, and act once it has drawn; returns its exit code, and what it wrote."""
+def on_a_terminal(cli: Cli, act: Callable[[int, int], Any]) -> tuple[int, bytes]:
+    """Run the command on a terminal, and act once it has drawn, with its keyboard and its process; returns its exit
+    code, and what it wrote."""
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
     environment = cli.environment | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
@@ -252,7 +254,7 @@ def on_a_terminal(cli: Cli, act: Callable[[int], Any]) -> tuple[int, bytes]:
                 except OSError:  # it has closed its side
                     break
             if b"dead letters" in seen and not acted:
-                act(ours)
+                act(ours, process.pid)
                 acted = True
         if time.monotonic() >= deadline:
             process.kill()
@@ -262,13 +264,22 @@ def on_a_terminal(cli: Cli, act: Callable[[int], Any]) -> tuple[int, bytes]:
 
 
 def test_the_command_draws_on_a_terminal_and_ends_on_q(cli: Cli) -> None:
-    code, seen = on_a_terminal(cli, lambda keyboard: os.write(keyboard, b"q"))
+    code, seen = on_a_terminal(cli, lambda keyboard, _: os.write(keyboard, b"q"))
     assert code == 0, seen[-2000:]
     assert cli.keys.namespace.encode() in seen
 
 
-def test_it_ends_on_ctrl_c(cli: Cli) -> None:
-    assert on_a_terminal(cli, lambda keyboard: os.write(keyboard, b"\x03"))[0] == 130
+@pytest.mark.parametrize(
+    ("act", "code"),
+    [
+        (lambda keyboard, _: os.write(keyboard, b"\x03"), 130),
+        (lambda _, process: os.kill(process, signal.SIGTERM), 0),
+    ],
+    ids=["ctrl-c", "sigterm"],
+)
+def test_it_gives_the_terminal_back_however_it_is_ended(cli: Cli, act: Callable[[int, int], Any], code: int) -> None:
+    ended, seen = on_a_terminal(cli, act)
+    assert (ended, b"\x1b[?1049l" in seen) == (code, True)
 
 
 def test_a_server_that_refuses_to_answer_ends_it_with_the_reason_on_a_terminal_as_it_was(
@@ -276,7 +287,7 @@ def test_a_server_that_refuses_to_answer_ends_it_with_the_reason_on_a_terminal_a
 ) -> None:
     with EmbeddedServer() as server:
         cli = Cli(server.url, keys, tmp_path)
-        code, seen = on_a_terminal(cli, lambda _: cli.redis.execute_command("ACL", "SETUSER", "default", "-hgetall"))
+        code, seen = on_a_terminal(cli, lambda *_: cli.redis.execute_command("ACL", "SETUSER", "default", "-hgetall"))
     assert code == 1, seen[-2000:]
     after = seen.rpartition(b"\x1b[?1049l")[2]  # the screen that was there before
     assert b"SERVER: " in after
