@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -175,6 +178,20 @@ def test_a_log_that_was_wiped_is_followed_on(keys: Keys, cli: Cli) -> None:
             eventually(lambda: "new" in other.output(tail))
         finally:
             other.end()
+
+
+def test_it_is_coloured_on_a_terminal_and_plain_in_a_pipe(cli: Cli) -> None:
+    cli.start("worker")
+    released(cli, "s1")
+    ours, theirs = pty.openpty()
+    tail = [sys.executable, "-m", "streamsched", "tail", "--no-follow"]
+    subprocess.run(tail, env=cli.environment | {"TERM": "xterm-256color"}, stdout=theirs, check=True, timeout=60)
+    on_terminal, plain = os.read(ours, 65536).decode(), cli.run(*tail[3:]).out
+    os.close(ours)
+    os.close(theirs)
+    assert "\x1b[1msession.released" in on_terminal
+    assert re.sub(r"\x1b\[[0-9;]*m", "", on_terminal).split() == plain.split()
+    assert "\x1b" not in plain
 
 
 def released(cli: Cli, *sessions: str) -> None:

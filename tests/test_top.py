@@ -21,6 +21,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from streamsched.connection import connect
 from streamsched.dashboard.source import Source
 from streamsched.dashboard.watcher import Watcher
 from streamsched.embedded import EmbeddedServer
@@ -201,11 +202,20 @@ async def test_a_server_that_goes_and_comes_back_is_shown_as_that() -> None:
     keys = Keys()
     with EmbeddedServer(append_only=True, options=SYNCED) as server:
         async with top(server, keys) as screen:
-            await screen.until(lambda: "scheduler:{0}" in screen.head())
+            ledger = Ledger(connect(server.url), keys)
+            await ledger.node("n1")
+            await screen.until(lambda: len(screen.rows()) == 1)
             await anyio.to_thread.run_sync(server.kill)
             await screen.until(lambda: "no answer from the server" in screen.head())
+            assert len(screen.rows()) == 1  # what was seen last stays
+            await screen.press("enter")
+            await screen.until(lambda: any(toast.severity == "error" for toast in screen.app._notifications))
+            assert not screen.story()
             await anyio.to_thread.run_sync(server.start)
             await screen.until(lambda: "no answer from the server" not in screen.head())
+            await ledger.node("n2")
+            await screen.until(lambda: len(screen.rows()) == 2)
+            await ledger.redis.aclose()
 
 
 async def test_ten_thousand_nodes_are_a_list_that_somebody_can_read(
