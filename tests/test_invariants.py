@@ -707,6 +707,20 @@ async def test_invariant_11_a_second_outage_takes_nothing_from_what_the_first_le
     assert await ledger.facts("job.requeued") == []
 
 
+async def test_invariant_09_a_beat_that_finds_its_call_used_up_waits_for_the_next_one(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.node()
+    await ledger.submit()
+    later = await ledger.now() + 60_000
+    await ledger.redis.xadd(ledger.keys("events"), {"type": "session.released", "session_id": "-"}, id=f"{later}-0")
+    beat = ["type", "node.heartbeat", "node_id", "n1", "online", "true"]
+    answers = await ledger.append(beat, batch=2)  # folds one, notices the absence, and may do no more
+    assert [answer[0] for answer in answers] == [""]
+    await ledger.advance()
+    assert "halted" not in await ledger.redis.hgetall(ledger.keys("meta"))
+    assert len(await ledger.facts("scheduler.resumed")) == 1
+
+
 async def test_invariant_11_a_short_silence_is_no_outage(ledger: Ledger) -> None:
     await ledger.freeze()
     await ledger.node()

@@ -66,19 +66,23 @@ class StreamSpace(KeySpace):
         stream = self.read(key, Stream)
         return len(stream.ids) if stream else 0
 
-    def xrange(self, key: str, low: str, high: str, *options: Any) -> list[Entry]:
+    def xrange(self, key: str, low: str, high: str, *options: Any) -> list[Entry] | None:
         stream = self.read(key, Stream)
         if stream is None:
             return []
+        if options and int(options[1]) <= 0:
+            return None
         start, end = stream.between(low, high)
         if options:
             end = min(end, start + int(options[1]))
         return [[text, fields] for text, fields in stream.entries[start:end]]
 
-    def xrevrange(self, key: str, high: str, low: str, *options: Any) -> list[Entry]:
+    def xrevrange(self, key: str, high: str, low: str, *options: Any) -> list[Entry] | None:
         stream = self.read(key, Stream)
         if stream is None:
             return []
+        if options and int(options[1]) <= 0:
+            return None
         start, end = stream.between(low, high)
         if options:
             start = max(start, end - int(options[1]))
