@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import streamsched
-from streamsched.embedded import free_port
 from streamsched.terminal import Exit
 
 from .processes import Cli, eventually
@@ -49,7 +48,7 @@ ENDED: dict[Exit, tuple[str, ...]] = {
     Exit.OK: ("status",),
     Exit.REFUSED: ("cancel", "never"),
     Exit.USAGE: ("status", "--nonsense"),
-    Exit.UNREACHABLE: ("status", "--url", f"redis://127.0.0.1:{free_port()}", "--patience", "0"),
+    Exit.UNREACHABLE: ("status", "--url", "redis://127.0.0.1:1", "--patience", "0"),
 }
 
 

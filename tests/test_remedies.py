@@ -12,7 +12,7 @@ from redis import Redis
 
 import streamsched
 from streamsched.cli_remedies import REMEDIES
-from streamsched.embedded import EmbeddedServer, free_port
+from streamsched.embedded import EmbeddedServer
 from streamsched.errors import ERRORS
 from streamsched.terminal import UsageProblem, needs
 
@@ -38,7 +38,7 @@ class Case(NamedTuple):
     remedy: str
 
 
-NOBODY = ("--url", f"redis://127.0.0.1:{free_port()}", "--patience", "0.1")
+NOBODY = ("--url", "redis://127.0.0.1:1", "--patience", "0.1")
 EMPTY = "no event of {prefix}"
 ELSEWHERE = "give its --namespace, --partition or --url"
 

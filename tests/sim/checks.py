@@ -14,6 +14,7 @@ from .double import Double
 from .intake import Intake
 from .letters import Letters
 from .limits import Limits
+from .pauses import Pauses
 from .seen import DECISIONS, OTHER, Call, Entry, Violation, require
 from .values import ZERO, Hash, Stream, id_of, text_of
 
@@ -52,6 +53,7 @@ class Checker:
         self._events, self._dead, self._meta = keys("events"), keys("dead"), keys("meta")
         self._heartbeats = keys("heartbeats")
         self.intake = Intake(server.space.data, keys("ingress", ""), mark)
+        self.pauses = Pauses(server.space.data, keys, mark)
         self._effects = (keys.prefix + "inbox:", keys.prefix + "reply:")
 
     # what is seen of a command
@@ -184,6 +186,7 @@ class Checker:
         beyond = [event_id for event_id in self.letters.codes if id_of(event_id) > id_of(watermark)]
         require(not beyond, f"letters of events that were not folded: {beyond}")
         self._compare()
+        self.pauses.look(self.model.partition)
         self._check_ended()
         self._check_group(call, watermark, folded)
         self.limits.least |= {
@@ -225,6 +228,8 @@ class Checker:
             raise Violation(str(problem)) from problem
         require(code == letter, f"{entry.id} ({e.get('type')}): dead letter {letter}, by the model {code}")
         self._mark_event(entry, code, before)
+        if not code:
+            self.pauses.folded(e.get("type", ""), e)
 
     def _mark_event(self, entry: Entry, code: str | None, before: str) -> None:
         e, kind = entry.fields, entry.fields.get("type", "")

@@ -18,6 +18,7 @@ MARKS: dict[str, str] = {
     "refused: NO_POOL_FOR_LANG_PAIR": "",
     "refused: EMPTY_POOL": "",
     "refused: NO_AVAILABLE_NODE": "",
+    "refused: PAUSED": "",
     "cancelled while held": "its node had to be told",
     "retired": "a job's retention was over",
     # how nodes are chosen
@@ -32,6 +33,11 @@ MARKS: dict[str, str] = {
     "why: two_choices": "",
     "why: only": "",
     "why: last_resort": "",
+    "affinity: broken: pool paused": "",
+    "a paused pair was not dispatched": "a node was there for its jobs",
+    "a paused pool was not dispatched": "",
+    "a resumed pair was dispatched": "a job that had waited for it went to a node",
+    "a resumed pool was dispatched": "",
     # presence and time
     "node expired": "a node was silent for a whole timeout",
     "node recovered": "a beat showed that a node is there",
@@ -48,6 +54,7 @@ MARKS: dict[str, str] = {
     "dead: ALREADY_TERMINAL": "",
     "dead: UNKNOWN_JOB": "",
     "dead: UNKNOWN_NODE": "",
+    "dead: UNKNOWN_POOL": "",
     "dead: JOB_CONFLICT": "",
     "dead: INVALID_FIELD": "",
     "dead: UNKNOWN_TYPE": "",

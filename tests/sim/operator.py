@@ -1,9 +1,11 @@
-"""An operator: who may speak is admitted and revoked, and what was refused is seen to."""
+"""An operator: who may speak is admitted and revoked, pools and pairs are paused, what was refused is seen to."""
 
 from __future__ import annotations
 
 from redis.exceptions import RedisError
 
+from .nodes import POOLS
+from .producers import PAIRS
 from .seen import DECISIONS
 from .speaker import Speaker
 from .world import Event, World
@@ -54,6 +56,25 @@ class Operator(Speaker):
         if self.sources:
             source = self.world.rng.choice([*sorted(self.sources), "nobody"])
             self.say([{"type": "source.revoked", "source": source}])
+
+    # what gets new jobs
+
+    def steer(self) -> None:
+        """Pause a pool or a pair, or let it go on; now and then one that is not there."""
+        rng = self.world.rng
+        did = rng.choice(["paused", "paused", "resumed"])
+        if rng.random() < 0.5:
+            self.say([{"type": f"pool.{did}", "pool_id": rng.choice([*POOLS, *POOLS, *POOLS, "nobody"])}])
+        else:
+            src, tgt = rng.choice(PAIRS)
+            self.say([{"type": f"pair.{did}", "src_lang": src, "tgt_lang": tgt}])
+
+    def resume_all(self) -> None:
+        for name in list(self.world.checker.model.partition.paused):
+            kind, _, subject = name.partition(" ")
+            src, _, tgt = subject.partition(":")
+            about = {"pool_id": subject} if kind == "pool" else {"src_lang": src, "tgt_lang": tgt}
+            self.say([{"type": f"{kind}.resumed", **about}], raw=False)
 
     # what was refused
 

@@ -150,6 +150,8 @@ class Run:
         chosen += [(weight * rng.choice([0.5, 1, 3]), action) for weight, action in rare if rng.random() < 0.3]
         if world.profile.ingress:
             chosen += [(weight, action) for weight, action in self.schedule_of_sources()]
+        if world.profile.pauses:
+            chosen.append((5, self.operator.steer))
         if world.profile.archive:
             chosen.append((6, self.archivist.step))
             chosen.append((2, self.an_operator_looks))
@@ -325,6 +327,7 @@ class Run:
                 speaker.repeat()
             speaker.come_back()
         self.operator.see_to()
+        self.operator.resume_all()
         jobs = self.world.checker.model.partition.jobs.items()
         unserved = [job_id for job_id, job in jobs if job.pair == ("xx", "yy") and job.status not in TERMINAL]
         if unserved:

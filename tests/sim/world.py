@@ -45,7 +45,7 @@ Event = dict[str, str]
 class Profile:
     """What a seed draws for its whole run: some things often, others never, so that each run is of its own kind."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, seed: int) -> None:
         self.steps = rng.randint(30, 60)
         self.nodes = rng.randint(1, 4)
         self.sessions = rng.randint(1, 3)
@@ -72,6 +72,8 @@ class Profile:
         """Milliseconds that pass with a step."""
         self.ingress = rng.random() < 0.3
         """Whether a node and some producers must not write to the log."""
+        self.pauses = seed % 5 == 2
+        """Whether an operator pauses pools and pairs; not drawn, so that a seed without it goes as it went."""
 
 
 class World:
@@ -85,7 +87,7 @@ class World:
 
     def __init__(self, seed: int, trace: bool = False, server: Callable[[random.Random, int], Double] = Double) -> None:
         self.seed, self.rng = seed, random.Random(seed)
-        self.profile = Profile(self.rng)
+        self.profile = Profile(self.rng, seed)
         self.keys = Keys()
         self.streams = {name: self.keys(name) for name in ("events", "heartbeats", "dead")}
         self.server = server(random.Random(self.rng.getrandbits(64)), START_MS)

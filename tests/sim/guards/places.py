@@ -33,6 +33,27 @@ PLACES = [
         "and tonumber(v[4]) < tonumber(v[5])",
         "",
     ),
+    Bug(
+        "jobs of a paused pair wait",
+        "they go to nodes all the same",
+        "is_paused",
+        "config('paused') and",
+        "false and",
+    ),
+    Bug(
+        "a paused pool is not open",
+        "its nodes get new jobs",
+        "settle_pool",
+        "not v[3] and",
+        "",
+    ),
+    Bug(
+        "what is paused twice is counted once",
+        "it stays paused for the count once it is resumed",
+        "set_pause",
+        "if paused ~= was_paused then",
+        "if paused or was_paused then",
+    ),
     Bug("attempts are counted", "a job that fails is tried for ever", "may_try_again", "tonumber(v[1] or 0)", "0"),
     Bug(
         "an attempt that never began is not counted",
