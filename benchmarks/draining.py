@@ -16,11 +16,12 @@ from .bench import Bench, Figure, Ground, submission
 
 PAIRS_OF_ONE = 8  # every eighth job of the generator is of the first pair
 CONCURRENCY = 256
+JOBS = 10_000
 
 
 async def drain(bench: Bench) -> float:
     """Jobs/s from the node's first word to the last completion."""
-    ground, count, done = Ground(bench.redis), bench.size(10_000), 0
+    ground, count, done = Ground(bench.redis), bench.size(JOBS), 0
     await ground.fill("events", [submission(n * PAIRS_OF_ONE, None) for n in range(count)])
 
     async def handler(task: Assignment) -> None:

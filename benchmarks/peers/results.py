@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..bench import CORES
 from .catalogue import OURS
 from .curves import Curve
 from .targets import Target, against_lua, against_no_persistence, against_peers
@@ -94,7 +95,7 @@ class Results:
 
 def machine() -> str:
     """Say what this machine is."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(CORES) or os.cpu_count()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
