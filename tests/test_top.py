@@ -118,11 +118,11 @@ async def test_it_shows_what_the_log_says_and_what_comes(server: EmbeddedServer,
         await screen.until(lambda: screen.rows() == [["en-zh", "en zh", "2", "1", "0", "0", "0", "1"]])
 
 
-async def test_enter_says_why_a_job_waits(server: EmbeddedServer, ledger: Ledger) -> None:
-    await ledger.node("n1")
-    await ledger.append(["type", "node.cordoned", "node_id", "n1", "reason", "hot"])
-    await ledger.submit("j1")
-    async with top(server, ledger.keys) as screen:
+async def test_enter_says_why_a_job_waits(servers: dict[str, EmbeddedServer], log: Ledger) -> None:
+    await log.node("n1")
+    await log.append(["type", "node.cordoned", "node_id", "n1", "reason", "hot"])
+    await log.submit("j1")
+    async with top(servers["valkey"], log.keys) as screen:
         await screen.press("2")
         await screen.until(lambda: screen.rows() and screen.rows()[0][1] == "1")
         assert screen.rows()[0][2] == "no node may receive it now"
@@ -138,10 +138,12 @@ async def test_enter_says_why_a_job_waits(server: EmbeddedServer, ledger: Ledger
         assert "may receive no job: cordoned: hot" in screen.story()
 
 
-async def test_a_story_leads_on_to_the_stories_of_what_it_names(server: EmbeddedServer, ledger: Ledger) -> None:
-    await ledger.node("n1")
-    await ledger.submit("j1", "s7")
-    async with top(server, ledger.keys) as screen:
+async def test_a_story_leads_on_to_the_stories_of_what_it_names(
+    servers: dict[str, EmbeddedServer], log: Ledger
+) -> None:
+    await log.node("n1")
+    await log.submit("j1", "s7")
+    async with top(servers["valkey"], log.keys) as screen:
         await screen.until(lambda: len(screen.rows()) == 1)
         await screen.press("enter")
         await screen.until(lambda: screen.story().startswith("node n1"))
@@ -155,24 +157,24 @@ async def test_a_story_leads_on_to_the_stories_of_what_it_names(server: Embedded
         await screen.until(lambda: not screen.story())
 
 
-async def test_all_flows_are_drawn_where_there_is_room(server: EmbeddedServer, ledger: Ledger) -> None:
-    await ledger.node("n1")
-    await ledger.submit("j1")
-    await ledger.submit("j2", src="fr")
+async def test_all_flows_are_drawn_where_there_is_room(servers: dict[str, EmbeddedServer], log: Ledger) -> None:
+    await log.node("n1")
+    await log.submit("j1")
+    await log.submit("j2", src="fr")
     for size, drawn in (((80, 24), False), ((120, 40), True)):
-        async with top(server, ledger.keys, size) as screen:
+        async with top(servers["valkey"], log.keys, size) as screen:
             await screen.until(partial(screen.is_said, "waiting-now", "waiting 1"))
             assert screen.says("p50-now").endswith(" ms")
             assert (screen.app.query_one("#failed-now").region.width > 0) == drawn
 
 
 async def test_a_filter_finds_a_node_and_an_event_and_a_pool_opens_its_nodes(
-    server: EmbeddedServer, ledger: Ledger
+    servers: dict[str, EmbeddedServer], log: Ledger
 ) -> None:
-    await ledger.node("n1", "en-zh")
-    await ledger.node("n2", "de-en", "en-zh-fr")
-    await ledger.submit("j1")
-    async with top(server, ledger.keys) as screen:
+    await log.node("n1", "en-zh")
+    await log.node("n2", "de-en", "en-zh-fr")
+    await log.submit("j1")
+    async with top(servers["valkey"], log.keys) as screen:
         await screen.until(lambda: len(screen.rows()) == 2)
         await screen.press("slash", "n", "2", "enter")
         await screen.until(lambda: [row[0] for row in screen.rows()] == ["n2"])
@@ -185,8 +187,8 @@ async def test_a_filter_finds_a_node_and_an_event_and_a_pool_opens_its_nodes(
         assert screen.app.query_one("#filter", Input).display
 
 
-async def test_the_keys_are_told_and_hidden_again(server: EmbeddedServer, keys: Keys) -> None:
-    async with top(server, keys) as screen:
+async def test_the_keys_are_told_and_hidden_again(servers: dict[str, EmbeddedServer], keys: Keys) -> None:
+    async with top(servers["valkey"], keys) as screen:
         await screen.press("question_mark")
         await screen.until(lambda: isinstance(screen.app.screen, KeysScreen))
         await screen.press("question_mark")
