@@ -74,8 +74,9 @@ class Outcomes:
 
     def handed_in(self, job_ids: list[str], last_id: str) -> None:
         """The log has these jobs, the last one as this entry: what is not known once that is folded was refused."""
-        if last_id:
-            self._handed_in.append((last_id, [job_id for job_id in job_ids if job_id in self._awaited]))
+        expected = [job_id for job_id in job_ids if job_id in self._awaited]
+        if last_id and expected:  # a producer that expects nothing may run for years
+            self._handed_in.append((last_id, expected))
 
     async def _see_what_is_folded(self) -> None:
         if self._handed_in:

@@ -55,6 +55,16 @@ async def test_many_jobs_stand_in_the_log_in_their_order_and_each_is_told_its_en
         node.stop()
 
 
+async def test_a_producer_that_expects_no_reply_remembers_nothing_of_its_jobs(
+    server: EmbeddedServer, keys: Keys
+) -> None:
+    async with Scheduler.connect(server.url, keys.namespace) as scheduler:
+        for n in range(3):
+            await scheduler.submit_many([work(n)], reply=False)
+            await scheduler.submit(work(n + 10), reply=False)
+        assert not any(vars(scheduler.outcomes)[name] for name in ("_awaited", "_accepted", "_handed_in"))
+
+
 async def test_handing_in_again_has_no_second_effect(server: EmbeddedServer, keys: Keys) -> None:
     async with running(server, keys) as scheduler:
         for _ in range(2):
