@@ -272,7 +272,7 @@ class Watch(Sentinel):
                     return str(state["ip"]), int(state["port"])
                 told.append(f"{where_is(sentinel)} " + ("says that it is down" if state else f"knows {list(masters)}"))
         if refused is not None:
-            raise AuthenticationError(f"a sentinel: {refused} (?sentinel_username=, ?sentinel_password=)")
+            raise AuthenticationError(f"{A_SENTINEL} {refused} (?sentinel_username=, ?sentinel_password=)")
         raise MasterNotFoundError(f"no sentinel knows a master {service_name!r}: {'; '.join(told)}") from away
 
 
@@ -311,12 +311,15 @@ def where_is(redis: Redis) -> str:
     return told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}{how}"
 
 
+A_SENTINEL = "a sentinel refused the login:"
 NO_ANSWER = "no answer from"
 """How it is told that nobody was there, and not that somebody was and would not have us."""
 
 
 def login_refused(problem: str) -> str:
-    """Say why a server let nobody in, and where it is told who we are."""
+    """Say why a server let nobody in, and where it is told who we are; a sentinel is told that in the URL alone."""
+    if problem.startswith(A_SENTINEL):
+        return problem
     if "already authenticated" in problem or "Authentication required" in problem:
         return f"the server refused the login: it wants a password: {LOGIN}"
     return f"the server refused the login: {problem.rstrip('.')}; check the user in the URL, and the password: {LOGIN}"

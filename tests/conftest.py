@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ pytest.register_assert_rewrite("tests.ledger", "tests.load")
 
 from .ledger import Ledger  # noqa: E402
 from .processes import Cli  # noqa: E402
+
+# a gate started in the background of a shell is deaf to Ctrl-C, and so would be all that it starts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SERVERS = ["valkey", "redis"]
 REDIS = shutil.which("redis-server")
