@@ -73,11 +73,8 @@ async def show(settings: Settings, options: DashboardOptions, style: logs.Format
     logs.configure(style)
     host, port = address_of("--bind", options.bind)
     token, names = token_of(options.token_file), names_of(host, options.host_names)
-    if options.archive is not None:
-        from .archive import Archive  # here, because the extra that reads Parquet may be missing
-
-        Archive.open(options.archive, settings.keys)
     source = Source(settings.url, settings.keys, options.archive)
+    source.check()
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         try:
             async with serving(source, host, port, token, names) as bound:

@@ -13,6 +13,7 @@ from .cli_trace import event_line
 from .command import Target
 from .entries import position
 from .history import History
+from .rows import subjects
 from .search import latest_rows, matching_rows
 from .shown import mask, one_line
 from .tail import Note, follow
@@ -99,7 +100,6 @@ class Printer:
 
 def _line(row: dict[str, Any]) -> Text:
     line = event_line(position(row["id"])[0], "  ", row["type"], row["words"], row.get("refused", ""))
-    fields = row["fields"]
     # a story names its job, node or session once; here each line is of another
-    names = [fields[name] for name in ("job_id", "node_id", "session_id") if name in fields]
-    return line.append(f"  {one_line(' '.join(names[:1]))}", "cyan")
+    _, name = next(subjects(row["fields"]), ("", ""))
+    return line.append(f"  {one_line(name)}", "cyan")

@@ -29,11 +29,9 @@ async def show_top(target: Target, archive: Path | None) -> int:
         return USAGE
     async with target.open():
         pass
-    if archive is not None:
-        from .archive import Archive  # here, because the extra that reads Parquet may be missing
-
-        Archive.open(archive, target.settings.keys)
-    watcher = Watcher(Source(target.settings.url, target.settings.keys, archive), with_past=False)
+    source = Source(target.settings.url, target.settings.keys, archive)
+    source.check()
+    watcher = Watcher(source, with_past=False)
     app, problems = Top(watcher), []
 
     async def watch() -> None:
@@ -57,7 +55,7 @@ async def show_top(target: Target, archive: Path | None) -> int:
             group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
-            await watcher.source.close()
+            await source.close()
     if problems:
         raise problems[0]
     return app.return_code or OK

@@ -62,8 +62,8 @@ async def read_stream(
 
 async def place_in(redis: Any, key: str, last_id: str, read: deque[str]) -> str:
     """Return where to read on after an outage: behind ``last_id``, or behind the last of what was ``read`` that is
-    still there. Another server may have less of the stream and a clock that is behind:
-    what it adds would then go by unseen."""
+    still there. Another server may have less of the stream and a clock that is behind: what it adds would then go by
+    unseen."""
     try:
         about = await redis.xinfo_stream(key)
     except ResponseError as problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -14,6 +14,9 @@ LONGEST = 160
 
 UNSHOWN = ("type", "payload_json", "result_json", "cap_json", "load_json", "progress_json", "nonce")
 """Fields that a list leaves out: what was said in a conversation is nobody's business here, and the rest is long."""
+
+SUBJECTS = ("job", "node", "session")
+"""Of what an event may speak."""
 
 
 def row_of(entry: Entry, refused: str = "") -> dict[str, Any]:
@@ -34,6 +37,11 @@ def row_of(entry: Entry, refused: str = "") -> dict[str, Any]:
 def rows_of(chunk: Chunk) -> list[dict[str, Any]]:
     """Return the entries of a chunk as rows."""
     return [row_of(entry, chunk.buried.get(entry.id, "")) for entry in chunk.entries]
+
+
+def subjects(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield of what an event speaks, ``job``, ``node`` or ``session``, and its id; first what it is about above all."""
+    return ((kind, fields[f"{kind}_id"]) for kind in SUBJECTS if fields.get(f"{kind}_id"))
 
 
 def short(text: str) -> str:

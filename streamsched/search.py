@@ -15,7 +15,6 @@ READ = 50_000
 FIRST_MS, WIDER = 1000, 4
 """How far back a search looks first, and how much further each time that it found too little."""
 
-
 SUBMITTED = ("session_id", "src_lang", "tgt_lang")
 """What a job has once and for all, and only its submission says."""
 

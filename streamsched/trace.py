@@ -161,7 +161,7 @@ class Story:
         return None
 
     def _of_place(self, kind: str, e: Fields) -> str | None:
-        """Of a pool or a pair: who keeps jobs from it and lets them go on, and what is configured meanwhile."""
+        """Of a pool or a pair: who keeps jobs from it and lets them go on, what is configured, who joins a pool."""
         if kind == "node.registered" and self.kind == "pool" and _names_pool(e, self.name):
             return f"node {e.get('node_id')} {event_words(kind, e)}"
         name = e.get("pool_id") if self.kind == "pool" else f"{e.get('src_lang')}:{e.get('tgt_lang')}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..keys import Keys
 from ..letters import Letters, Wanted
-from ..rows import short
+from ..rows import short, subjects
 
 LETTERS = 50
 """Letters that are shown."""
@@ -30,7 +30,7 @@ async def latest_letters(raw: Any, keys: Keys) -> list[dict[str, Any]]:
             break
         if letter.handled:
             continue
-        subject = letter.fields.get("job_id") or letter.fields.get("node_id") or letter.fields.get("session_id") or ""
+        _, subject = next(subjects(letter.fields), ("", ""))
         rows.append(
             {
                 "id": letter.letter,

@@ -31,6 +31,14 @@ class Source:
         self._archive: Archive | None = None
         self._archive_read = 0
 
+    def check(self) -> None:
+        """Read what there is of the archive, so that what is wrong with it is told before anything is shown.
+
+        Raises:
+            ArchiveDamaged: it cannot be read; the text says what would mend it.
+        """
+        self._kept()
+
     def history(self, index: Index) -> History:
         """Return the history as it is now, for one reader.
 

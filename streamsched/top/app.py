@@ -49,12 +49,10 @@ FOUND = 100
 ROOMY = 110
 """Columns from which on all charts stand beside each other."""
 
-POOL_HEALTH = tuple(word for word, _ in reversed(tables.HEALTH.values()) if word != "open")
-
 PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "nodes": ("Nodes", ("node", "health", "held", "pools")),
     "pairs": ("Languages", ("pair", "waiting", "served by")),
-    "pools": ("Pools", ("pool", "languages", "nodes", "open", *POOL_HEALTH)),
+    "pools": ("Pools", ("pool", "languages", "nodes", "open", *(tables.HEALTH[letter][0] for letter in tables.CLOSED))),
     "log": ("Log", ("time", "event", "of", "what")),
     "letters": ("Dead letters", ("time", "event", "of", "why")),
 }
@@ -124,7 +122,10 @@ class Top(App[None]):
                 if await self.watcher.changed(gen, rev, QUIET_S):
                     message = self.watcher.board.message(gen, rev)
                     gen, rev = message.gen, message.rev
-                    self.seen.apply(msgspec.json.decode(message.text))
+                    told = msgspec.json.decode(message.text)
+                    if told.pop("whole"):
+                        self.seen = Seen()
+                    self.seen.apply(told)
                     self.show()
                 await anyio.sleep(REDRAW_S)
 

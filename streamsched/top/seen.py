@@ -23,9 +23,7 @@ class Seen:
         self.pool_sets: list[list[str]] = []
 
     def apply(self, message: dict[str, Any]) -> None:
-        """Take in a message: all there is, or what changed."""
-        if message.pop("whole"):
-            self.__init__()  # type: ignore[misc]
+        """Take in a message that says what changed; one that says all there is begins another :class:`Seen`."""
         nodes = message.pop("nodes", {})
         self.pool_sets = nodes.get("pool_sets", self.pool_sets)
         if "ids" in nodes:

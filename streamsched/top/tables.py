@@ -13,7 +13,7 @@ from rich.text import Text
 from ..cli_trace import event_style, moment
 from ..dashboard.nodes import CORDONED, FULL, OFFLINE, OPEN, UNWILLING
 from ..entries import position
-from ..rows import matches
+from ..rows import SUBJECTS, matches, subjects
 from ..shown import one_line
 from ..trace import span_words
 from .seen import Seen
@@ -30,14 +30,13 @@ HEALTH = {
 }
 """In the order in which an operator wants to hear of them."""
 
-_ORDER = {letter: n for n, letter in enumerate(HEALTH)}
+CLOSED = tuple(letter for letter in reversed(HEALTH) if letter != OPEN)
+"""Those that receive no job, in the order of the columns of a pool."""
 
+_ORDER = {letter: n for n, letter in enumerate(HEALTH)}
 
 POOL = "pool_id="
 """How a word of a filter begins that asks for a pool, of which a node may have several."""
-
-KINDS = ("job", "node", "session")
-"""Of what an event may speak, what it speaks of first."""
 
 
 class About(NamedTuple):
@@ -127,13 +126,13 @@ def pools(seen: Seen, wanted: str) -> Table:
         title = pool if name in ("", pool) else f"{pool} ({name})"
         if not _found(wanted, title, " ".join(languages), pool_id=pool):
             continue
-        counts = [(health[pool][letter], HEALTH[letter][1]) for letter in reversed(HEALTH)]
+        counts = [(health[pool][letter], HEALTH[letter][1]) for letter in CLOSED]
         cells = (
             _plain(title),
             _plain(" ".join(languages)),
             _plain(members),
             _plain("paused", "yellow") if paused else _plain(able, "green" if able else "red"),
-            *(_plain(count, style if count else "dim") for count, style in counts[1:]),
+            *(_plain(count, style if count else "dim") for count, style in counts),
         )
         lines.append(Line(pool, cells, About("pool", pool)))
     return Table(lines[:LONGEST], len(lines))
@@ -147,7 +146,7 @@ def letters(seen: Seen, wanted: str) -> Table:
         if _found(wanted, why, kind, subject):
             about = About(kind.partition(".")[0], subject)
             cells = (_when(letter["event"]), _plain(kind), _plain(subject), _plain(why, "red"))
-            lines.append(Line(letter["id"], cells, about if about.kind in KINDS and subject else NOTHING))
+            lines.append(Line(letter["id"], cells, about if about.kind in SUBJECTS and subject else NOTHING))
     return Table(lines[:LONGEST], len(lines))
 
 
@@ -155,7 +154,7 @@ def log(rows: Iterable[dict[str, Any]]) -> Table:
     """Events, the latest first."""
     lines = []
     for row in rows:
-        about = next(iter(_named(row["fields"])), NOTHING)
+        about = next(_named(row["fields"]), NOTHING)
         cells = (_when(row["id"]), _plain(row["type"], event_style(row["type"])), _plain(about.name), _words(row))
         lines.append(Line(row["id"], cells, about))
     lines.reverse()
@@ -179,7 +178,7 @@ def steps(told: dict[str, Any]) -> list[Line]:
 
 
 def _named(fields: dict[str, str]) -> Iterator[About]:
-    return (About(kind, fields[f"{kind}_id"]) for kind in KINDS if fields.get(f"{kind}_id"))
+    return (About(*subject) for subject in subjects(fields))
 
 
 def _words(row: dict[str, Any]) -> Text:
