@@ -107,8 +107,8 @@ def main() -> int:
     if guarded and (given.quick or given.rounds or given.only):
         parser.error("--guard and --record measure what they need: leave --quick, --rounds and --only out")
     then = recorded.load() if given.guard else None
-    # a run that is told to end must end its servers and processes, too
     load = os.getloadavg()[0]
+    # a run that is told to end must end its servers and processes, too
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f"ended by signal {number}"))
     quick = guarded or given.quick
     usual = recorded.ROUNDS if guarded else 2 if quick else 5

@@ -60,6 +60,11 @@ def completion(job_id: str, node_id: str, attempt: str) -> Event:
     return JobCompleted(job_id=job_id, node_id=node_id, attempt=attempt, status=JobStatus.FINISHED, result_json=RESULT)
 
 
+def dispatched(entries: list[tuple[str, dict[str, str]]]) -> list[tuple[str, str, str]]:
+    """Return job, node and attempt of each dispatch among entries of a log."""
+    return [(e["job_id"], e["node_id"], f"{id}-{e['nonce']}") for id, e in entries if e["type"] == "job.dispatched"]
+
+
 @dataclass
 class Figure:
     """One figure: a value a round; ``target`` bounds the median, from below or above; None: reported only."""
@@ -224,7 +229,7 @@ class Ground:
         await self.fill("events", [submission(n, None if deliver else False) for n in range(count)])
         dispatching = await self.drain()
         found: Any = await self.redis.xrevrange(self.keys("events"), count=count)
-        facts = [(e["job_id"], e["node_id"], f"{id}-{e['nonce']}") for id, e in found if e["type"] == "job.dispatched"]
+        facts = dispatched(found)
         assert len(facts) == count, f"{count - len(facts)} jobs found no node"
         facts.reverse()
         await self.fill("events", [JobStarted(job_id=j, node_id=node, attempt=attempt) for j, node, attempt in facts])

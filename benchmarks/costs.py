@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from functools import partial
 from typing import NamedTuple
 
 from streamsched.client import Scheduler
@@ -18,8 +18,6 @@ from .bench import POOLS, Bench, Figure, Ground, submission
 from .growth import register, steady
 from .scaling import Side, cpu_us, widen
 
-FEW, MANY = 10, 100_000
-"""Nodes of the two pools between which lone calls are compared."""
 CALLS = 5_000
 ENTRIES = 100_000
 
@@ -66,14 +64,8 @@ async def measure(bench: Bench) -> list[Figure]:
         row.values.append(cost / base)
         row.note = f"{cost:.1f} µs against {base:.1f} µs in the last round"
 
-    many, calls = bench.size(MANY), bench.size(CALLS)
-    async with AsyncExitStack() as stack:
-        schedulers = []
-        for size in (FEW, many):
-            ground = Ground(bench.redis)
-            await ground.fleet(size, ("en-zh",))
-            connect = Scheduler.connect(bench.server.url, ground.keys.namespace)
-            schedulers.append(await stack.enter_async_context(connect))
+    many, calls = bench.size(dispatch.LARGE), bench.size(CALLS)
+    async with dispatch.in_pools_of(bench, dispatch.SMALL, many) as schedulers:
         side, sent = await usual_side(bench), 0
 
         async def pings() -> None:
@@ -89,11 +81,11 @@ async def measure(bench: Bench) -> list[Figure]:
             for step, cost in (await side.work()).items():
                 note(f"server CPU: {step}", "x XADD", cost.cpu_us, floor.server)
             ping = await spent(bench, calls, pings)
-            few, large = [await spent(bench, calls, lambda s=s: dispatches(s)) for s in schedulers]  # type: ignore[misc]
+            few, large = [await spent(bench, calls, partial(dispatches, scheduler)) for scheduler in schedulers]
             sent += calls
             note("server CPU: dispatch_task", "x PING", few.server, ping.server)
             note("client CPU: dispatch_task", "x PING", few.client, ping.client)
-            note(f"server CPU: dispatch_task at {many:,} nodes", f"x {FEW}", large.server, few.server)
+            note(f"server CPU: dispatch_task at {many:,} nodes", f"x {dispatch.SMALL}", large.server, few.server)
             drained = await spent(bench, bench.size(draining.JOBS), lambda: draining.drain(bench))
             note("server CPU: job appended and drained", "x XADD", drained.server, floor.server)
             note("client CPU: job appended and drained", "x XADD", drained.client, floor.client)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from streamsched.client import DispatchRequest, Scheduler
 
@@ -21,18 +22,24 @@ async def one(scheduler: Scheduler, n: int) -> float:
     return (time.perf_counter() - start) * 1e6
 
 
-async def measure(bench: Bench) -> list[Figure]:
-    large_size = bench.size(LARGE)
-    per_ping = Figure("dispatch_task p50 / PING p50", "x", 2.5, at_most=True)
-    growth = Figure(f"dispatch_task p50 at {large_size:,} nodes / at {SMALL}", "x", 1.3, at_most=True)
+@asynccontextmanager
+async def in_pools_of(bench: Bench, *sizes: int) -> AsyncIterator[list[Scheduler]]:
+    """Yield for each size a scheduler of a partition with one pool of so many nodes."""
     async with AsyncExitStack() as stack:
         schedulers = []
-        for size in (SMALL, large_size):
+        for size in sizes:
             ground = Ground(bench.redis)
             await ground.fleet(size, ("en-zh",))
             connect = Scheduler.connect(bench.server.url, ground.keys.namespace)
             schedulers.append(await stack.enter_async_context(connect))
-        small, large = schedulers
+        yield schedulers
+
+
+async def measure(bench: Bench) -> list[Figure]:
+    large_size = bench.size(LARGE)
+    per_ping = Figure("dispatch_task p50 / PING p50", "x", 2.5, at_most=True)
+    growth = Figure(f"dispatch_task p50 at {large_size:,} nodes / at {SMALL}", "x", 1.3, at_most=True)
+    async with in_pools_of(bench, SMALL, large_size) as (small, large):
         redis, n = small.partition.redis, 0
         for _ in range(bench.rounds):
             pings, few, many = [], [], []

@@ -21,9 +21,9 @@ from streamsched.embedded import EmbeddedServer
 from streamsched.events import Event
 from streamsched.keys import Keys
 
-from .bench import CORES, Bench, Figure, Ground, completion, names, pinned_server, submission
+from .bench import CORES, Bench, Figure, Ground, completion, dispatched, names, pinned_server, submission
 from .draining import PAIRS_OF_ONE
-from .process import running
+from .process import cpu_s, running
 
 LAYOUTS = ((1, 1), (2, 1), (4, 1), (2, 2), (4, 2))
 """Partitions, and the servers they are on."""
@@ -57,7 +57,7 @@ class Layout:
 
     def cpu_s(self) -> float:
         """Return the CPU time of all servers."""
-        return float(sum(sum(psutil.Process(server.pid).cpu_times()[:2]) for server in self.servers))
+        return sum(cpu_s(psutil.Process(server.pid)) for server in self.servers)
 
     async def drain(self) -> float:
         """Advance all partitions at the same time, until none has more to do; returns the seconds it took."""
@@ -75,8 +75,7 @@ class Layout:
         spent = self.cpu_s() - before
         for ground in self.grounds:
             found: Any = await ground.redis.xrevrange(ground.keys("events"), count=each)
-            facts = [(e["job_id"], e["node_id"], f"{id}-{e['nonce']}") for id, e in reversed(found)]
-            ended: list[Event] = [completion(*fact) for fact in facts]
+            ended: list[Event] = [completion(*fact) for fact in reversed(dispatched(found))]
             await ground.fill("events", ended)
         before = self.cpu_s()
         seconds += await self.drain()

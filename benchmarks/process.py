@@ -16,11 +16,17 @@ END_S = 20
 """How long a process may take to end by itself."""
 
 
+def cpu_s(process: psutil.Process) -> float:
+    """Return the CPU time that a process has used."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 class Process:
     """A running process of ours that reads lines and answers lines."""
 
-    def __init__(self, started: subprocess.Popen[str]) -> None:
-        self._started = started
+    def __init__(self, name: str, started: subprocess.Popen[str]) -> None:
+        self.name, self._started = name, started
         self.seen = psutil.Process(started.pid)
 
     def tell(self, line: str) -> None:
@@ -38,7 +44,7 @@ class Process:
         assert self._started.stdout is not None
         line = self._started.stdout.readline()
         if not line:
-            raise RuntimeError(f"{' '.join(map(str, self._started.args))} has ended")  # type: ignore[arg-type]
+            raise RuntimeError(f"{self.name} has ended")
         return line.strip()
 
     def rss_mib(self) -> float:
@@ -47,8 +53,7 @@ class Process:
 
     def cpu_s(self) -> float:
         """Return the CPU time it has used."""
-        times = self.seen.cpu_times()
-        return float(times.user + times.system)
+        return cpu_s(self.seen)
 
     def end(self) -> None:
         """Let it end by itself, for that is how it ends in earnest; kill it if it does not."""
@@ -86,7 +91,7 @@ def running(*words: str, cores: Sequence[int] = (), talks: bool = True) -> Itera
         text=True,
         preexec_fn=pinned,
     )
-    process = Process(started)
+    process = Process(" ".join(words), started)
     try:
         if talks:
             process.hear()  # that it is ready

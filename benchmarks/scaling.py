@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from streamsched.events import Event, JobStarted, JobSubmitted, NodeRegistered
 
-from .bench import PAIRS, PAYLOAD, POOLS, RESULT, Bench, Figure, Ground, beat, completion
+from .bench import PAIRS, PAYLOAD, POOLS, RESULT, Bench, Figure, Ground, beat, completion, dispatched
 from .growth import finish_all, last_id, many_pools, register, say_often, steady, write
 from .peers.curves import Curve
 from .peers.plots import Plot
@@ -79,9 +79,7 @@ class Side:
     async def dispatched_behind(self, event_id: str) -> None:
         """Note what nodes were given behind an entry of the log."""
         found: Any = await self.ground.redis.xrange(self.ground.keys("events"), min=f"({event_id}")
-        for id, e in found:
-            if e["type"] == "job.dispatched":
-                self.held.append((e["job_id"], e["node_id"], f"{id}-{e['nonce']}"))
+        self.held += dispatched(found)
 
     async def work(self, count: int = WORK) -> dict[str, Cost]:
         """Do one measurement's work; but for what has ended, the state is as large after it as before."""

@@ -32,6 +32,8 @@ LOOKS = 10
 """How often memory is read in each."""
 IN_FLIGHT = 2_000
 """Jobs that have not ended while it is measured how many there can be a second."""
+LOOK_S, END_S = 0.05, 60
+"""Between two looks at whether these have ended, and how long that may take."""
 FLAT, CALM = 1.05, 1.25
 """The most that memory may grow from the second third of the run to the last, and that p99 may."""
 
@@ -79,6 +81,14 @@ async def capacity(cast: Cast, url: str, seconds: float) -> float:
         before, began = await _finished(cast), time.monotonic()
         await asyncio.sleep(seconds)
         return (await _finished(cast) - before) / (time.monotonic() - began)
+
+
+async def all_ended(cast: Cast) -> None:
+    """Wait until the jobs by which the capacity was found are out of the way."""
+    counters = cast.ground.keys("counters")
+    async with asyncio.timeout(END_S):
+        while any(int(count or 0) for count in await cast.redis.hmget(counters, ["waiting", "held"])):
+            await asyncio.sleep(LOOK_S)
 
 
 async def _finished(cast: Cast) -> int:
@@ -155,7 +165,7 @@ async def soak(bench: Bench, server: EmbeddedServer, folder: Path) -> list[Figur
         cast = Cast(redis, ground, processes)
         full = await capacity(cast, server.url, min(20, max(5, seconds)))
         tell(f"  {full:,.0f} jobs/s at most")
-        await asyncio.sleep(1)
+        await all_ended(cast)
         processes["producer"] = start(running("benchmarks.producing", server.url, name, "rate", str(full / 2)))
         await cast.window(0)  # whatever was measured while the capacity was
         cast.read.clear()
