@@ -38,7 +38,7 @@ from .spans import submitting
 log = structlog.get_logger(__name__)
 
 
-class RegisterNodeRequest(msgspec.Struct, kw_only=True, frozen=True):
+class RegisterNodeRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A node announces itself. Announcing again replaces its pools; the same announcement twice changes nothing."""
 
     node_id: str
@@ -48,7 +48,7 @@ class RegisterNodeRequest(msgspec.Struct, kw_only=True, frozen=True):
     """``[{"id": 1, "name": "en-zh"}, …]``; ``"languages"`` beside a name whose codes hold hyphens."""
 
 
-class HeartbeatRequest(msgspec.Struct, kw_only=True, frozen=True):
+class HeartbeatRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A node lives."""
 
     node_id: str
@@ -56,7 +56,7 @@ class HeartbeatRequest(msgspec.Struct, kw_only=True, frozen=True):
     load_json: str | None = None
 
 
-class DispatchRequest(msgspec.Struct, kw_only=True, frozen=True):
+class DispatchRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A job that needs its node now."""
 
     session_id: str
@@ -72,7 +72,7 @@ class DispatchRequest(msgspec.Struct, kw_only=True, frozen=True):
     """W3C trace context that goes with the job; ``None`` takes that of a program that traces with OpenTelemetry."""
 
 
-class SubmitRequest(msgspec.Struct, kw_only=True, frozen=True):
+class SubmitRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A job that may wait for its node."""
 
     session_id: str
@@ -93,7 +93,7 @@ class SubmitRequest(msgspec.Struct, kw_only=True, frozen=True):
     """W3C trace context that goes with the job; ``None`` takes that of a program that traces with OpenTelemetry."""
 
 
-class CompleteTaskRequest(msgspec.Struct, kw_only=True, frozen=True):
+class CompleteTaskRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A job has ended on its node."""
 
     job_id: str

@@ -62,7 +62,7 @@ class Policy(enum.StrEnum):
     TWO_CHOICES = "two_choices"
 
 
-class Event(msgspec.Struct, kw_only=True, tag_field="type"):
+class Event(msgspec.Struct, kw_only=True, tag_field="type", gc=False):
     """What all events share. Unknown extra fields on the wire are kept in the log and ignored by the fold.
 
     Where nothing else tells an event from its repeat there is ``request_id``, made up before the first try: the same

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -47,6 +48,9 @@ Handler = Callable[[Assignment], Any]
 
 class Node:
     """One node. ``async with`` registers it and keeps it beating; inside, iterate over it or call :meth:`run`.
+
+    What the process holds when the node enters is left out of Python's garbage collections until it leaves
+    (``gc.freeze``): to go through a few hundred modules takes 15 ms each time, a tenth of what a busy node does.
 
     Args:
         scheduler: where it belongs; several nodes of a process may share one.
@@ -123,12 +127,14 @@ class Node:
         last_id = last[0][0] if last else "0-0"
         await self._beating.enter_async_context(beside(self._keep_beating))
         await self._background.enter_async_context(beside(partial(self._read_inbox, last_id)))
+        gc.freeze()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave: hand back what is unfinished, say goodbye, stop beating."""
+        gc.unfreeze()
         self.stop()
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._grace_s):
             try:
@@ -209,9 +215,14 @@ class Node:
         named = await partition.patiently(lambda: redis.smembers(keys("node_jobs", self.node_id)))
         if partition.source is not None:  # it may not read jobs: what is not here it holds under whatever attempt
             return {name: self.tasks[name].assignment.attempt if name in self.tasks else "" for name in named}
-        for job_id in named:
-            read = partial(redis.hmget, keys.job(job_id), ("node_id", "attempt", "deliver"))
-            node_id, attempt, deliver = await partition.patiently(read)
+
+        async def read() -> Any:
+            async with redis.pipeline(transaction=False) as pipe:  # a round trip each would keep the inbox waiting
+                for job_id in named:
+                    pipe.hmget(keys.job(job_id), ("node_id", "attempt", "deliver"))
+                return await pipe.execute()
+
+        for job_id, (node_id, attempt, deliver) in zip(named, await partition.patiently(read), strict=True):
             if node_id == self.node_id and attempt and deliver != "false":  # it may have moved on since it was named
                 held[job_id] = attempt
         return held

@@ -16,7 +16,7 @@ from .events import LIMITS, JobCompleted, JobProgressed, JobStatus
 log = structlog.get_logger(__name__)
 
 
-class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+class Assignment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job as the scheduler hands it to a node."""
 
     job_id: str

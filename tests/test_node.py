@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -402,3 +403,12 @@ async def _refuses(redis: Any) -> bool:
     """Whether a node's word was among what the server has refused for want of memory."""
     about = await redis.info("errorstats")
     return bool(about.get("errorstat_OOM", {}).get("count", 0) > 5)
+
+
+async def test_garbage_collections_leave_out_what_a_process_held_when_its_node_entered(
+    server: EmbeddedServer, keys: Keys
+) -> None:
+    async with Scheduler.connect(server.url, keys.namespace) as scheduler:
+        async with serving(scheduler, lambda assignment: None):
+            assert gc.get_freeze_count() > 10_000
+        assert gc.get_freeze_count() == 0

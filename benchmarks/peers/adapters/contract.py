@@ -163,14 +163,13 @@ async def roundtrip(peer, board, count):
 async def main(make):
     verb, url, path, mode, *rest = sys.argv[1:]
     peer = make(url, mode)
+    await finished(peer.connect(verb != "work"))
+    gc.collect()
+    gc.freeze()  # for all alike: what is loaded by now is no matter for later collections, as a Node of ours has it
     if verb == "work":
-        board = Board(path, int(rest[0]))
-        await finished(peer.connect(False))
-        await finished(peer.work(board))
+        await finished(peer.work(Board(path, int(rest[0]))))
         return
     board = Board(path)
-    await finished(peer.connect(True))
-    gc.collect()
     if verb == "enqueue":
         said = await enqueue(peer, board, rest[0], int(rest[1]), int(rest[2]))
     elif verb == "pace":
