@@ -206,7 +206,7 @@ class Ground:
             nonce="5eedba5e",
             own=json.dumps([flat]),
         )
-        answer: list[Any] = reply[3][0]
+        answer: list[Any] = reply[2][0]
         return answer
 
     async def fleet(self, count: int, pools: tuple[str, ...] = POOLS) -> list[str]:

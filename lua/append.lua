@@ -2,8 +2,8 @@
 -- back in the same round trip.
 -- KEYS: events heartbeats dead
 -- ARGV: prefix batch nonce own
--- USES: open_call fold_log find_gap settle upgrade resume watch_load counted turn_away answer_ahead append_entry fold_beats decide_due raise_fence fields_of close_call next_due guarded answer
--- `own` is a JSON list with each event as a flat list of texts. Replies {more, next_due_ts, now, answers, watermark}.
+-- USES: open_call fold_log find_gap settle upgrade resume watch_load counted turn_away answer_ahead append_entry fold_beats decide_due raise_fence fields_of close_call falls_due guarded answer
+-- `own` is a JSON list with each event as a flat list of texts. Replies {more, now, answers, watermark}.
 -- `more` is 1 while the log ahead is longer than one call may fold: nothing was appended then, and only those are answered
 -- that need not wait, each with its position in front. 2 if decisions are left for later.
 return guarded(function()
@@ -17,7 +17,7 @@ return guarded(function()
   if gap or not tail then
     local answers = gap and {} or answer_ahead(cjson.decode(own))
     close_call()
-    return gap and redis.error_reply(gap) or { 1, '', now_text, answers, meta.watermark }
+    return gap and redis.error_reply(gap) or { 1, now_text, answers, meta.watermark }
   end
   settle()
   upgrade()
@@ -56,7 +56,6 @@ return guarded(function()
   for n = 1, #answers do
     answers[n] = answer(answers[n])
   end
-  local due_ts = next_due()
-  close_call(left <= 0 or due_ts ~= '' and tonumber(due_ts) < tonumber(meta.look_ts))
-  return { left > 0 and 0 or 2, due_ts, now_text, answers, meta.watermark }
+  close_call(left <= 0 or soonest_ts < tonumber(meta.look_ts))
+  return { left > 0 and 0 or 2, now_text, answers, meta.watermark }
 end)

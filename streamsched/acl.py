@@ -12,7 +12,7 @@ from .errors import ERRORS
 from .keys import Keys
 from .scripts import script, sources
 
-OPTIONS = {"COUNT", "LIMIT", "MATCH", "MAXLEN", "MINID", "MKSTREAM", "WITHSCORES"}
+OPTIONS = {"COUNT", "LIMIT", "MATCH", "MAXLEN", "MINID", "MKSTREAM", "STREAMS", "WITHSCORES"}
 OPTIONS |= {"INFO"}  # which a script does without where it may not
 OPTIONS |= {"ENTRIESADDED", "ENTRIESREAD", "MAXDELETEDID", "AGAIN", "OK"}
 """What stands in capitals in the scripts and is no command."""

@@ -294,7 +294,7 @@ class Partition:
         """Send events until each is answered; those whose caller has gone meanwhile are not sent once more."""
         while waiting := [one for one in taken if not one[1].done()]:
             own = b"[" + b",".join(encoded for encoded, _ in waiting) + b"]"
-            more, _, now, answers, _ = await self._call("append", batch=BATCH, own=own)
+            more, now, answers, _ = await self._call("append", batch=BATCH, own=own)
             self._ahead_ms = int(now) - time.monotonic() * 1000
             if more == 1:  # most have to wait for what is ahead of them to be folded
                 for position, *answer in answers:

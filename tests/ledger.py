@@ -43,7 +43,7 @@ class Ledger:
         reply = await script("append")(
             self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed", own=own
         )
-        answers: list[list[str]] = reply[3]
+        answers: list[list[str]] = reply[2]
         return answers
 
     async def add(self, fields: dict[Any, Any], stream: str = "events") -> str:

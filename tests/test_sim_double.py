@@ -139,6 +139,9 @@ COMMANDS: dict[str, list[Command]] = {
         ("XRANGE", "e", "-", "+"),
         ("XRANGE", "e", "(5-1", "+", "COUNT", "1"),
         ("XRANGE", "e", "-", "+", "COUNT", "0"),
+        ("XREAD", "COUNT", "2", "STREAMS", "e", "none", "0-0", "$"),
+        ("XREAD", "COUNT", "9", "STREAMS", "none", "e", "0-0", "5-1"),
+        ("XREAD", "COUNT", "2", "STREAMS", "e", "none", "7-5", "$"),
         ("XREVRANGE", "e", "+", "-", "COUNT", "-1"),
         ("XRANGE", "none", "-", "+", "COUNT", "0"),
         ("XRANGE", "e", "5", "5"),
@@ -188,6 +191,8 @@ COMMANDS: dict[str, list[Command]] = {
         ("XADD", "s", "1-1", "a", "1"),
         ("XLEN", "s"),
         ("XRANGE", "s", "-", "+"),
+        ("XREAD", "COUNT", "2", "STREAMS", "s", "e", "0-0", "$"),
+        ("XREAD", "COUNT", "2", "STREAMS", "e", "s", "0-0", "$"),
     ],
 }
 

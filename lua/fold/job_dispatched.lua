@@ -1,6 +1,6 @@
 -- A job goes to a node, under a new attempt.
 -- FACT: job_id node_id pool_id nonce seen why affinity
--- USES: context want touch bump config whole job_to_dispatch room_of hold unread
+-- USES: context want touch bump config whole job_to_dispatch room_of hold unread falls_due
 local job = job_to_dispatch(job_id)
 local token = id .. '-' .. nonce
 local hash, pair = key.job(job_id), job.src_lang .. ':' .. job.tgt_lang
@@ -20,7 +20,7 @@ if job.timer == '' then
   touch('pair', pair)
 end
 if timer ~= '' then
-  want_member('ZADD', key.timers, whole(at + timeout), job_id)
+  want_member('ZADD', key.timers, falls_due(whole(at + timeout)), job_id)
 end
 local change = { 'HSET', hash, 'status', 'dispatched', 'node_id', node_id, 'pool_id', pool_id, 'attempt', token,
   'attempts', whole(job.attempts + 1), 'dispatched_ts', at_text }
@@ -55,5 +55,5 @@ bump('waiting', -1)
 bump('held')
 bump('dispatched')
 if room.full_at or room.pending >= room.window then
-  touch('node', node_id) -- otherwise one job more closes nothing
+  look_again(node_id) -- otherwise one job more closes nothing
 end

@@ -1,6 +1,6 @@
 -- The holder is getting on: its time limit starts anew.
 -- FIELDS: job_id:id node_id:id attempt:id progress_json?:json request_id?:id
--- USES: context want held_job config whole told_before
+-- USES: context want held_job config whole told_before falls_due
 if told_before(job_id, request_id) then
   return
 end
@@ -11,5 +11,5 @@ if progress_json then
 end
 local timeout = tonumber(config('job_timeout_ms'))
 if job.timer == 'run' and timeout > 0 then
-  want_member('ZADD', key.timers, whole(at + timeout), job_id)
+  want_member('ZADD', key.timers, falls_due(whole(at + timeout)), job_id)
 end

@@ -2,6 +2,7 @@
 -- FACT: job_id node_id cause retry_ts refund stalled
 -- USES: context want bump read_job is_held release notify enqueue exclude written touch
 local job = read_job(job_id)
+local held = stalled and rcall('SCARD', written(key.node_jobs(node_id)))
 if is_held(job) then
   release(job_id, job)
   bump('waiting')
@@ -20,7 +21,6 @@ if cause ~= 'declined: full' then
 end
 if stalled then
   -- it beats but does not take what it is given: closed until it says that it accepts
-  local held = rcall('SCARD', written(key.node_jobs(node_id)))
   want('HSET', key.node_info(node_id), 'full_at', held - 1)
   want_member('HSET', key.node_info(node_id), 'window', '8')
   touch('node', node_id)

@@ -1,6 +1,6 @@
 -- A session asks for work. The job is accepted and waits, for a node or for its time.
 -- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag request_id?:id
--- USES: context fail want bump submitted_before enqueue whole counted turn_away job_to_dispatch
+-- USES: context fail want bump submitted_before enqueue whole counted turn_away job_to_dispatch falls_due
 job_id = job_id or (session_id .. ':' .. (request_id or id))
 if #job_id > limit.id then
   fail('INVALID_FIELD', 'session_id leaves no room for a job_id made from it: shorten it, or give a job_id')
@@ -41,7 +41,7 @@ for i = 1, #OPTIONS do
 end
 want_list(hash)
 if deadline_ts then
-  want('ZADD', key.deadlines, deadline_ts, job_id)
+  want('ZADD', key.deadlines, falls_due(deadline_ts), job_id)
 end
 new_id, new_job = job_id, {
   src_lang = src_lang, tgt_lang = tgt_lang, session_id = session_id, attempts = 0, deliver = deliver ~= 'false', timer = timer,

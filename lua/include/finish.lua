@@ -30,6 +30,6 @@ local function finish(job_id, job, status, result_json, problem)
     local reply = key.reply(job.reply_to)
     effect('XADD', reply, 'MAXLEN', '~', whole(limit.reply), '*', 'job_id', job_id, 'status', status, 'node_id', job.node_id,
       'result_json', result_json or '', 'error', problem or '')
-    effect('PEXPIRE', reply, whole(limit.reply_ms))
+    keep_for(reply, whole(limit.reply_ms))
   end
 end

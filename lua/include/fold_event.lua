@@ -26,6 +26,7 @@ local function plan_event(stream, id, e, decided)
   elseif not fact then
     fail('UNKNOWN_TYPE', 'type ' .. format('%q', tostring(kind)) .. ' is no event of this stream: see the event reference')
   end
+  planning = false
   return fact(e, id)
 end
 
@@ -50,6 +51,7 @@ end
 -- Returns nil, or the problem.
 local function fold_event(stream, id, e, decided)
   begin_event(stream, id)
+  planning = true
   local done, problem = pcall(plan_event, stream, id, e, decided)
   if done then
     commit()

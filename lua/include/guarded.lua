@@ -1,7 +1,11 @@
 -- USES: context
--- Whether a call met something else under a key of the state: the keys of the log were looked at before.
+-- Whether a call met something else under a key of the state, and not in the place of the log or a stream beside it.
 local function is_foreign(reason)
-  return live and meta and find(reason, 'WRONGTYPE', 1, true) and rcall('TYPE', events).ok == 'stream'
+  if not live or not meta or not find(reason, 'WRONGTYPE', 1, true) or rcall('TYPE', events).ok ~= 'stream' then
+    return false
+  end
+  local beats, letters = rcall('TYPE', key.heartbeats).ok, rcall('TYPE', key.dead).ok
+  return (beats == 'stream' or beats == 'none') and (letters == 'stream' or letters == 'none')
 end
 
 -- Run a call. Where it breaks before its first write, nothing has happened and the error is handed on; where it breaks

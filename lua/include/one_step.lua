@@ -38,5 +38,5 @@ local function one_step(take_in)
   if gap then
     return redis.error_reply(gap)
   end
-  return { more, due_ts, now_text, format('%.0f', meta.folded), meta.sources, held, meta.watermark }
+  return { more, due_ts, now_text, whole(meta.folded), meta.sources, held, meta.watermark }
 end

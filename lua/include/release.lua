@@ -10,6 +10,6 @@ local function release(job_id, job)
   end
   bump('held', -1)
   if not room_of(job.node_id).open then
-    touch('node', job.node_id) -- one job less may open a node that is closed
+    look_again(job.node_id) -- one job less may open a node that is closed
   end
 end

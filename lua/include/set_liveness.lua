@@ -1,4 +1,4 @@
--- USES: context want touch config whole
+-- USES: context want touch config whole falls_due
 -- Apply what is now known of a node's presence. Whatever says "I accept" also doubles the learnt bound: a node
 -- that was full is asked again, but not flooded again.
 local function set_liveness(node_id, online, accepting, was_online, full_at)
@@ -10,7 +10,7 @@ local function set_liveness(node_id, online, accepting, was_online, full_at)
       want('SADD', key.online, node_id)
       want('HDEL', info, 'full_at')
       want('SREM', key.lost, node_id) -- it is back with its jobs, before anybody took them away
-      want('ZADD', key.expiry, whole(at + config('heartbeat_timeout_ms')), node_id)
+      want('ZADD', key.expiry, falls_due(whole(at + config('heartbeat_timeout_ms'))), node_id)
     else
       want('SREM', key.online, node_id)
       want('ZREM', key.expiry, node_id)

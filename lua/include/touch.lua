@@ -13,3 +13,9 @@ local function touch(kind, name)
     few_places = {}
   end
 end
+
+-- The same of a node by who keeps its room up to date: only its indexes are to be looked at again.
+local function look_again(node_id)
+  touched.node[node_id] = true
+  any_touched = true
+end

@@ -10,7 +10,7 @@ end
 local function begin(node_id)
   local room = room_of(node_id)
   if room.pending >= room.window then
-    touch('node', node_id) -- it was closed; a node that was open stays so
+    look_again(node_id) -- it was closed; a node that was open stays so
   end
   count_unread(node_id, -1)
   if room.pending == 0 and room.window < limit.window then

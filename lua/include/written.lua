@@ -14,13 +14,19 @@ end
 
 local function gather(command, name, a, b)
   local before = gathered[name]
-  if before and before[1] == command and #before < 200 then
-    local n = #before
-    before[n + 1], before[n + 2] = a, b or nil
-  else
+  if not before or before[1] ~= command or #before >= 200 then
     written(name)
     gathered[name], names[#names + 1] = { command, name, a, b or nil }, name
+    return
   end
+  local n = #before
+  for i = 3, command == 'HSET' and n or 0, 2 do
+    if before[i] == a then -- of a field only the last word counts
+      before[i + 1] = b
+      return
+    end
+  end
+  before[n + 1], before[n + 2] = a, b or nil
 end
 
 local function write_gathered()

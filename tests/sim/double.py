@@ -75,7 +75,7 @@ class Host:
         except ReplyError as problem:
             return None, str(problem)
         if type(reply) is list:
-            if name in ("XRANGE", "XREVRANGE", "SCAN", "XINFO STREAM", "XINFO GROUPS"):
+            if name in ("XRANGE", "XREAD", "XREVRANGE", "SCAN", "XINFO STREAM", "XINFO GROUPS"):
                 flat: list[Any] = []
                 self.flatten(reply, flat)
                 return tuple(flat) if len(flat) < STACK else self.table(reply)

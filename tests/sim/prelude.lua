@@ -4,7 +4,7 @@ local python, decode_json, unpack_msgpack = ...
 
 local ARRAYS = { HMGET = true, HGETALL = true, HKEYS = true, SMEMBERS = true, SMISMEMBER = true, ZRANGE = true, ZRANGEBYSCORE = true,
   LRANGE = true, TIME = true }
-local NESTED = { XRANGE = true, XREVRANGE = true, SCAN = true, XINFO = true }
+local NESTED = { XRANGE = true, XREAD = true, XREVRANGE = true, SCAN = true, XINFO = true }
 local STATUS = { XGROUP = true, XSETID = true, SET = true, TYPE = true }
 
 -- Build the tables that the double has flattened: each is `true`, its length, its elements.

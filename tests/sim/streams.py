@@ -77,6 +77,16 @@ class StreamSpace(KeySpace):
             end = min(end, start + int(options[1]))
         return [[text, fields] for text, fields in stream.entries[start:end]]
 
+    def xread(self, *given: str) -> list[list[Any]] | None:
+        """``XREAD COUNT … STREAMS …``, which waits for nothing."""
+        count, rest = int(given[1]), given[3:]
+        found: list[list[Any]] = []
+        for key, after in zip(rest[: len(rest) // 2], rest[len(rest) // 2 :], strict=True):
+            stream = self.read(key, Stream)
+            if stream is not None and after != "$" and (entries := self.xrange(key, f"({after}", "+", "COUNT", count)):
+                found.append([key, entries])
+        return found or None
+
     def xrevrange(self, key: str, high: str, low: str, *options: Any) -> list[Entry] | None:
         stream = self.read(key, Stream)
         if stream is None:

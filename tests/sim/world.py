@@ -280,7 +280,7 @@ class World:
                 self.wire, **self.streams, prefix=self.keys.prefix, batch=batch, nonce=self.nonce(), own=own
             )
         )
-        more, answers = reply[0], reply[3]
+        more, answers = reply[0], reply[2]
         self.note(f"    append(batch={batch}) → {more} {answers}")
         if more == 1:
             self.mark("an append helped to fold")

@@ -44,8 +44,8 @@ FOLDING = [
         "a call folds no more than its bound",
         "one call holds up the server",
         "fold_log",
-        "'+', 'COUNT', left)",
-        "'+')",
+        "'COUNT', whole(left), ",
+        "",
     ),
     Bug(
         "the log's entries are counted",

@@ -44,7 +44,7 @@ REBUILDS = [
         "live calls wait for a rebuild",
         "they go on over half a state",
         "open_call",
-        "elseif v[5] then",
+        "elseif v.rebuilding then",
         "elseif false then",
     ),
     Bug(
@@ -86,7 +86,7 @@ REBUILDS = [
         "a state that is gone is not taken for a new one",
         "its log is folded as if nobody had decided anything",
         "open_call",
-        "if not v[1] and not v[7] and folded_up_to() ~= '0-0' then",
+        "if not v.watermark and not v.last_call_ts and folded_up_to() ~= '0-0' then",
         "if false then",
     ),
     Bug(
