@@ -361,24 +361,33 @@ class Node:
     async def _carry_out(self, handler: Handler, task: Task) -> None:
         result: Any = None
         failure: str | None = None
-        with task.scope:
-            try:
-                if inspect.iscoroutinefunction(handler):
-                    result = await handler(task.assignment)
-                else:
-                    result = await anyio.to_thread.run_sync(
-                        handler, task.assignment, abandon_on_cancel=True, limiter=self._threads
-                    )
-                    if isinstance(result, Awaitable):
-                        result = await result
-                if result is not None and not isinstance(result, str):
-                    result = msgspec.json.encode(result).decode()
-            except JobFailed as problem:
-                failure = str(problem)
-            except Exception as problem:  # the handler is the user's: what it raises fails this attempt, not the node
-                log.warning("handler failed", job_id=task.assignment.job_id, exc_info=problem)
-                failure = f"{type(problem).__name__}: {problem}"
+        task.carrier = asyncio.current_task()
+        try:
+            if task.revoked is None:
+                result = await self._result(handler, task.assignment)
+        except asyncio.CancelledError:
+            # what is left when the job's own cancellation is taken off is of the node, which is to end
+            if task.revoked is None or task.carrier is None or task.carrier.uncancel():
+                raise
+        except JobFailed as problem:
+            failure = str(problem)
+        except Exception as problem:  # the handler is the user's: what it raises fails this attempt, not the node
+            log.warning("handler failed", job_id=task.assignment.job_id, exc_info=problem)
+            failure = f"{type(problem).__name__}: {problem}"
+        finally:
+            task.carrier = None
         if task.revoked == LEAVING:
             await task.hand_back(LEAVING)
         elif task.revoked is None:
             await (task.complete(result) if failure is None else task.fail(failure))
+
+    async def _result(self, handler: Handler, assignment: Assignment) -> str | None:
+        if inspect.iscoroutinefunction(handler):
+            result = await handler(assignment)
+        else:
+            result = await anyio.to_thread.run_sync(
+                handler, assignment, abandon_on_cancel=True, limiter=self._threads
+            )
+            if isinstance(result, Awaitable):
+                result = await result
+        return result if result is None or isinstance(result, str) else msgspec.json.encode(result).decode()

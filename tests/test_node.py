@@ -412,3 +412,25 @@ async def test_garbage_collections_leave_out_what_a_process_held_when_its_node_e
         async with serving(scheduler, lambda assignment: None):
             assert gc.get_freeze_count() > 10_000
         assert gc.get_freeze_count() == 0
+
+
+async def test_a_handler_whose_job_is_taken_away_may_clean_up(server: EmbeddedServer, keys: Keys) -> None:
+    begun, cleaned = anyio.Event(), anyio.Event()
+
+    async def handler(assignment: Assignment) -> None:
+        if assignment.job_id == "away":
+            begun.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                await anyio.sleep(0.01)
+                cleaned.set()
+
+    async with running(server, keys) as scheduler, serving(scheduler, handler):
+        await scheduler.submit(work(job_id="away"))
+        await begun.wait()
+        await scheduler.cancel("away")
+        with anyio.fail_after(10):
+            await cleaned.wait()
+            job = await scheduler.submit(work(job_id="next"))
+            assert (await job.result()).status == JobState.FINISHED
