@@ -59,8 +59,8 @@ class Task:
     def __init__(self, node: Holder, assignment: Assignment) -> None:
         self.assignment = assignment
         self.carrier: asyncio.Task[Any] | None = None
-        """Who carries it out for :meth:`.node.Node.run`. It is cancelled as it is: a scope of its own for each job would
-        be a fifth of what a node spends on one."""
+        """Who carries it out for :meth:`.node.Node.run`. It is cancelled as it is: a scope for each job would be a
+        fifth of what a node spends on one."""
         self.revoked: str | None = None
         """Why the job was taken away, if it was."""
         self.told = False

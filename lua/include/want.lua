@@ -1,7 +1,6 @@
 -- USES: context written
 -- The plan of the event being folded: commands that run only once the whole event has been understood. What the scheduler
 -- has decided is never refused: it needs no plan, and is carried out as it is said.
-local planning = true
 local plan, planned = {}, 0
 local function want_list(command)
   if not planning then
