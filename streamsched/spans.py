@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from .keys import Keys
@@ -71,20 +71,22 @@ def attributes(step: str, kind: str, keys: Keys, job_id: str, session_id: str, p
     return of_job | ({"messaging.operation.type": kind} if kind else {})
 
 
-@contextmanager
 def submitting(
     keys: Keys, job_id: str, session_id: str, pair: tuple[str, str], traceparent: str | None
-) -> Iterator[str | None]:
-    """Cover a submission with a span; yields the ``traceparent`` that goes with the job.
+) -> AbstractContextManager[str | None]:
+    """Cover a submission with a span; the context is the ``traceparent`` that goes with the job.
 
     One that the caller gives goes with the job as it is, without a span of ours.
     """
     tracer = tracer_in_use()
     if tracer is None or traceparent is not None:
-        yield traceparent
-        return
+        return nullcontext(traceparent)
+    return _covered(tracer, name_of("submit", keys), attributes("submit", "send", keys, job_id, session_id, pair))
+
+
+@contextmanager
+def _covered(tracer: Tracer, name: str, told: dict[str, str]) -> Iterator[str | None]:
     from opentelemetry.trace import SpanKind
 
-    told = attributes("submit", "send", keys, job_id, session_id, pair)
-    with tracer.start_as_current_span(name_of("submit", keys), kind=SpanKind.PRODUCER, attributes=told):
+    with tracer.start_as_current_span(name, kind=SpanKind.PRODUCER, attributes=told):
         yield current_traceparent()
