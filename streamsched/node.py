@@ -43,7 +43,8 @@ that speaks of this job only."""
 
 Handler = Callable[[Assignment], Any]
 """Carries out a job: a coroutine function, or a plain one, which runs in a thread. Text is the result as it is,
-``None`` is none, anything else is encoded as JSON; an exception fails the attempt (``JobFailed`` in its own words)."""
+``None`` is none, anything else is encoded as JSON; an exception fails the attempt (``JobFailed`` in its own words).
+A coroutine whose job is taken away is cancelled once, and may clean up; a thread runs on, and its result is dropped."""
 
 
 class Node:

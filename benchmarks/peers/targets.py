@@ -13,8 +13,8 @@ SERVER = (
     "partitions on servers of their own"
 )
 CALL = (
-    "a lone call reads where the partition stands before it folds and decides, a third of a millisecond of script; "
-    "the others push onto a list"
+    "a lone call reads where the partition stands, folds and decides: a tenth of a millisecond of script, two where it "
+    "has gone cold between calls; the others push onto a list"
 )
 TAKES = (
     ("drain, one process", SERVER),
