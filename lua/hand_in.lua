@@ -10,7 +10,7 @@ meta = { overload = overload_of(v[2]), shed = v[3] and cjson.decode(v[3]) or {} 
 now = clock_ms()
 local about = redis.pcall('XINFO', 'STREAM', events)
 local ahead = about.err and 0 or fields_of(about)['entries-added'] - tonumber(v[1] or 0)
-local scarce = meta.overload.memory and 'memory' or ahead > tonumber(config('max_lag')) and 'lag'
+local scarce = meta.overload.memory and 'memory' or ahead > config('max_lag') and 'lag'
 if scarce then
   if scarce == 'lag' then
     far_ahead(ahead)

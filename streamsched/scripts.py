@@ -189,7 +189,7 @@ def compose(name: str) -> str:
     folds = [source for source in sources().values() if {"FIELDS", "FACT"} & set(source.header)]
     folding = any(source.name == "fold_event" for source in _includes([entry]))
     streams = ", ".join(f"['{stream}'] = true" for stream in STREAMS)
-    defaults = ", ".join(f"{key} = '{value}'" for key, value in DEFAULTS.items())
+    defaults = ", ".join(f"{key} = {value!r}" for key, value in DEFAULTS.items())
     parts = [f"local {key} = KEYS[{n}]" for n, key in enumerate(keys_of(entry), 1)]
     for n, argument in enumerate(entry.header["ARGV"], 1):
         parts.append(f"local {argument} = ARGV[{n}]")

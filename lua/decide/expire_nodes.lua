@@ -6,7 +6,7 @@ local function expire_nodes()
   if left <= 0 then
     return
   end
-  local timeout = tonumber(config('heartbeat_timeout_ms'))
+  local timeout = config('heartbeat_timeout_ms')
   local due = rcall('ZRANGEBYSCORE', key.expiry, '-inf', now_text, 'LIMIT', '0', left)
   for i = 1, #due do
     local v = rcall('HMGET', key.node_info(due[i]), 'last_heartbeat_ts', 'since_ts')

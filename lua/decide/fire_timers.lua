@@ -23,7 +23,7 @@ local function fire_timers()
     else
       local accept = job.timer == 'accept'
       if due_ts > meta.resumed_since_ts and due_ts <= meta.resumed_ts then
-        local timeout = tonumber(config(accept and 'accept_timeout_ms' or 'job_timeout_ms'))
+        local timeout = config(accept and 'accept_timeout_ms' or 'job_timeout_ms')
         decide('job.extended', 'job_id', job_id, 'until_ts', whole(now + timeout))
       else
         requeue(job_id, read_job(job_id), accept and 'accept timeout' or 'job timeout')

@@ -12,7 +12,7 @@ local function requeue(job_id, job, cause)
   local fact = { 'job.requeued', 'job_id', job_id, 'node_id', job.node_id, 'cause', cause }
   local tries = began and job.attempts or job.misses + 1
   if began and cause ~= 'node lost' or not began and cause ~= 'declined: full' and cause ~= 'node lost' and job.misses > 0 then
-    local pause = math.min(tonumber(config('retry_backoff_ms')) * 2 ^ (tries - 1), limit.backoff_ms)
+    local pause = math.min(config('retry_backoff_ms') * 2 ^ (tries - 1), limit.backoff_ms)
     fact[#fact + 1], fact[#fact + 2] = 'retry_ts', whole(now + pause)
   end
   if not began then

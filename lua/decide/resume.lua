@@ -7,7 +7,7 @@ local function was_away(silent)
   end
   local shortest = math.huge
   for _, name in ipairs({ 'heartbeat_timeout_ms', 'accept_timeout_ms', 'job_timeout_ms' }) do
-    local timeout = tonumber(config(name))
+    local timeout = config(name)
     shortest = timeout > 0 and math.min(shortest, timeout) or shortest
   end
   return silent > shortest / 2

@@ -3,9 +3,9 @@
 local function watch_load(cause)
   local shed, least, most, bound = meta.shed, nil, nil, nil
   if cause == 'waiting' then
-    most, bound = counted('waiting'), tonumber(config('max_waiting'))
+    most, bound = counted('waiting'), config('max_waiting')
   elseif cause == 'lag' then -- at the tail nothing is ahead any more: what happened on the way here is told now
-    most, least, bound = shed.lag_most, 0, tonumber(config('max_lag'))
+    most, least, bound = shed.lag_most, 0, config('max_lag')
   else
     -- Memory is shed before it is gone, because facts and completions need some. To ask costs as much as a small call,
     -- and takes a permission that not everybody has: who has it not leaves it to the others.
@@ -19,7 +19,7 @@ local function watch_load(cause)
     end
     rcall('HSET', key.meta, 'memory_ts', whole(clock))
     local used, all = match(about, 'used_memory:(%d+)'), tonumber(match(about, '\nmaxmemory:(%d+)') or 0)
-    most, bound = all > 0 and math.floor(100 * tonumber(used) / all) or 0, tonumber(config('shed_memory_percent'))
+    most, bound = all > 0 and math.floor(100 * tonumber(used) / all) or 0, config('shed_memory_percent')
   end
   if not meta.overload[cause] and (most >= bound or shed[cause]) then
     decide('scheduler.overloaded', 'cause', cause, 'measured', whole(most), 'bound', whole(bound))

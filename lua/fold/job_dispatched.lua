@@ -1,13 +1,13 @@
 -- A job goes to a node, under a new attempt.
 -- FACT: job_id node_id pool_id nonce seen why affinity
--- USES: context want touch bump config whole job_to_dispatch room_of hold unread falls_due
+-- USES: context want touch bump config whole job_to_dispatch room_of hold unread falls_due session
 local job = job_to_dispatch(job_id)
 local token = id .. '-' .. nonce
 local hash, pair = key.job(job_id), job.src_lang .. ':' .. job.tgt_lang
 local room = room_of(node_id)
-local timer, timeout = 'accept', tonumber(config('accept_timeout_ms'))
+local timer, timeout = 'accept', config('accept_timeout_ms')
 if not job.deliver then
-  timer, timeout = 'run', tonumber(config('job_timeout_ms'))
+  timer, timeout = 'run', config('job_timeout_ms')
 end
 if timeout == 0 then
   timer = ''
@@ -29,7 +29,7 @@ if timer ~= job.timer then
 end
 want_list(change)
 hold(node_id, job_id, 1)
-want('HSET', key.session(job.session_id), 'preferred_pool', pool_id, 'last_lang_pair', pair, 'node_id', node_id, 'last_job', job_id)
+move_session(job.session_id, pool_id, node_id, pair, job_id)
 if job.deliver then
   count_unread(node_id, 1)
   if live then

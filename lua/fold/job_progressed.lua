@@ -9,7 +9,7 @@ want('HSET', key.job(job_id), 'progressed_ts', at_text)
 if progress_json then
   want('HSET', key.job(job_id), 'progress_json', progress_json)
 end
-local timeout = tonumber(config('job_timeout_ms'))
+local timeout = config('job_timeout_ms')
 if job.timer == 'run' and timeout > 0 then
   want_member('ZADD', key.timers, falls_due(whole(at + timeout)), job_id)
 end

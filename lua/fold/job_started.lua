@@ -5,7 +5,7 @@ local job = held_job(job_id, node_id, attempt)
 if job.status == 'running' then
   return
 end
-local timeout, timer = tonumber(config('job_timeout_ms')), ''
+local timeout, timer = config('job_timeout_ms'), ''
 if timeout > 0 then
   timer = 'run'
   want_member('ZADD', key.timers, falls_due(whole(at + timeout)), job_id)

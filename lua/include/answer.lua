@@ -7,7 +7,8 @@ local function answer(own)
     return { problem.code, problem.detail }
   end
   if not flat or flat[2] ~= 'job.submitted' then
-    return { own[1], own[2] }
+    own[3] = nil
+    return own
   end
   local e = fields_of(flat)
   local job_id = e.job_id or (e.session_id .. ':' .. (e.request_id or own[2]))

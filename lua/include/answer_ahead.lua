@@ -12,7 +12,7 @@ local function answer_ahead(flats)
     elseif e.type == 'job.submitted' then
       ahead = ahead or fields_of(rcall('XINFO', 'STREAM', events))['entries-added'] - meta.folded
       local job_id = e.job_id or (e.session_id or '') .. ':' .. (e.request_id or '')
-      if ahead > tonumber(config('max_lag')) and rcall('EXISTS', key.job(job_id)) == 0 then
+      if ahead > config('max_lag') and rcall('EXISTS', key.job(job_id)) == 0 then
         far_ahead(ahead)
         answers[#answers + 1] = { n, 'OVERLOADED', turn_away('lag', now) }
       end

@@ -1,4 +1,4 @@
--- USES: context keeps_node candidates hold whole
+-- USES: context keeps_node candidates hold whole session
 -- Choose a node for a job: its session's node if that may receive it; else the one of two random candidates that holds
 -- fewer jobs (two choices); a node already tried only if there is no other. Returns nil if no node may receive it.
 local function choose(job)
@@ -10,7 +10,7 @@ local function choose(job)
   end
   local affinity = 'none'
   if job.affinity == 'prefer' then
-    local session = rcall('HMGET', key.session(job.session_id), 'preferred_pool', 'node_id')
+    local session = session_of(job.session_id)
     if session[2] then
       local pool_id, cause = keeps_node(job, session[1], session[2], excluded)
       if pool_id then

@@ -1,4 +1,4 @@
--- USES: context config written
+-- USES: context config written session
 -- Drop jobs whose retention is over by the time of this event: at most two an event, so that its cost stays flat,
 -- and by event time, so that a replay drops the same ones. A session goes with its last job.
 local oldest_ended_ts -- nil: not read yet; huge: there is none
@@ -18,7 +18,7 @@ local function retire()
     end
     local job_id = match(rcall('LPOP', written(key.ended)), '^%d+ (.*)$')
     local session_id = rcall('HGET', key.job(job_id), 'session_id')
-    if session_id and rcall('HGET', key.session(session_id), 'last_job') == job_id then
+    if session_id and rcall('HGET', session_key(session_id), 'last_job') == job_id then
       rcall('DEL', key.session(session_id))
     end
     rcall('DEL', key.job(job_id))

@@ -9,7 +9,7 @@ local function set_pause(name, paused, reason)
     want('HDEL', key.paused, name)
   end
   if paused ~= was_paused then
-    local count = tonumber(config('paused') or 0) + (paused and 1 or -1)
+    local count = (config('paused') or 0) + (paused and 1 or -1)
     if count > 0 then
       want('HSET', key.config, 'paused', count)
     else

@@ -3,7 +3,7 @@
 -- the log is far ahead of its fold (`lag`). Only submissions are turned away for it. Facts say where it begins and ends; in
 -- between `meta.overload[cause]` is the time of its beginning. It ends a tenth below where it began, or it would flap.
 local function too_many_wait()
-  local waiting, bound = counted('waiting'), tonumber(config('max_waiting'))
+  local waiting, bound = counted('waiting'), config('max_waiting')
   return waiting >= bound or meta.overload.waiting and waiting > bound - math.ceil(bound / 10)
 end
 
