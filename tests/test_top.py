@@ -187,6 +187,16 @@ async def test_a_filter_finds_a_node_and_an_event_and_a_pool_opens_its_nodes(
         assert screen.app.query_one("#filter", Input).display
 
 
+async def test_a_search_that_ends_while_the_screen_goes_away_fails_nobody(
+    server: EmbeddedServer, ledger: Ledger
+) -> None:
+    await ledger.node("n1")
+    async with top(server, ledger.keys) as screen:
+        await screen.until(lambda: len(screen.rows()) == 1)
+        await screen.app.screen.remove_children()
+        screen.app.show()
+
+
 async def test_the_keys_are_told_and_hidden_again(servers: dict[str, EmbeddedServer], keys: Keys) -> None:
     async with top(servers["valkey"], keys) as screen:
         await screen.press("question_mark")

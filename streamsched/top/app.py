@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import anyio
@@ -11,6 +12,7 @@ from redis.exceptions import RedisError
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.widgets import DataTable, Footer, Input, Static, TabbedContent, TabPane
 from textual.worker import Worker
 
@@ -133,6 +135,10 @@ class Top(App[None]):
         """Draw what is seen."""
         if len(self.screen_stack) > 1 or "partition" not in self.seen.sections:
             return
+        with suppress(NoMatches):  # a search may end while the screen is being taken down
+            self._draw()
+
+    def _draw(self) -> None:
         self.query_one("#head", Static).update(head(self.seen.sections))
         self.query_one(Charts).draw(self.seen.sections.get("charts", {}))
         part = self.part
