@@ -65,6 +65,8 @@ class Policy(enum.StrEnum):
 class Event(msgspec.Struct, kw_only=True, tag_field="type", gc=False):
     """What all events share. Unknown extra fields on the wire are kept in the log and ignored by the fold.
 
+    They hold text and numbers, in which no circle can hide: garbage collections pass them over (``gc=False``).
+
     Where nothing else tells an event from its repeat there is ``request_id``, made up before the first try: the same
     one about the same thing takes effect once. It is remembered for an hour; a job remembers the last eight.
     """

@@ -1,4 +1,4 @@
--- USES: context written
+-- USES: context written whole
 -- When something falls due next, in ms since the epoch; '' if nothing will.
 local function next_due()
   local next_ts = math.huge
@@ -6,5 +6,5 @@ local function next_due()
     local first = rcall('ZRANGE', queue, '0', '0', 'WITHSCORES')
     next_ts = math.min(next_ts, tonumber(first[2] or math.huge))
   end
-  return next_ts < math.huge and format('%.0f', next_ts) or ''
+  return next_ts < math.huge and whole(next_ts) or ''
 end

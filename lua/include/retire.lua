@@ -18,8 +18,9 @@ local function retire()
     end
     local job_id = match(rcall('LPOP', written(key.ended)), '^%d+ (.*)$')
     local session_id = rcall('HGET', key.job(job_id), 'session_id')
-    if session_id and rcall('HGET', session_key(session_id), 'last_job') == job_id then
-      rcall('DEL', key.session(session_id))
+    local session = session_id and session_key(session_id)
+    if session and rcall('HGET', session, 'last_job') == job_id then
+      rcall('DEL', session)
     end
     rcall('DEL', key.job(job_id))
     oldest_ended_ts = nil
