@@ -247,22 +247,23 @@ class Archiver:
             LogFork: the log holds other entries than the archive.
             LogGap: entries were trimmed before they were archived.
         """
-        attempt = 0
+        attempt, stopping = 0, False
         while True:
+            if self.stopping.is_set() and not stopping:
+                stopping, attempt = True, 0  # what failed before it was told to end takes none of the last tries
             try:
-                stopping = self.stopping.is_set()
                 await self.once(flush=stopping)
-                attempt = 0
                 if stopping:
                     return
+                attempt = 0
                 with anyio.move_on_after(1):
                     await self.stopping.wait()
             except (*PASSING, RedisError, OSError) as problem:
-                given_up = self.stopping.is_set() and attempt >= LAST_TRIES
+                given_up = stopping and attempt >= LAST_TRIES
                 if given_up or not (is_away(problem) or isinstance(problem, (OSError, *PASSING))):
                     raise
                 log.error("not archived", problem=str(problem))
-                await pause(attempt, 10)
+                await pause(attempt)
                 attempt += 1
 
     async def once(self, flush: bool = True) -> None:

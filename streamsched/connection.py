@@ -349,9 +349,10 @@ def block_ms(redis: Redis, wanted: int) -> int:
     return wanted if timeout_s is None else max(1, min(wanted, int(timeout_s * 500)))
 
 
-async def pause(attempt: int, longest_s: float = 2.0) -> None:
-    """Sleep before try number ``attempt``: twice as long each time, with full jitter so that a fleet spreads out.
+async def pause(attempt: int) -> None:
+    """Sleep before try number ``attempt``: twice as long each time up to two seconds, with full jitter so that a fleet
+    spreads out.
 
     (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015.)
     """
-    await anyio.sleep(random.uniform(0.01, min(longest_s, 0.05 * 2**attempt)))
+    await anyio.sleep(random.uniform(0.01, min(2.0, 0.05 * 2**attempt)))

@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from streamsched import archiver, history, segment
 from streamsched.archive import MANIFEST, Archive
@@ -350,6 +352,31 @@ async def test_the_process_archives_while_the_log_grows_and_writes_the_rest_when
     assert kept.count == await redis.xlen(cli.keys("events"))
     assert json.loads(cli.output(process).splitlines()[-1])["events"] == kept.count
     await redis.aclose()
+
+
+@pytest.mark.parametrize(("before", "behind", "ends"), [(6, 0, True), (0, 3, True), (6, 3, True), (0, 4, False)])
+async def test_what_failed_before_an_archiver_was_told_to_end_takes_none_of_its_last_tries(
+    log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, behind: int, ends: bool
+) -> None:
+    await story(log)
+    with ArchiveWriter(tmp_path, live.keys) as writer:
+        archiver = Archiver(live, writer)
+        whole, calls = archiver.once, 0
+
+        async def moved(flush: bool) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == before + 1:
+                archiver.stopping.set()
+            if calls <= before + 1 + behind:
+                raise RedisConnectionError("the slot has moved")
+            await whole(flush)
+
+        monkeypatch.setattr(archiver, "once", moved)
+        with nullcontext() if ends else pytest.raises(RedisConnectionError):
+            await archiver.run()
+    assert calls == before + 1 + behind + ends
+    assert archiver.archived == (len(await logged(live)) if ends else 0)
 
 
 def holds_more(folder: Path, events: int) -> bool:

@@ -108,7 +108,7 @@ class Follower:
             except (RedisError, OSError, SchedulerError) as problem:
                 if not attempt:
                     log.warning("the log cannot be read", problem=str(problem), passes=is_away(problem))
-                await pause(attempt, 5)
+                await pause(attempt)
                 attempt += 1
 
     async def look(self) -> None:
