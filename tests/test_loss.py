@@ -18,10 +18,10 @@ from streamsched.embedded import EmbeddedServer
 from streamsched.errors import UnknownJob
 from streamsched.following import read_stream
 from streamsched.keys import Keys
-from streamsched.node import Assignment, Node
+from streamsched.node import LOST, Assignment, Node
 from streamsched.worker import Worker
 
-from .aof import SYNCED
+from .aof import SYNCED, log_of
 from .live import facts, until
 
 pytestmark = pytest.mark.anyio
@@ -209,6 +209,35 @@ async def test_who_awaits_a_job_that_was_lost_is_told(losing: Losing, scheduler:
         with pytest.raises(UnknownJob, match="job lost: the log has lost it"):
             await submitted.result(timeout=20)
     assert (await scheduler.submit(job("lost"))).job_id == "lost"
+
+
+async def test_what_was_delivered_is_in_no_file_and_is_delivered_anew_after_a_restart(
+    losing: Losing, scheduler: Scheduler, keys: Keys
+) -> None:
+    redis: Any = scheduler.partition.redis
+
+    async def carry_out(assignment: Assignment) -> str:
+        return "done"
+
+    async with Node(scheduler, "n1", pools=["en-zh"], heartbeat_ms=50) as node, anyio.create_task_group() as group:
+        group.start_soon(node.run, carry_out)
+        node.pause_inbox()
+        submitted = await scheduler.submit(job("j1"))
+
+        async def assigned() -> bool:
+            return bool(await redis.xlen(keys.inbox("n1")))
+
+        await until(assigned)
+        losing.server.kill()
+        written = log_of(losing.server.data).read_bytes()
+        assert b"job.dispatched" in written
+        assert b"job.assigned" not in written
+        await anyio.to_thread.run_sync(losing.server.start)
+        node.resume_inbox()
+        assert (await submitted.result(timeout=20)).result_json == "done"
+        node.stop()
+    declined = [fact for fact in await facts(scheduler) if fact["type"] == "job.declined"]
+    assert [(fact["job_id"], fact["reason"]) for fact in declined] == [("j1", LOST)]
 
 
 async def test_a_stream_that_lost_its_end_is_read_on_where_it_parts_from_what_was_read(keys: Keys) -> None:

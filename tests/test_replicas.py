@@ -111,6 +111,22 @@ async def test_what_only_reads_works_on_a_replica_and_what_writes_says_where_to_
         master.kill()
 
 
+async def test_a_replica_has_what_was_delivered(keys: Keys) -> None:
+    with EmbeddedServer(append_only=True, options=AT_ONCE) as master, follower(master) as replica:
+        redis: Any = connect(master.url)
+        log = Ledger(redis, keys)
+        await log.node()
+        await log.submit("j1", reply_to="me")
+        await log.tell("completed", status="finished")
+        await in_step(keys, master, replica)
+        copy: Any = connect(replica.url)
+        for stream in (keys.inbox("n1"), keys.reply("me")):
+            assert await copy.xrange(stream) == await redis.xrange(stream) != []
+        await copy.aclose()
+        await redis.aclose()
+        master.kill()
+
+
 @pytest.fixture
 async def door(keys: Keys) -> AsyncIterator[tuple[Proxy, EmbeddedServer, EmbeddedServer]]:
     """An address that moves from a master to its replica."""

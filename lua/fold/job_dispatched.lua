@@ -1,6 +1,6 @@
 -- A job goes to a node, under a new attempt.
 -- FACT: job_id node_id pool_id nonce seen why affinity
--- USES: context want touch bump config whole job_to_dispatch room_of hold unread falls_due session
+-- USES: context want touch bump config whole job_to_dispatch room_of hold unread falls_due session effect
 local job = job_to_dispatch(job_id)
 local token = id .. '-' .. nonce
 local hash, pair = key.job(job_id), job.src_lang .. ':' .. job.tgt_lang
@@ -32,24 +32,22 @@ hold(node_id, job_id, 1)
 move_session(job.session_id, pool_id, node_id, pair, job_id)
 if job.deliver then
   count_unread(node_id, 1)
-  if live then
-    local letter = { 'XADD', key.inbox(room.mailbox), 'MAXLEN', '~', whole(limit.inbox), '*',
-      'type', 'job.assigned', 'job_id', job_id, 'node_id', node_id, 'attempt', token, 'session_id', job.session_id,
-      'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', job.payload_json, 'attempts', whole(job.attempts + 1) }
-    if timer == 'accept' then
-      letter[#letter + 1], letter[#letter + 2] = 'accept_by_ts', whole(at + timeout)
-    end
-    if job.excluded ~= '' then
-      letter[#letter + 1], letter[#letter + 2] = 'retried', 'true'
-    end
-    if job.deadline_ts then
-      letter[#letter + 1], letter[#letter + 2] = 'deadline_ts', job.deadline_ts
-    end
-    if job.traceparent then
-      letter[#letter + 1], letter[#letter + 2] = 'traceparent', job.traceparent
-    end
-    want_list(letter)
+  local letter = { 'XADD', key.inbox(room.mailbox), 'MAXLEN', '~', whole(limit.inbox), '*',
+    'type', 'job.assigned', 'job_id', job_id, 'node_id', node_id, 'attempt', token, 'session_id', job.session_id,
+    'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', job.payload_json, 'attempts', whole(job.attempts + 1) }
+  if timer == 'accept' then
+    letter[#letter + 1], letter[#letter + 2] = 'accept_by_ts', whole(at + timeout)
   end
+  if job.excluded ~= '' then
+    letter[#letter + 1], letter[#letter + 2] = 'retried', 'true'
+  end
+  if job.deadline_ts then
+    letter[#letter + 1], letter[#letter + 2] = 'deadline_ts', job.deadline_ts
+  end
+  if job.traceparent then
+    letter[#letter + 1], letter[#letter + 2] = 'traceparent', job.traceparent
+  end
+  effect(unpack(letter))
 end
 bump('waiting', -1)
 bump('held')

@@ -1,4 +1,4 @@
--- USES: context
+-- USES: context effect
 -- Whether a call met something else under a key of the state, and not in the place of the log or a stream beside it.
 local function is_foreign(reason)
   if not live or not meta or not find(reason, 'WRONGTYPE', 1, true) or rcall('TYPE', events).ok ~= 'stream' then
@@ -17,6 +17,7 @@ local function guarded(body)
   end
   local reason = type(reply) == 'table' and (reply.halt or reply.err) or tostring(reply)
   if fence or (type(reply) == 'table' and reply.halt) or is_foreign(reason) then
+    write_to(redis.REPL_ALL) -- it may have broken in a delivery
     rcall('HSET', key.meta, 'begin', folding, 'done', 'torn', 'halted', reason)
     return redis.error_reply('HALTED ' .. reason)
   end

@@ -44,6 +44,8 @@ local function perform(name, ...)
 end
 
 redis = {
+  REPL_ALL = 3, REPL_REPLICA = 2,
+  set_repl = function() end,
   call = function(...)
     local reply, problem = perform(...)
     if reply == nil then

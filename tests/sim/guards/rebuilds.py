@@ -92,9 +92,9 @@ REBUILDS = [
     Bug(
         "a replay delivers nothing",
         "nodes are sent old assignments again",
-        "job.dispatched",
-        "  if live then",
-        "  if true then",
+        "effect",
+        "  if not live then",
+        "  if false then",
     ),
     Bug(
         "retention goes by the time of events",
