@@ -13,6 +13,7 @@ import pytest
 
 from streamsched.connection import connect
 from streamsched.embedded import EmbeddedServer
+from streamsched.errors import PartitionHalted
 from streamsched.keys import Keys
 
 from .aof import LENIENT, SYNCED, digests, log_of, states, wholes
@@ -62,3 +63,16 @@ async def test_whatever_the_aof_ends_with_whole_scripts_are_loaded_and_the_parti
             async with ledger_on(server) as ledger:
                 await ledger.submit("j3")
                 await ledger.check()
+
+
+async def test_why_a_call_broke_in_a_delivery_stands_in_the_file(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path, append_only=True, options=SYNCED) as server:
+        async with ledger_on(server) as ledger:
+            await ledger.node()
+            await ledger.redis.set(KEYS.inbox("n1"), "no stream")
+            with pytest.raises(PartitionHalted, match="WRONGTYPE"):
+                await ledger.submit("j1")
+        server.kill()
+        server.start()
+        async with ledger_on(server) as ledger:
+            assert "WRONGTYPE" in str(await ledger.redis.hget(KEYS("meta"), "halted"))
