@@ -30,7 +30,8 @@ TAKES = (
     ("server CPU", SERVER),
     (
         "server memory of a waiting job",
-        "the payload stands in the log and in the job's hash: a dispatch would have to read it from the log",
+        "the log alone takes two thirds of theirs; the job's hash holds the payload once more, and key, hash and queue "
+        "take more than is left without it: a waiting job would have to be an entry of the log and nothing else",
     ),
     ("idle: commands", "most are counted within the script of a heartbeat; the clients send a quarter of them"),
 )
