@@ -355,4 +355,5 @@ async def pause(attempt: int) -> None:
 
     (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015.)
     """
-    await anyio.sleep(random.uniform(0.01, min(2.0, 0.05 * 2**attempt)))
+    doublings = min(attempt, 6)  # a server may be away for days: 2 to the power of a thousand tries is no float
+    await anyio.sleep(random.uniform(0.01, min(2.0, 0.05 * 2**doublings)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from redis.exceptions import (
     AskError,
@@ -16,7 +17,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from streamsched.connection import block_ms, connect, is_away, is_read_only, of_partition, place_of, where_is
+from streamsched.connection import block_ms, connect, is_away, is_read_only, of_partition, pause, place_of, where_is
 from streamsched.errors import ServerReadOnly
 
 LOGIN = {"username": "u", "password": "p"}
@@ -152,3 +153,20 @@ def test_a_replica_is_known_by_its_answer_to_a_command_and_to_a_script() -> None
     assert is_read_only(ReadOnlyError("You can't write"))
     assert is_read_only(ServerReadOnly("connect to the primary"))
     assert not is_read_only(RedisConnectionError("closed"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("attempt", "longest_s"), [(0, 0.05), (3, 0.4), (6, 2.0), (1_100, 2.0), (10**6, 2.0)])
+async def test_a_server_may_be_away_for_any_number_of_tries(
+    attempt: int, longest_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    for _ in range(50):
+        await pause(attempt)
+    assert 0.01 <= min(slept) <= max(slept) <= longest_s
+    assert max(slept) > longest_s / 2
