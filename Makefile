@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-NODE := tests/node/node_modules/.package-lock.json
+NODE := tests/asyncapi/node_modules/.package-lock.json
 
 .PHONY: demo test check docs bench bench-quick bench-peers campaign clean
 
@@ -41,7 +41,7 @@ campaign: $(READY)
 	$(BIN)/python -m tests.campaign --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) tests/node/node_modules .bench dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/asyncapi/node_modules .bench dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made again when the project's requirements change.
 $(READY): pyproject.toml
@@ -52,5 +52,5 @@ $(READY): pyproject.toml
 	touch $@
 
 # What the Node.js example and the check of docs/asyncapi.yaml need; nothing where there is no npm.
-$(NODE): tests/node/package-lock.json
-	if command -v npm >/dev/null; then npm ci --silent --prefix tests/node; fi
+$(NODE): tests/asyncapi/package-lock.json
+	if command -v npm >/dev/null; then npm ci --silent --prefix tests/asyncapi; fi

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
 
-from streamsched.embedded import EmbeddedServer
-from streamsched.events import (
+from streamsched.contract.events import (
     Event,
     JobCompleted,
     JobStarted,
@@ -26,10 +25,11 @@ from streamsched.events import (
     JobSubmitted,
     NodeHeartbeat,
     NodeRegistered,
-    to_wire,
 )
-from streamsched.keys import Keys
-from streamsched.scripts import script
+from streamsched.contract.keys import Keys
+from streamsched.contract.wire import to_wire
+from streamsched.engine.loader import script
+from streamsched.server.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from .findings import Findings

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
-from streamsched.client import Scheduler
+from streamsched.client.scheduler import Scheduler
 
 from . import dispatch, draining
 from .bench import POOLS, Bench, Figure, Ground, submission

@@ -19,10 +19,10 @@ import anyio
 import httpx
 from playwright.async_api import Page, async_playwright
 
-from streamsched.embedded import free_port
-from streamsched.events import Event, SchedulerConfigured
-from streamsched.keys import Keys
-from streamsched.worker import Worker
+from streamsched.contract.events import Event, SchedulerConfigured
+from streamsched.contract.keys import Keys
+from streamsched.server.embedded import free_port
+from streamsched.worker.worker import Worker
 
 from .bench import Bench, Figure, Ground, submission
 

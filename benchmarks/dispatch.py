@@ -7,7 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from streamsched.client import DispatchRequest, Scheduler
+from streamsched.client.requests import DispatchRequest
+from streamsched.client.scheduler import Scheduler
 
 from .bench import PAYLOAD, Bench, Figure, Ground
 

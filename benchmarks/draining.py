@@ -9,8 +9,9 @@ import time
 
 import anyio
 
-from streamsched.client import Scheduler
-from streamsched.node import Assignment, Node
+from streamsched.client.scheduler import Scheduler
+from streamsched.node.node import Node
+from streamsched.node.task import Assignment
 
 from .bench import Bench, Figure, Ground, submission
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
-from streamsched.events import Event, NodeHeartbeat, NodeRegistered, SchedulerConfigured, to_wire
+from streamsched.contract.events import Event, NodeHeartbeat, NodeRegistered, SchedulerConfigured
+from streamsched.contract.wire import to_wire
 
 from .bench import Ground
 

@@ -17,11 +17,13 @@ from urllib.parse import urlencode
 import anyio
 from redis.asyncio import Redis
 
-from streamsched.acl import rules
-from streamsched.client import Scheduler, SubmitRequest
-from streamsched.keys import Keys
-from streamsched.node import Assignment, Node
-from tests.tls import Certificates, over_tls
+from streamsched.client.requests import SubmitRequest
+from streamsched.client.scheduler import Scheduler
+from streamsched.contract.keys import Keys
+from streamsched.node.node import Node
+from streamsched.node.task import Assignment
+from streamsched.ops.acl import rules
+from tests.support.tls import Certificates, over_tls
 
 from .bench import PAYLOAD, Bench, Figure
 

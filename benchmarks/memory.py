@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streamsched.client import DispatchRequest, Scheduler
+from streamsched.client.requests import DispatchRequest
+from streamsched.client.scheduler import Scheduler
 
 from .bench import PAIRS, PAYLOAD, Bench, Figure, Ground
 

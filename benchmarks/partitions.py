@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import psutil
 from redis.asyncio import Redis
 
-from streamsched.embedded import EmbeddedServer
-from streamsched.events import Event
-from streamsched.keys import Keys
+from streamsched.contract.events import Event
+from streamsched.contract.keys import Keys
+from streamsched.server.embedded import EmbeddedServer
 
 from .bench import CORES, Bench, Figure, Ground, completion, dispatched, names, pinned_server, submission
 from .draining import PAIRS_OF_ONE

@@ -13,7 +13,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from streamsched.client import Scheduler, SubmitRequest
+from streamsched.client.requests import SubmitRequest
+from streamsched.client.scheduler import Scheduler
 
 TICK_S = 0.01
 PAD = "x" * 162  # a payload of 200 bytes

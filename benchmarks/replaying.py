@@ -17,13 +17,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from streamsched.archiver import Archiver, ArchiveWriter
-from streamsched.connection import connect
-from streamsched.events import Event, JobCompleted, JobStarted, JobStatus, JobSubmitted, SchedulerConfigured
-from streamsched.history import LiveLog
-from streamsched.keys import Keys
-from streamsched.replay import rebuild
-from streamsched.restore import restore
+from streamsched.archive.archiver import Archiver
+from streamsched.archive.writer import ArchiveWriter
+from streamsched.connect.client import connect
+from streamsched.contract.events import Event, JobCompleted, JobStarted, JobStatus, JobSubmitted, SchedulerConfigured
+from streamsched.contract.keys import Keys
+from streamsched.log.live import LiveLog
+from streamsched.replay.rebuild import rebuild
+from streamsched.replay.restore import restore
 
 from .bench import PAIRS, Bench, Figure, Ground
 

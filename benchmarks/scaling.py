@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from math import log2
 from typing import Any, NamedTuple
 
-from streamsched.events import Event, JobStarted, JobSubmitted, NodeRegistered
+from streamsched.contract.events import Event, JobStarted, JobSubmitted, NodeRegistered
 
 from .bench import PAIRS, PAYLOAD, POOLS, RESULT, Bench, Figure, Ground, beat, completion, dispatched
 from .growth import finish_all, last_id, many_pools, register, say_often, steady, write

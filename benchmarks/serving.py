@@ -14,8 +14,9 @@ import sys
 import time
 from contextlib import suppress
 
-from streamsched.client import Scheduler
-from streamsched.node import Assignment, Node
+from streamsched.client.scheduler import Scheduler
+from streamsched.node.node import Node
+from streamsched.node.task import Assignment
 
 from .draining import CONCURRENCY
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from streamsched.embedded import EmbeddedServer
-from streamsched.events import SchedulerConfigured
+from streamsched.contract.events import SchedulerConfigured
+from streamsched.server.embedded import EmbeddedServer
 
 from .bench import Bench, Figure, Ground, pinned_server
 from .peers.curves import Curve

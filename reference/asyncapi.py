@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from streamsched import __version__
-from streamsched.events import EVENTS
-from streamsched.keys import DEFAULT_NAMESPACE, SHAPES
+from streamsched.contract.keys import DEFAULT_NAMESPACE, SHAPES
+from streamsched.contract.wire import EVENTS
 
 from .contract import decisions, fields, purpose
 from .told import INBOX, LETTER, OUTCOME

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from streamsched.events import EVENTS, field_kinds
-from streamsched.scripts import facts, lua_root
+from streamsched.contract.wire import EVENTS, field_kinds
+from streamsched.engine.loader import facts, lua_root
 
 from .kinds import KINDS, Kind
 from .words import DEFAULT_OF, DOES, meaning

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from streamsched.events import LIMITS, Affinity, JobStatus, Policy, SourceRole
+from streamsched.contract.events import Affinity, JobStatus, Policy, SourceRole
+from streamsched.contract.kinds import LIMITS
 
 YEAR_MS = 365 * 24 * 3600 * 1000
 

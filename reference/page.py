@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from streamsched.errors import ERRORS
-from streamsched.events import EVENTS
-from streamsched.scripts import sources
+from streamsched.contract.errors import ERRORS
+from streamsched.contract.wire import EVENTS
+from streamsched.engine.loader import sources
 
 from .contract import decisions, fields, purpose
 from .told import INBOX, LETTER, OUTCOME

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streamsched.events import DEFAULTS, LIMITS
+from streamsched.contract.config import DEFAULTS
+from streamsched.contract.kinds import LIMITS
 
 SENDERS = {
     "node": (

@@ -1,5 +1,5 @@
 """``python -m streamsched`` is the command ``streamsched``."""
 
-from .cli import app
+from .cli.app import app
 
 app(prog_name="streamsched")

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from streamsched.connection import connect
-from streamsched.embedded import EmbeddedServer
-from streamsched.history import LiveLog
-from streamsched.keys import Keys
+from streamsched.connect.client import connect
+from streamsched.contract.keys import Keys
+from streamsched.log.live import LiveLog
+from streamsched.server.embedded import EmbeddedServer
 
-pytest.register_assert_rewrite("tests.ledger", "tests.load")
+pytest.register_assert_rewrite("tests.support.ledger", "tests.support.load")
 
-from .ledger import Ledger  # noqa: E402
-from .processes import Cli  # noqa: E402
+from .support.ledger import Ledger  # noqa: E402
+from .support.processes import Cli  # noqa: E402
 
 # a gate started in the background of a shell is deaf to Ctrl-C, and so would be all that it starts
 signal.signal(signal.SIGINT, signal.default_int_handler)

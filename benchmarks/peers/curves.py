@@ -11,8 +11,9 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from streamsched.client import DispatchRequest, Scheduler
-from streamsched.embedded import EmbeddedServer
+from streamsched.client.requests import DispatchRequest
+from streamsched.client.scheduler import Scheduler
+from streamsched.server.embedded import EmbeddedServer
 
 from ..bench import PAYLOAD, Ground
 from ..replaying import Speech, live_again

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from streamsched.embedded import EmbeddedServer
+from streamsched.server.embedded import EmbeddedServer
 
 SETTINGS = ("valkey", "valkey-aof", "redis", "redis-aof")
 """The programs, without persistence and with an append-only file synced every second. The first gets all figures."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from streamsched.keys import Keys
+from streamsched.contract.keys import Keys
 
 from .board import Board
 from .catalogue import OURS

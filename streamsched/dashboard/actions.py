@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from ..errors import InvalidField
-from ..events import EVENTS, from_wire, to_wire
-from ..letters import Letters, retry
-from ..partition import Answer, Partition
+from ..contract.errors import InvalidField
+from ..contract.wire import EVENTS, from_wire, to_wire
+from ..deadletters.queue import Letters, retry
+from ..engine.partition import Answer, Partition
 
 ACTIONS = {
     "cordon": ("node.cordoned", ("node_id",)),

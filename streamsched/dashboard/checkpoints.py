@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from ..entries import position
-from ..scratch import Scratch
+from ..contract.entries import position
+from ..replay.scratch import Scratch
 
 SPACING = 8192
 """Events between two checkpoints, to begin with: they are folded in a tenth of a second."""

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from ..entries import Chunk, position
+from ..contract.entries import Chunk, position
 from .open_jobs import Fields, OpenJobs
 from .series import Series
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..keys import Keys
-from ..letters import Letters, Wanted
-from ..rows import short, subjects
+from ..contract.keys import Keys
+from ..deadletters.queue import Letters, Wanted
+from ..history.rows import short, subjects
 
 LETTERS = 50
 """Letters that are shown."""

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 import anyio
 import uvicorn
 
-from .app import create_app
-from .source import Source
+from .reader import Source
+from .routes import create_app
 from .watcher import Watcher
 
 CONNECTIONS = 600

@@ -12,20 +12,21 @@ import anyio.abc
 import structlog
 from redis.exceptions import RedisError
 
-from ..connection import block_ms, connect, is_away, pause
-from ..embedded import ServerDidNotStart
-from ..entries import Entry, position
-from ..errors import SchedulerError
-from ..history import History
-from ..rows import row_of, short
-from ..search import latest_rows
-from ..state import PartitionView, read_partition
-from .board import ROWS, Board
+from ..connect.client import connect
+from ..connect.outage import block_ms, is_away, pause
+from ..contract.entries import Entry, position
+from ..contract.errors import SchedulerError
+from ..history.history import History
+from ..history.rows import row_of, short
+from ..history.search import latest_rows
+from ..server.embedded import ServerDidNotStart
+from ..state.partition import PartitionView, read_partition
 from .index import Index
 from .letters import latest_letters
-from .moments import Moments
-from .scene import Scene
-from .source import Source
+from .reader import Source
+from .state_reader import Scene
+from .time_travel import Moments
+from .view import ROWS, Board
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from ..fleet import NodePlan
+from ..workload.fleet import NodePlan
 
 PATIENCE_S = 10
 """How long a child may take to leave once the pipe has ended; then the kernel ends it."""

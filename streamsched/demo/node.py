@@ -8,10 +8,11 @@ import sys
 import anyio
 import msgspec
 
-from .. import logs
-from ..client import Scheduler
-from ..fleet import NodePlan
-from ..node import Assignment, Node
+from ..client.scheduler import Scheduler
+from ..node.node import Node
+from ..node.task import Assignment
+from ..ops import logs
+from ..workload.fleet import NodePlan
 from .link import Add, Leave, Pause, Remove, Resume, commands
 
 HEARTBEAT_MS = 500

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ..terminal import OK, REFUSED, USAGE
-from ..traces import TraceError
+from ..console.terminal import OK, REFUSED, USAGE
+from ..workload.traces import TraceError
 from .run import DemoFailed, DemoOptions, run_demo
 from .screen import print_report
 

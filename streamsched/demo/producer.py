@@ -9,9 +9,10 @@ from collections.abc import Iterable
 import anyio
 import msgspec
 
-from ..client import Scheduler, SubmitRequest
-from ..errors import SchedulerError
-from ..workload import Request
+from ..client.requests import SubmitRequest
+from ..client.scheduler import Scheduler
+from ..contract.errors import SchedulerError
+from ..workload.generator import Request
 from .node import Work
 from .report import Journal
 

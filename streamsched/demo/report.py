@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..outcomes import JobResult
+from ..client.results import JobResult
 from .tally import Tally, percentile
 
 

@@ -14,20 +14,21 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from ..beside import beside
-from ..client import Scheduler
-from ..embedded import EmbeddedServer
-from ..events import SchedulerConfigured
-from ..fleet import NodePlan, plan_fleet
-from ..keys import Keys
-from ..replay import difference, read_state, refold
-from ..traces import Churn, Pair, read_arrivals, read_churn, read_pairs
-from ..workload import PAIRS, Request, arrivals, requests
-from .crew import Crew
+from ..client.scheduler import Scheduler
+from ..connect.background import beside
+from ..contract.events import SchedulerConfigured
+from ..contract.keys import Keys
+from ..replay.rebuild import refold
+from ..replay.values import difference, read_state
+from ..server.embedded import EmbeddedServer
+from ..workload.fleet import NodePlan, plan_fleet
+from ..workload.generator import PAIRS, Request, arrivals, requests
+from ..workload.traces import Churn, Pair, read_arrivals, read_churn, read_pairs
+from .faults import Cast, Trouble
+from .processes import Crew
 from .producer import Producer
 from .report import DemoReport, judged
 from .screen import Screen, open_screen
-from .trouble import Cast, Trouble
 from .watch import Watch
 
 NAMESPACE = "scheduler"

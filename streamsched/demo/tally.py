@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from ..keys import Keys
+from ..contract.keys import Keys
 
 PAGE = 1000
 

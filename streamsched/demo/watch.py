@@ -9,12 +9,12 @@ from typing import Any
 import anyio
 from redis.asyncio import Redis
 
-from ..fleet import NodePlan
-from ..keys import Keys
-from ..traces import Pair
+from ..contract.keys import Keys
+from ..workload.fleet import NodePlan
+from ..workload.traces import Pair
+from .faults import Trouble
 from .screen import PairRow, Screen, Snapshot
 from .tally import Tally, percentile
-from .trouble import Trouble
 
 LOOK_EVERY_S = 0.25
 

@@ -14,10 +14,10 @@ from contextlib import suppress
 import anyio
 from redis.exceptions import RedisError
 
-from .. import logs
-from ..connection import connect
-from ..keys import Keys
-from ..worker import Worker
+from ..connect.client import connect
+from ..contract.keys import Keys
+from ..ops import logs
+from ..worker.worker import Worker
 from .link import Leave, commands
 
 

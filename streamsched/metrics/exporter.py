@@ -16,14 +16,14 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from .. import __version__
-from ..beside import beside
-from ..errors import SchedulerError
-from ..keys import Keys
-from ..shown import one_line
+from ..connect.background import beside
+from ..contract.errors import SchedulerError
+from ..contract.keys import Keys
+from ..sanitize import one_line
 from .catalogue import BY_NAME, PARTITION
 from .follower import Follower
-from .reading import Sample, of_nodes, read
 from .stages import BOUNDS_S
+from .state_metrics import Sample, of_nodes, read
 
 log = structlog.get_logger(__name__)
 

@@ -11,15 +11,16 @@ import anyio
 import structlog
 from redis.exceptions import RedisError
 
-from ..connection import connect, is_away, pause
-from ..dashboard.nodes import NodeTable
-from ..entries import Entry, position
-from ..errors import SchedulerError
-from ..events import EVENTS
-from ..history import LiveLog
-from ..keys import Keys
-from ..scripts import facts, script
-from ..waiting import waiting_pairs
+from ..connect.client import connect
+from ..connect.outage import is_away, pause
+from ..contract.entries import Entry, position
+from ..contract.errors import SchedulerError
+from ..contract.keys import Keys
+from ..contract.wire import EVENTS
+from ..engine.loader import facts, script
+from ..log.live import LiveLog
+from ..state.node_table import NodeTable
+from ..state.pairs import waiting_pairs
 from .stages import Stages
 
 log = structlog.get_logger(__name__)

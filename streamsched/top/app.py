@@ -16,21 +16,21 @@ from textual.css.query import NoMatches
 from textual.widgets import DataTable, Footer, Input, Static, TabbedContent, TabPane
 from textual.worker import Worker
 
-from ..dashboard.about import about
+from ..console.terminal import INTERRUPTED
+from ..contract.errors import SchedulerError
+from ..dashboard.details import about
+from ..dashboard.filtered_history import Lens
 from ..dashboard.index import END
-from ..dashboard.lens import Lens
 from ..dashboard.watcher import Watcher
-from ..errors import SchedulerError
-from ..rows import matches
-from ..search import latest_rows
-from ..shown import mask, one_line
-from ..terminal import INTERRUPTED
+from ..history.filter import matches
+from ..history.search import latest_rows
+from ..sanitize import mask, one_line
 from . import tables
 from .charts import Charts
 from .grid import Grid
 from .head import head
 from .keys import KeysScreen
-from .seen import Seen
+from .messages import Seen
 from .story import StoryScreen
 
 REDRAW_S = 0.5

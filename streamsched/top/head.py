@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from ..cli_status import CONDITION, ENDED, IN_FLOW, TOO_MUCH
-from ..shown import mask, one_line
+from ..console.overview import CONDITION, ENDED, IN_FLOW, TOO_MUCH
+from ..sanitize import mask, one_line
 from .tables import HEALTH
 
 

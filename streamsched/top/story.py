@@ -13,9 +13,9 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
-from ..cli_explain import explanation_lines
-from ..explain import Explanation
-from ..shown import one_line
+from ..console.explanation import explanation_lines
+from ..history.explain import Explanation
+from ..sanitize import one_line
 from .grid import Grid
 from .tables import About, steps
 

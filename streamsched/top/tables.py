@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from ..cli_trace import event_style, moment
-from ..dashboard.nodes import CORDONED, FULL, OFFLINE, OPEN, UNWILLING
-from ..entries import position
-from ..rows import SUBJECTS, matches, subjects
-from ..shown import one_line
-from ..trace import span_words
-from .seen import Seen
+from ..cli.observe.trace import moment
+from ..console.events import event_style
+from ..contract.entries import position
+from ..history.filter import matches
+from ..history.rows import SUBJECTS, subjects
+from ..history.story import span_words
+from ..sanitize import one_line
+from ..state.node_table import CORDONED, FULL, OFFLINE, OPEN, UNWILLING
+from .messages import Seen
 
 LONGEST = 200
 """Rows of a table: with ten thousand nodes, a filter finds what these do not show."""

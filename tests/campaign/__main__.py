@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .faults.table import FAULTS
-from .planted import PLANTED
+from .mutants import PLANTED
 from .play import Run, play
 from .report import rows, table
 from .stage import StageFailed

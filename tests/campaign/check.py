@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import msgspec
 
-from streamsched.entries import position
+from streamsched.contract.entries import position
 
 from .journal import Line
 from .story import Breach, Story

@@ -9,12 +9,13 @@ from typing import Any
 import anyio
 from redis import Redis
 
-from streamsched.archive import MANIFEST, Archive
-from streamsched.connection import connect
-from streamsched.entries import Entry, fields_of, position, refusal
-from streamsched.errors import ArchiveDamaged
-from streamsched.keys import Keys
-from streamsched.replay import State, difference, read_state
+from streamsched.archive.manifest import MANIFEST
+from streamsched.archive.reader import Archive
+from streamsched.connect.client import connect
+from streamsched.contract.entries import Entry, fields_of, position, refusal
+from streamsched.contract.errors import ArchiveDamaged
+from streamsched.contract.keys import Keys
+from streamsched.replay.values import State, difference, read_state
 
 from ..model import fold
 from . import journal

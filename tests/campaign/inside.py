@@ -11,7 +11,8 @@ from random import Random
 from types import FrameType
 from typing import Any
 
-from streamsched import archiver, scripts
+from streamsched.archive import archiver
+from streamsched.engine import loader as scripts
 
 
 def cancel_on_signal(text: str) -> None:

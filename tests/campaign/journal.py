@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from streamsched.errors import SchedulerError
-from streamsched.partition import Answer, Partition
+from streamsched.contract.errors import SchedulerError
+from streamsched.engine.partition import Answer, Partition
 
 
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):

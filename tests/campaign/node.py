@@ -15,12 +15,14 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from streamsched import logs
-from streamsched.client import CompleteTaskRequest, Scheduler
+from streamsched.client.requests import CompleteTaskRequest
+from streamsched.client.scheduler import Scheduler
+from streamsched.contract.errors import SchedulerError
+from streamsched.contract.events import JobStatus
 from streamsched.demo.link import Leave, commands
-from streamsched.errors import SchedulerError
-from streamsched.events import JobStatus
-from streamsched.node import Assignment, Node
+from streamsched.node.node import Node
+from streamsched.node.task import Assignment
+from streamsched.ops import logs
 
 from .journal import Journal, journalled
 

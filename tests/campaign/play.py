@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from streamsched.embedded import ServerDidNotStart
+from streamsched.server.embedded import ServerDidNotStart
 
 from .check import Evidence, Verdict, check
 from .evidence import gather

@@ -14,11 +14,13 @@ from typing import Any
 import anyio
 from redis.exceptions import RedisError
 
-from streamsched import logs
-from streamsched.client import CompleteTaskRequest, DispatchRequest, Scheduler, SubmitRequest
+from streamsched.client.requests import CompleteTaskRequest, DispatchRequest, SubmitRequest
+from streamsched.client.scheduler import Scheduler
+from streamsched.contract.errors import SchedulerError
+from streamsched.contract.events import JobStatus, JobSubmitted
+from streamsched.contract.wire import to_wire
 from streamsched.demo.link import Leave, commands
-from streamsched.errors import SchedulerError
-from streamsched.events import JobStatus, JobSubmitted, to_wire
+from streamsched.ops import logs
 
 from .journal import Journal, journalled
 

@@ -16,10 +16,11 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from streamsched.demo.crew import Child, Crew
-from streamsched.embedded import EmbeddedServer
-from streamsched.events import SchedulerConfigured, to_wire
-from streamsched.keys import Keys
+from streamsched.contract.events import SchedulerConfigured
+from streamsched.contract.keys import Keys
+from streamsched.contract.wire import to_wire
+from streamsched.demo.processes import Child, Crew
+from streamsched.server.embedded import EmbeddedServer
 
 from .journal import Journal, now_ms
 

@@ -11,7 +11,7 @@ import runpy
 import sys
 from importlib import import_module
 
-from .planted import PLANTED
+from .mutants import PLANTED
 
 INSIDE = {
     "CAMPAIGN_CANCEL": "cancel_on_signal",

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from streamsched.digest import StateDigest
-from streamsched.entries import Chunk, Entry
-from streamsched.keys import Keys
-from streamsched.replay import read_state
+from streamsched.contract.entries import Chunk, Entry
+from streamsched.contract.keys import Keys
+from streamsched.replay.digest import StateDigest
+from streamsched.replay.values import read_state
 
 
 def recorded(path: Path) -> tuple[Chunk, str]:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import anyio
 
-from streamsched.connection import connect
-from streamsched.embedded import EmbeddedServer
-from streamsched.history import History, LiveLog
-from streamsched.keys import Keys
+from streamsched.connect.client import connect
+from streamsched.contract.keys import Keys
+from streamsched.history.history import History
+from streamsched.log.live import LiveLog
+from streamsched.server.embedded import EmbeddedServer
 
-from ..ledger import Ledger
+from ..support.ledger import Ledger
 from .fold import digest_of
 
 HERE = Path(__file__).parent

@@ -6,17 +6,7 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from . import (  # noqa: F401 - they say which fold is whose
-    decisions,
-    jobs,
-    letters,
-    load,
-    nodes,
-    pauses,
-    requests,
-    scheduler,
-    sources,
-)
+from . import decisions, jobs, letters, load, nodes, pauses, requests, scheduler, sources  # noqa: F401 - they say which fold is whose
 from .contract import DECISIONS, EVENTS
 from .fields import FACTS, checked
 from .folds import Entry, apply

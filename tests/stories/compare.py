@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from streamsched.entries import Chunk, Entry, fields_of
-from streamsched.history import LiveLog
-from streamsched.scratch import Scratch
+from streamsched.contract.entries import Chunk, Entry, fields_of
+from streamsched.log.live import LiveLog
+from streamsched.replay.scratch import Scratch
 
-from ..ledger import Ledger
-from ..model import Model, Unlawful
+from ..model.fold import Model
+from ..model.refusals import Unlawful
+from ..support.ledger import Ledger
 from .events import FORGED
 
 State = dict[str, Any]

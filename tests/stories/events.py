@@ -6,8 +6,8 @@ import random
 
 from hypothesis import strategies as st
 
-from streamsched.events import EVENTS, field_kinds
-from streamsched.scripts import facts
+from streamsched.contract.wire import EVENTS, field_kinds
+from streamsched.engine.loader import facts
 
 from . import odd
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..planting import Bug
+from ..support.planting import Bug
 
 MISTAKES = [
     Bug("a job is kept for its retention", "it is kept a moment longer", "retire", "> at then", ">= at then"),

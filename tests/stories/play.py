@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from ..ledger import Ledger
+from ..support.ledger import Ledger
 from .events import ATTEMPTS, FORGED, GOOD, NODES, POOLS, Fields, any_event, bad_events, good_event, randoms
 
 HELD = ("dispatched", "running")

@@ -10,13 +10,14 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from streamsched.embedded import EmbeddedServer
-from streamsched.entries import Chunk, fields_of
-from streamsched.keys import Keys
-from streamsched.scratch import Scratch
+from streamsched.contract.entries import Chunk, fields_of
+from streamsched.contract.keys import Keys
+from streamsched.replay.scratch import Scratch
+from streamsched.server.embedded import EmbeddedServer
 
-from ..ledger import Ledger
-from ..model import Unlawful, fold
+from ..model import fold
+from ..model.refusals import Unlawful
+from ..support.ledger import Ledger
 from .compare import State, forged, kept, log_of, parting, unlike
 from .play import Player, Story, shown
 

@@ -7,10 +7,10 @@ import contextlib
 import os
 
 import contract
-
-from streamsched.client import Scheduler, SubmitRequest
 from streamsched.events import JobSubmitted, SchedulerConfigured, to_wire
 from streamsched.keys import Keys
+
+from streamsched.client import Scheduler, SubmitRequest
 from streamsched.node import Node
 from streamsched.worker import Worker
 

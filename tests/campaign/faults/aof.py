@@ -9,13 +9,14 @@ from typing import ClassVar
 import anyio
 from redis import Redis
 
-from streamsched.connection import connect
-from streamsched.embedded import EmbeddedServer
-from streamsched.entries import position
-from streamsched.replay import State, difference, read_state
+from streamsched.connect.client import connect
+from streamsched.contract.entries import position
+from streamsched.replay.values import State, difference, read_state
+from streamsched.server.embedded import EmbeddedServer
 
-from ...aof import LENIENT, MULTI, digests, log_of, states, tail
-from ...model import Unlawful, fold
+from ...model import fold
+from ...model.refusals import Unlawful
+from ...support.aof import LENIENT, MULTI, digests, log_of, states, tail
 from ..check import Evidence
 from ..stage import Stage, StageFailed
 from ..story import Breach

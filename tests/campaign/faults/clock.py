@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from streamsched.embedded import valkey_binary
+from streamsched.server.embedded import valkey_binary
 
 from ..check import Evidence
 from ..stage import Stage

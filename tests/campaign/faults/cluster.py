@@ -7,9 +7,9 @@ from typing import Any
 
 from redis import Redis
 
-from streamsched.embedded import EmbeddedServer
+from streamsched.server.embedded import EmbeddedServer
 
-from ...clustered import Cluster, cluster_options, move_at_once, move_key_by_key, slot_of
+from ...support.clustered import Cluster, cluster_options, move_at_once, move_key_by_key, slot_of
 from ..check import Allowance, Evidence
 from ..stage import Stage, StageFailed
 from .fault import Fault

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from redis import Redis
 
-from streamsched.embedded import EmbeddedServer, free_port, valkey_binary
+from streamsched.server.embedded import EmbeddedServer, free_port, valkey_binary
 
-from ...parted import lacks
+from ...support.parted import lacks
 from ..check import Allowance, Evidence
 from ..proxy import Proxy
 from ..stage import Stage, StageFailed

@@ -8,7 +8,7 @@ import time
 from random import Random
 from typing import Any, ClassVar
 
-from streamsched.demo.crew import Child
+from streamsched.demo.processes import Child
 
 from ..check import Evidence
 from ..stage import RATE, Stage

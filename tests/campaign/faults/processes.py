@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from streamsched.demo.crew import Child
+from streamsched.demo.processes import Child
 
 from ..stage import Stage
 from .fault import Fault

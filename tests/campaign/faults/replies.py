@@ -6,7 +6,7 @@ import hashlib
 from typing import ClassVar
 
 from ..check import Evidence
-from ..planted import composed
+from ..mutants import composed
 from ..proxy import Proxy
 from ..stage import Stage
 from .fault import Fault

@@ -1,0 +1,150 @@
+"""Snapshots as files beside the segments."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio.to_thread
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..contract.config import FOLD_VERSION
+from ..contract.entries import position
+from ..contract.errors import ArchiveDamaged, NewerLog
+from ..contract.keys import Keys
+from ..replay.digest import StateDigest
+from ..replay.scratch import Scratch
+from ..replay.snapshot import _each_row
+from .reader import Archive
+
+FOLDER = "snapshots"
+
+
+PAGE = 1000
+
+
+"""Members of a large key in one row."""
+
+
+ROWS = 2000
+
+
+"""Rows that are held in memory at once."""
+
+
+SCHEMA = pa.schema([("key", pa.string()), ("kind", pa.string()), ("start", pa.int64()), ("value", pa.binary())])
+
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError)
+
+
+MEND = "delete it: the segments hold everything, and `streamsched snapshot` makes another"
+
+
+class Row(NamedTuple):
+    """A key, or a stretch of a large one."""
+
+    name: str
+    """Without the prefix."""
+    kind: str
+    start: int
+    value: Any
+
+
+class About(msgspec.Struct, kw_only=True):
+    """What a snapshot states of itself."""
+
+    namespace: str
+    partition: int
+    fold_version: int
+    watermark: str
+    folded: int
+    digest: str
+    created_ts: int
+
+
+def nearest(folder: Path, until: str) -> Path | None:
+    """Return the latest snapshot of an archive at or before an event, or ``None``."""
+    found = [path for path in (folder / FOLDER).glob("*-*.parquet") if position(path.stem) <= position(until)]
+    return max(found, key=lambda path: position(path.stem), default=None)
+
+
+async def kept_hash(archive: Archive, keys: Keys, name: str) -> dict[bytes, bytes] | None:
+    """Return a hash as the latest snapshot of an archive holds it; ``None`` if there is none, or no such key in it.
+
+    Raises:
+        ArchiveDamaged, NewerLog: see :func:`load`.
+    """
+    path = nearest(archive.folder, archive.last)
+
+    def find() -> dict[bytes, bytes] | None:
+        # to the end, because only there is it known whether all of it is what it states
+        rows = (
+            [row.value for page in _pages(path, _about(path, keys)) for row in page if row.name == name] if path else []
+        )
+        return rows[0] if rows else None
+
+    return await anyio.to_thread.run_sync(find)
+
+
+def _about(path: Path, keys: Keys) -> About:
+    """Read what a snapshot states of itself, and see whether that fits."""
+    try:
+        about = msgspec.json.decode(pq.ParquetFile(path).metadata.metadata[b"snapshot"], type=About)
+    except UNREADABLE as problem:
+        raise ArchiveDamaged(f"snapshot {path} cannot be read ({problem}): {MEND}") from None
+    if (about.namespace, about.partition) != (keys.namespace, keys.partition):
+        raise ArchiveDamaged(f"snapshot {path} is of {about.namespace}:{{{about.partition}}}: {MEND}")
+    if about.watermark != path.stem:
+        raise ArchiveDamaged(f"snapshot {path} is not what it states, {about.watermark}: {MEND}")
+    if about.fold_version > FOLD_VERSION:
+        raise NewerLog(
+            f"snapshot {path} was folded by version {about.fold_version}, this program folds up to {FOLD_VERSION}: "
+            "upgrade it"
+        )
+    return about
+
+
+def _pages(path: Path, about: About) -> Iterator[list[Row]]:
+    """Read a snapshot page by page; behind the last one it is known whether all of it is what it states."""
+    digest = StateDigest()
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(ROWS):
+            page = [
+                Row(row["key"], row["kind"], row["start"], _decode(row["kind"], row["value"]))
+                for row in batch.to_pylist()
+            ]
+            for row in page:
+                digest.add(row.name, row.kind, row.value, row.start)
+            yield page
+    except UNREADABLE as problem:
+        raise ArchiveDamaged(f"snapshot {path} cannot be read ({problem}): {MEND}") from None
+    if digest.hexdigest() != about.digest:
+        raise ArchiveDamaged(f"snapshot {path} is not what it states, its digest differs: {MEND}")
+
+
+def _decode(kind: str, value: bytes) -> Any:
+    shapes: dict[str, Any] = {"hash": dict[bytes, bytes], "zset": list[tuple[bytes, float]]}
+    return msgspec.msgpack.decode(value, type=shapes.get(kind, list[bytes]))
+
+
+def _table(rows: list[Row]) -> pa.Table:
+    values = [msgspec.msgpack.encode(row.value) for row in rows]
+    columns = [[row.name for row in rows], [row.kind for row in rows], [row.start for row in rows], values]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    return pa.table(arrays, schema=SCHEMA)
+
+
+async def _rows(scratch: Scratch) -> AsyncIterator[list[Row]]:
+    """Read all that a scratch holds, in pages; its client must leave bytes alone."""
+    page: list[Row] = []
+    async for row in _each_row(scratch.redis, scratch.keys):
+        page.append(row)
+        if len(page) >= ROWS:
+            yield page
+            page = []
+    if page:
+        yield page

@@ -1,0 +1,249 @@
+"""What the shell offers where a value is typed: names that the partition knows, and those of the contract.
+
+It is read between two keystrokes: every reading is bounded, and whatever goes wrong offers nothing and says nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..contract.keys import Keys
+
+WITHIN_S = 0.5
+"""After this long nothing more is read, and nothing offered."""
+
+OFFERED = 100
+"""Names of a kind, at most."""
+
+PAGES = 20
+"""Calls that look for names, 1000 members each; a larger set is searched as far as they go."""
+
+TAIL = 300
+"""Events, from the end of the log, in which jobs and sessions are looked for."""
+
+PLAIN = re.compile(r"[\w.:@%+=/,-]+", re.ASCII)
+"""What is offered holds nothing else: names come from anybody, and zsh evaluates what it is offered."""
+
+INSTRUCTION = "_STREAMSCHED_COMPLETE"
+BREAKS = (":", "=")
+
+Names = list[str]
+Read = Callable[[Any, "Keys", str], Awaitable[Names]]
+Completer = Callable[[typer.Context, str], Names]
+
+
+@contextmanager
+def in_words_of_bash() -> Iterator[None]:
+    """Let bash complete a word that holds a colon or an equals sign, which it takes apart: ``s1:47`` comes as three.
+
+    They are put together before typer reads them; of what is offered only what follows the last break is handed out.
+    """
+    if os.environ.get(INSTRUCTION) != "complete_bash":
+        yield
+        return
+    words, at = os.environ["COMP_WORDS"].split("\n"), int(os.environ["COMP_CWORD"])
+    whole = joined(words[: at + 1])
+    os.environ |= {"COMP_WORDS": "\n".join(whole), "COMP_CWORD": str(len(whole) - 1)}
+    typed = "" if words[at] in BREAKS else words[at]
+    before = len(whole[-1]) - len(typed)
+    if whole[-1].startswith("--"):
+        before -= whole[-1].find("=") + 1  # of --option=value the value alone is offered
+    told = io.StringIO()
+    try:
+        with redirect_stdout(told):
+            yield
+    finally:
+        print("\n".join(line[max(0, before) :] for line in told.getvalue().splitlines()))
+
+
+def joined(words: Names) -> Names:
+    """Put together what stood around breaks: ``["--pair", "zh", ":", "en"]`` is ``["--pair", "zh:en"]``."""
+    found: Names = []
+    open_ = False
+    for word in words:
+        if found and (word in BREAKS or open_):
+            found[-1] += word
+        else:
+            found.append(word)
+        open_ = word in BREAKS
+    return found
+
+
+def offer(read: Read) -> Completer:
+    """Make a completer of a reading of the partition that the options before it name."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> Names:
+        return _asked(ctx.params, read, incomplete)
+
+    return complete
+
+
+def _asked(params: Mapping[str, Any], read: Read, incomplete: str) -> Names:
+    import anyio
+
+    from ..connect.client import connect
+    from ..ops.settings import Settings, load
+
+    async def ask() -> Names:
+        flags = {name: params.get(name) for name in Settings.model_fields}
+        settings = load(flags, Path(params["config"]) if params.get("config") else None)
+        with anyio.move_on_after(WITHIN_S):
+            async with connect(settings.url) as redis:
+                return await read(redis, settings.keys, incomplete)
+        return []
+
+    try:
+        found = anyio.run(ask)
+    except Exception:  # a server that is away, settings that are wrong: the command itself will say it
+        return []
+    fitting = dict.fromkeys(name for name in found if name.startswith(incomplete) and PLAIN.fullmatch(name))
+    return list(fitting)[:OFFERED]
+
+
+async def _members(redis: Any, key: str, incomplete: str = "") -> Names:
+    """Read names of a set that begin as typed."""
+    found: Names = []
+    cursor, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", incomplete) + "*"
+    for _ in range(PAGES):
+        cursor, page = await redis.sscan(key, cursor, match=pattern, count=1000)
+        found += page
+        if not cursor or len(found) >= OFFERED:
+            break
+    return sorted(found)
+
+
+async def _nodes(redis: Any, keys: Keys, incomplete: str) -> Names:
+    return await _members(redis, keys("nodes"), incomplete)
+
+
+async def _pools(redis: Any, keys: Keys, incomplete: str) -> Names:
+    return await _members(redis, keys("pools"), incomplete)
+
+
+async def _sources(redis: Any, keys: Keys, incomplete: str) -> Names:
+    return await _members(redis, keys("sources"), incomplete)
+
+
+async def _paused(redis: Any, keys: Keys, kind: str) -> Names:
+    return sorted(name.partition(" ")[2] for name in await redis.hkeys(keys("paused")) if name.startswith(kind + " "))
+
+
+async def _paused_pools(redis: Any, keys: Keys, _: str) -> Names:
+    return await _paused(redis, keys, "pool")
+
+
+async def _paused_pairs(redis: Any, keys: Keys, _: str) -> Names:
+    return await _paused(redis, keys, "pair")
+
+
+async def _of_pools(redis: Any, keys: Keys) -> list[Names]:
+    """Read the languages of some pools, a list for each."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for pool_id in (await _members(redis, keys("pools")))[:OFFERED]:
+            pipe.hget(keys("pool_info", pool_id), "languages")
+        return [(text or "").split() for text in await pipe.execute()]
+
+
+async def _languages(redis: Any, keys: Keys, _: str) -> Names:
+    return sorted({language for pool in await _of_pools(redis, keys) for language in pool})
+
+
+async def _pairs(redis: Any, keys: Keys, _: str) -> Names:
+    pools = await _of_pools(redis, keys)
+    return sorted({f"{src}:{tgt}" for pool in pools for src in pool for tgt in pool if src != tgt})
+
+
+async def _tail(redis: Any, keys: Keys) -> list[tuple[str, dict[str, str]]]:
+    return list(await redis.xrevrange(keys("events"), count=TAIL))
+
+
+async def _jobs(redis: Any, keys: Keys, _: str) -> Names:
+    found = []
+    for entry_id, fields in await _tail(redis, keys):
+        if fields.get("type") == "job.submitted" and "job_id" not in fields:
+            found.append(f"{fields.get('session_id')}:{fields.get('request_id', entry_id)}")
+        found.append(fields.get("job_id", ""))
+    return found
+
+
+async def _sessions(redis: Any, keys: Keys, _: str) -> Names:
+    return [fields.get("session_id", "") for _, fields in await _tail(redis, keys)]
+
+
+async def _letters(redis: Any, keys: Keys, _: str) -> Names:
+    return [entry_id for entry_id, _ in await redis.xrevrange(keys("dead"), count=OFFERED)]
+
+
+async def _codes(redis: Any, keys: Keys, _: str) -> Names:
+    return sorted(await redis.hkeys(keys("dead_codes")))
+
+
+async def _configuration(redis: Any, keys: Keys, _: str) -> Names:
+    from ..contract.config import DEFAULTS
+
+    stored = await redis.hgetall(keys("config"))
+    return [f"{key}={stored.get(key, default)}" for key, default in DEFAULTS.items()]
+
+
+nodes, pools, pairs, jobs, sessions = (offer(read) for read in (_nodes, _pools, _pairs, _jobs, _sessions))
+paused_pools, paused_pairs = offer(_paused_pools), offer(_paused_pairs)
+sources, languages, letters, codes = (offer(read) for read in (_sources, _languages, _letters, _codes))
+
+OF_FIELD: dict[str, Completer] = {
+    "node_id": nodes,
+    "job_id": jobs,
+    "session_id": sessions,
+    "pool_id": pools,
+    "src_lang": languages,
+    "tgt_lang": languages,
+    "source": sources,
+}
+"""What is offered behind ``field=``."""
+
+
+def event_types(incomplete: str) -> Names:
+    """Offer the types of events that may be appended."""
+    from ..contract.wire import EVENTS
+
+    return [kind for kind in sorted(EVENTS) if kind.startswith(incomplete)]
+
+
+def all_types(incomplete: str) -> Names:
+    """Offer the types of all events, decisions among them."""
+    from ..contract.wire import EVENTS
+    from ..engine.loader import facts
+
+    return [kind for kind in sorted({*EVENTS, *facts()}) if kind.startswith(incomplete)]
+
+
+def fields(ctx: typer.Context, incomplete: str) -> Names:
+    """Offer values of a field behind its name, and in a filter of the log those of ``type``."""
+    name, equals, value = incomplete.partition("=")
+    if not equals:
+        return []
+    values = all_types(value) if name == "type" else OF_FIELD[name](ctx, value) if name in OF_FIELD else []
+    return [f"{name}={value}" for value in values]
+
+
+def configuration(ctx: typer.Context, incomplete: str) -> Names:
+    """Offer the keys of the configuration, each with the value in force; with the default while no server answers."""
+    from ..contract.config import DEFAULTS
+
+    return offer(_configuration)(ctx, incomplete) or [
+        f"{key}={default}" for key, default in DEFAULTS.items() if key.startswith(incomplete)
+    ]
+
+
+def subjects(ctx: typer.Context, incomplete: str) -> Names:
+    """Offer what a story may be told of, by the word before it."""
+    of_kind = {"job": jobs, "node": nodes, "session": sessions, "pool": pools, "pair": pairs}
+    return of_kind[ctx.params["kind"]](ctx, incomplete) if ctx.params.get("kind") in of_kind else []

@@ -1,0 +1,1 @@
+"""Commands that read: status, top, tail, trace, explain, query."""

@@ -1,0 +1,61 @@
+"""``streamsched top``: the overview in a terminal, with what it reads from."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+
+from ...console.terminal import OK, USAGE, complain
+from ...dashboard.reader import Source
+from ...dashboard.watcher import Watcher
+from ..options import Target
+
+
+async def show_top(target: Target, archive: Path | None) -> int:
+    """Show it until somebody ends it; returns the exit code.
+
+    Raises:
+        ArchiveDamaged: the archive cannot be read.
+        ServerUnreachable, ServerTooOld: see :func:`open_partition`; later, an absent server is shown.
+        RedisError: the server refuses to answer.
+    """
+    from ...top.app import Top
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        complain("top needs a terminal: `streamsched status` prints the same for a pipe")
+        return USAGE
+    async with target.open():
+        pass
+    source = Source(target.settings.url, target.settings.keys, archive)
+    source.check()
+    watcher = Watcher(source, with_past=False)
+    app, problems = Top(watcher), []
+
+    async def watch() -> None:
+        try:
+            await watcher.run()
+        except Exception as problem:
+            problems.append(problem)  # told once the terminal is as it was
+            app.exit()
+
+    async def end_when_told() -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+            async for _ in signals:
+                app.exit()  # which gives the terminal back
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            group.start_soon(end_when_told)
+            await app.run_async()
+            watcher.close()
+            group.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await source.close()
+    if problems:
+        raise problems[0]
+    return app.return_code or OK

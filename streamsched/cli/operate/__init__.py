@@ -1,0 +1,1 @@
+"""Commands that append to the log: submit, cancel, append, cordon, pause, configure; and acl."""

@@ -1,0 +1,198 @@
+"""What every command shares: the options that name a partition, stated once, and the way it is run."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from ..console import terminal
+from . import completion as cli_complete
+
+if TYPE_CHECKING:
+    from ..client.scheduler import Scheduler
+    from ..engine.partition import Partition
+    from ..history.history import History
+    from ..ops.settings import Settings
+
+PATIENCE_S = 5.0
+"""How long a command that somebody waits for goes on trying to reach the server."""
+
+SERVICE_PATIENCE_S = 30.0
+"""The same for ``worker`` and ``node``, which may be started at the same moment as their server."""
+
+COMMON: dict[str, Any] = {
+    "url": Annotated[
+        str | None,
+        typer.Option("--url", help="Server: redis://, rediss://, unix:// or redis+sentinel://. [default: redis://localhost:6379]"),
+    ],
+    "password_file": Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="Holds the password; or STREAMSCHED_PASSWORD does."),
+    ],
+    "tls_ca": Annotated[
+        Path | None, typer.Option("--tls-ca", metavar="FILE", help="Who vouches for the server. [default: the system]")
+    ],
+    "tls_cert": Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Our certificate, for a server that asks for one.")
+    ],
+    "tls_key": Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key. [default: in the same file]")
+    ],
+    "namespace": Annotated[
+        str | None, typer.Option("--namespace", help="First part of every key. [default: scheduler]")
+    ],
+    "partition": Annotated[int | None, typer.Option("--partition", help="Number of the partition. [default: 0]")],
+    "config": Annotated[
+        Path | None,
+        typer.Option("--config", help="TOML file with any of these. [default: ./streamsched.toml]"),
+    ],
+    "patience": Annotated[
+        float | None,
+        typer.Option(
+            "--patience",
+            min=0,
+            help="Seconds to go on trying while no server answers. "
+            f"[default: {PATIENCE_S:g}; worker, node: {SERVICE_PATIENCE_S:g}]",
+        ),
+    ],
+}
+"""Options of every command; what is left out comes from the environment, the TOML file, the defaults."""
+
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        help="Speak through the ingress of this source. [or STREAMSCHED_SOURCE]",
+        autocompletion=cli_complete.sources,
+    ),
+]
+
+OF_THE_SERVER = ("url", "password_file", "tls_ca", "tls_cert", "tls_key", "patience")
+"""Those of them that a command does without which starts its own server."""
+
+ArchiveDir = Annotated[
+    Path | None, typer.Option("--archive", metavar="DIR", help="Read this archive too, for what the log holds no more.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Read the archive alone, without any server.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Target(NamedTuple):
+    """The partition a command works on."""
+
+    settings: Settings
+    patience_s: float | None
+
+    @asynccontextmanager
+    async def scheduler(self, patience_s: float = PATIENCE_S, source: str | None = None) -> AsyncIterator[Scheduler]:
+        """Connect as a producer; as a source if one is named here or in the settings.
+
+        Raises:
+            ServerUnreachable, ServerTooOld: see :meth:`Scheduler.connect`.
+        """
+        from ..client.scheduler import Scheduler
+
+        url, namespace, partition = self.settings.url, self.settings.namespace, self.settings.partition
+        speaker = source or self.settings.source
+        async with Scheduler.connect(url, namespace, partition, self.patience(patience_s), speaker) as scheduler:
+            yield scheduler
+
+    @asynccontextmanager
+    async def speak(self, source: str | None) -> AsyncIterator[Partition]:
+        """Connect to append, as a source if one is named here or in the settings; without following any outcomes.
+
+        Raises:
+            ServerUnreachable, ServerTooOld: see :func:`open_partition`.
+        """
+        from ..engine.ingress import open_speaker
+
+        patience_s, speaker = self.patience(PATIENCE_S), source or self.settings.source
+        async with open_speaker(self.settings.url, self.settings.keys, patience_s, speaker) as partition:
+            yield partition
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Partition]:
+        """Connect without following any outcomes.
+
+        Raises:
+            ServerUnreachable, ServerTooOld: see :func:`open_partition`.
+        """
+        from ..engine.partition import open_partition
+
+        async with open_partition(self.settings.url, self.settings.keys, self.patience(PATIENCE_S)) as partition:
+            yield partition
+
+    @asynccontextmanager
+    async def history(self, archive: Path | None, offline: bool) -> AsyncIterator[History]:
+        """Open the log, an archive, or both as one history.
+
+        Raises:
+            UsageProblem: ``offline`` without an archive, or what reads archives is not installed.
+            ArchiveDamaged, ServerUnreachable, ServerTooOld: see :func:`open_history`.
+        """
+        if offline and archive is None:
+            raise terminal.UsageProblem("--offline needs --archive DIR: without either there is nothing to read")
+        from ..history.history import open_history
+
+        url = None if offline else self.settings.url
+        async with open_history(url, self.settings.keys, archive, self.patience(PATIENCE_S)) as history:
+            yield history
+
+    def patience(self, default_s: float) -> float:
+        """Seconds to go on trying while no server answers."""
+        return default_s if self.patience_s is None else self.patience_s
+
+
+def pair_of(text: str) -> tuple[str, str]:
+    """Read a language pair, ``SRC:TGT``.
+
+    Raises:
+        UsageProblem: it is none.
+    """
+    src, _, tgt = text.partition(":")
+    if not src or not tgt:
+        raise terminal.UsageProblem(f"pair {text!r}: give both languages, such as zh:en")
+    return src, tgt
+
+
+Body = Callable[..., Awaitable[int | None]]
+
+
+def command(app: typer.Typer, example: str, without: Iterable[str] = ()) -> Callable[[Body], Body]:
+    """Make an async function ``body(target, …) -> exit code or None`` a command with the common options, but for those
+    it does ``without``. Its docstring is the help, ``example`` the last line of it.
+    """
+    offered = {key: note for key, note in COMMON.items() if key not in without}
+
+    def register(body: Body) -> Body:
+        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+
+        @functools.wraps(body)
+        def entry(**given: Any) -> None:
+            flags = {key: given.pop(key) for key in offered}
+            config, patience = flags.pop("config", None), flags.pop("patience", None)
+
+            async def run() -> int | None:
+                from ..ops.settings import load
+
+                return await body(Target(load(flags, config), patience), **given)
+
+            terminal.run(run)
+
+        kind = inspect.Parameter.KEYWORD_ONLY
+        common = [inspect.Parameter(key, kind, default=None, annotation=note) for key, note in offered.items()]
+        given = [parameter.replace(kind=kind) for parameter in own] + common
+        entry.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
+        entry.__annotations__ = {parameter.name: parameter.annotation for parameter in given}
+        del entry.__wrapped__
+        words = inspect.getdoc(body) or ""
+        app.command(help=f"{words}\n\n\b\nExample:\n  {example}")(entry)
+        return body
+
+    return register

@@ -1,0 +1,87 @@
+"""``streamsched at``: the state as it was at a moment, as a table, as JSON, or open for ``redis-cli``."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+from rich.text import Text
+
+from ...console.overview import render_state
+from ...console.terminal import OK, as_json, bar, console, say
+from ...history.history import History
+from ...replay.at import folded_at
+from ...replay.scratch import Scratch
+from ...server.embedded import EmbeddedServer
+from ...state.overview import read_overview
+from ..options import Target
+
+
+class AtOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """What ``streamsched at`` was asked for."""
+
+    moment: str
+    archive: Path | None
+    offline: bool
+    serve: bool
+    port: int | None
+    limit: int
+    json: bool
+
+
+async def show_at(target: Target, options: AtOptions) -> int:
+    """Fold up to the moment, and show what was known then; returns the exit code.
+
+    Raises:
+        OutsideLog: the moment lies outside the history; the text says what range it has.
+        LogGap: the log was trimmed, and no archive was given that holds the rest.
+    """
+    async with target.history(options.archive, options.offline) as history:
+        until = await history.id_at(options.moment)
+        async with AsyncExitStack() as stack:
+            server = stack.enter_context(EmbeddedServer(port=options.port))
+            with bar("folding") as (progress, _):
+                scratch = await stack.enter_async_context(folded_at(server.url, history, until, progress))
+            if options.serve:
+                return await _serve(scratch, server, history)
+            overview = await read_overview(scratch.redis, scratch.keys, options.limit)
+            if options.json:
+                as_json({"at": scratch.watermark, "folded": scratch.folded, **_past(overview)})
+            else:
+                screen = console()
+                screen.print(Text.assemble(("as of ", "bold"), moment_words(scratch.watermark, scratch.folded)))
+                screen.print(render_state(overview))
+    return OK
+
+
+def moment_words(event_id: str, folded: int) -> str:
+    """Say in words up to where something was folded."""
+    when = datetime.fromtimestamp(int(event_id.split("-")[0]) / 1000, UTC)
+    return f"{when.isoformat(timespec='milliseconds')}  event {event_id}, the {folded}th of the log"
+
+
+def _past(overview: Any) -> dict[str, Any]:
+    """Return an overview without what says nothing of the past: the beats and the workers of now."""
+    built: dict[str, Any] = msgspec.to_builtins(overview)
+    return {name: value for name, value in built.items() if name != "partition"}
+
+
+async def _serve(scratch: Scratch, server: EmbeddedServer, history: History) -> int:
+    """Keep the scratch open to readers until Ctrl-C."""
+    redis: Any = scratch.redis
+    reader = ["resetkeys", "%R~*", "resetchannels", "-@all", "+@read", "+@connection", "+info", "+command", "+time"]
+    await redis.execute_command("ACL", "SETUSER", "default", *reader, "-@dangerous", "+info", "+keys")
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        say(f"{history.keys.prefix.rstrip(':')} as of {moment_words(scratch.watermark, scratch.folded)}, read-only:")
+        say(f"  redis-cli -p {server.port} HGETALL {shlex.quote(history.keys('counters'))}")
+        say(f"  streamsched status --url {server.url}")
+        say("Ctrl-C ends it.")
+        async for _ in signals:
+            break
+    return OK

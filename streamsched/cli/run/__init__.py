@@ -1,0 +1,1 @@
+"""Commands that start a process: dev, worker, node, dashboard, metrics, demo."""

@@ -1,0 +1,159 @@
+"""``streamsched dev``: a server, a worker and what to type next, for development on one machine."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import msgspec
+from rich.text import Text
+
+from ...console.terminal import UsageProblem, console
+from ...console.terminal import as_json as print_json
+from ...contract.keys import DEFAULT_NAMESPACE, Keys
+from ...ops.settings import DEFAULT_URL, Settings
+from ...server.embedded import EmbeddedServer, free_port
+from ...worker.worker import Worker
+
+USUAL_PORT = 6379
+DASHBOARD_PORT = 8321
+METRICS_PORT = 8322
+
+
+class Ready(msgspec.Struct, kw_only=True):
+    """What ``dev --json`` prints once everything answers."""
+
+    url: str
+    namespace: str
+    partition: int
+    server_pid: int
+    data: str | None
+    """Where the data is kept; ``None`` if it goes with the server."""
+    dashboard: str | None
+    """Where a browser shows it; holds the token for actions. ``None`` if the extra ``dashboard`` is not installed."""
+    metrics: str | None
+    """Where Prometheus finds the metrics; ``None`` if the extra ``metrics`` is not installed."""
+
+
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a TCP port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+async def develop(settings: Settings, port: int | None, data: Path | None, as_json: bool) -> None:
+    """Run server and worker until SIGTERM or Ctrl-C.
+
+    Raises:
+        UsageProblem: the port is in use, or the data folder cannot be written.
+        DataInUse: a server runs on the data folder already.
+        ServerDidNotStart: the server failed; the text holds the end of its log.
+    """
+    if port is not None and not is_free(port):
+        raise UsageProblem(f"--port {port}: somebody listens there already; give another, or leave it out")
+    if data is not None:
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise UsageProblem(f"--data {data}: {problem.strerror}; give a folder that can be written") from None
+    port = port or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
+    with (
+        anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        EmbeddedServer(data, port, append_only=data is not None) as server,
+    ):
+        worker = Worker(server.url, settings.keys)
+        async with (
+            _dashboard(server.url, settings.keys) as page,
+            _metrics(server.url, settings.keys) as metrics,
+            anyio.create_task_group() as running,
+        ):
+            ready = Ready(
+                url=server.url,
+                namespace=settings.namespace,
+                partition=settings.partition,
+                server_pid=server.pid,
+                data=str(server.data) if data is not None else None,
+                dashboard=page,
+                metrics=metrics,
+            )
+            running.start_soon(worker.run)
+            running.start_soon(_announce, worker, ready, as_json)
+            async for _ in signals:
+                break
+            worker.stop()
+            running.cancel_scope.deadline = anyio.current_time() + 5
+
+
+@asynccontextmanager
+async def _dashboard(url: str, keys: Keys) -> AsyncIterator[str | None]:
+    """Serve the dashboard, if it is installed, for whoever gets the link that is yielded."""
+    try:
+        from ...dashboard.server import serving
+    except ImportError:
+        yield None
+        return
+    from ...dashboard.guard import LOCAL
+    from ...dashboard.reader import Source
+
+    token = secrets.token_urlsafe(16)
+    port = DASHBOARD_PORT if is_free(DASHBOARD_PORT) else 0
+    async with serving(Source(url, keys, None), "127.0.0.1", port, token, frozenset(LOCAL)) as bound:
+        yield f"http://127.0.0.1:{bound}/#token={token}"
+
+
+@asynccontextmanager
+async def _metrics(url: str, keys: Keys) -> AsyncIterator[str | None]:
+    """Serve the metrics, if what serves them is installed; yields where."""
+    try:
+        from ...metrics.exporter import serving
+    except ImportError:
+        yield None
+        return
+    async with serving(url, keys, "127.0.0.1", METRICS_PORT if is_free(METRICS_PORT) else 0) as bound:
+        yield f"http://127.0.0.1:{bound}/metrics"
+
+
+async def _announce(worker: Worker, ready: Ready, as_json: bool) -> None:
+    while worker.status != "ok":
+        await anyio.sleep(0.01)
+    if as_json:
+        print_json(ready)
+        return
+    screen = console()
+    screen.rule("[bold]streamsched dev", align="left")
+    screen.print(_next_steps(ready), soft_wrap=True)  # no frame and no breaks, so that a line can be copied
+    screen.rule()
+
+
+def _next_steps(ready: Ready) -> Text:
+    flags = []
+    if ready.url.replace("127.0.0.1", "localhost") != DEFAULT_URL:
+        flags += ["--url", ready.url]
+    if ready.namespace != DEFAULT_NAMESPACE:
+        flags += ["--namespace", ready.namespace]
+    if ready.partition:
+        flags += ["--partition", str(ready.partition)]
+    where = (" " + shlex.join(flags)) if flags else ""
+    kept = f"kept in {ready.data}" if ready.data else "gone when this ends; --data DIR keeps it"
+    return Text.assemble(
+        ("Ready: ", "bold green"),
+        f"Valkey and a worker at {ready.url} (data: {kept}).\n",
+        *((("Dashboard: ", "bold green"), f"{ready.dashboard}\n") if ready.dashboard else ()),
+        *((("Metrics: ", "bold green"), f"{ready.metrics}\n") if ready.metrics else ()),
+        "\nIn other terminals:\n\n",
+        (f"  streamsched node n1 --pools en-zh --exec 'tr a-z A-Z'{where}\n", "cyan"),
+        (f"  streamsched submit --session s1 --src en --tgt zh --wait{where} 'hello'\n", "cyan"),
+        (f"  streamsched status --watch{where}\n\n", "cyan"),
+        ("Ctrl-C ends all of it.", "dim"),
+    )

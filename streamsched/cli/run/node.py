@@ -1,0 +1,92 @@
+"""``streamsched node``: a node whose jobs are carried out by a program."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+from typing import Any
+
+import anyio
+import anyio.abc
+import structlog
+
+from ...client.scheduler import Scheduler
+from ...console.terminal import INTERRUPTED, OK, UsageProblem
+from ...node.node import Node
+from ...node.program import Program
+
+log = structlog.get_logger(__name__)
+
+MERCY_S = 10.0
+"""Beyond the grace period, for handing back what is left; then the node ends without a word."""
+
+
+def pools_of(names: str | None, listed: str | None) -> list[str | dict[str, Any]]:
+    """Read the pools from ``--pools`` and ``--pools-json``.
+
+    Raises:
+        UsageProblem: neither is given, or the JSON is no list of objects.
+    """
+    pools: list[str | dict[str, Any]] = [name.strip() for name in (names or "").split(",") if name.strip()]
+    if listed is not None:
+        try:
+            entries = json.loads(listed)
+        except ValueError as problem:
+            raise UsageProblem(f"--pools-json is no JSON: {problem}") from None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise UsageProblem('--pools-json is no list of objects: give [{"name": "zh-Hant-en", "languages": […]}]')
+        pools += entries
+    if not pools:
+        raise UsageProblem("no pools: give --pools en-zh,en-ja, or --pools-json for codes that hold hyphens")
+    return pools
+
+
+def program_of(command: str) -> Program:
+    """Read the program from ``--exec``.
+
+    Raises:
+        UsageProblem: it is empty, badly quoted, or names no program.
+    """
+    try:
+        return Program(command)
+    except ValueError as problem:
+        raise UsageProblem(f"--exec: {problem}") from None
+
+
+async def serve(scheduler: Scheduler, node: Node, program: Program, grace_s: float) -> int:
+    """Carry out jobs until SIGTERM or Ctrl-C; then finish what runs and hand back the rest. A second signal ends what
+    runs, and hands it back as well. Returns the exit code.
+
+    Raises:
+        InvalidField: a pool or ``cap_json`` is malformed.
+        ServerUnreachable: the server did not answer at the start; later on it is waited for.
+    """
+    async with anyio.create_task_group() as beside:
+        with anyio.CancelScope() as working:
+            await beside.start(_obey_signals, node, working, grace_s)
+            async with node:
+                scheduler.partition.patience_s = math.inf  # from here on an outage is waited out
+                log.info("node ready", node_id=node.node_id, concurrency=node.concurrency)
+                await node.run(program.run)
+                scheduler.partition.patience_s = MERCY_S
+        log.info("node stopped", node_id=node.node_id)
+        beside.cancel_scope.cancel()
+    return INTERRUPTED if working.cancelled_caught else OK
+
+
+async def _obey_signals(
+    node: Node, working: anyio.CancelScope, grace_s: float, *, task_status: anyio.abc.TaskStatus[None]
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        stopping = False
+        async for number in signals:
+            if stopping:
+                log.warning("ending at once", node_id=node.node_id, running=len(node.tasks))
+                working.cancel()
+                return
+            stopping = True
+            log.info("stopping", node_id=node.node_id, signal=number.name, running=len(node.tasks))
+            working.deadline = anyio.current_time() + grace_s + MERCY_S
+            node.stop()

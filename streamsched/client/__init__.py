@@ -1,0 +1,1 @@
+"""The producer side: the four calls, submissions, and their results."""

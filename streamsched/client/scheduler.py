@@ -1,0 +1,290 @@
+"""The producer's side: the four calls, ``submit``, and the results of jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from ..connect.background import beside
+from ..connect.url import of_partition
+from ..contract.errors import InvalidField, NotPermitted, error_of
+from ..contract.events import (
+    Event,
+    JobCancelled,
+    JobCompleted,
+    JobSubmitted,
+    NodeHeartbeat,
+    NodeRegistered,
+    SessionReleased,
+)
+from ..contract.keys import DEFAULT_NAMESPACE, Keys
+from ..contract.kinds import LIMITS
+from ..contract.wire import to_wire
+from ..engine.batch import hand_in
+from ..engine.ingress import open_speaker
+from ..engine.partition import PATIENCE_S, Answer, Partition
+from .requests import CompleteTaskRequest, DispatchRequest, HeartbeatRequest, RegisterNodeRequest, SubmitRequest
+from .results import ENDED, Job, JobState, Outcomes
+from .tracing import submitting
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatched(NamedTuple):
+    """The answer to ``dispatch_task``."""
+
+    job_id: str
+    node_id: str
+    pool_id: str
+    attempt: str
+    """The attempt's token; hand it back with the completion."""
+
+
+class Scheduler:
+    """One partition of the scheduler, from a producer's side; made by :meth:`connect`."""
+
+    def __init__(self, url: str, partition: Partition) -> None:
+        self.url = url
+        self.partition = partition
+        self.outcomes = Outcomes(url, partition)
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls,
+        url: str,
+        namespace: str = DEFAULT_NAMESPACE,
+        partition: int = 0,
+        patience_s: float = PATIENCE_S,
+        source: str | None = None,
+    ) -> AsyncIterator[Scheduler]:
+        """Connect to a server and follow the outcomes of this process's jobs.
+
+        Args:
+            url: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://`` or ``redis+cluster://``; see
+                :func:`.connection.place_of`.
+            namespace: the first part of every key; ``scheduler`` by default.
+            partition: the number of the partition; 0 by default.
+            patience_s: seconds for which a call goes on trying while the server is away; 30 by default.
+            source: speak through the ingress of this source, and not to the log; ``None`` by default. Then calls return
+                before anybody has judged what was said.
+
+        Raises:
+            InvalidField: no source can have this name.
+            ServerTooOld: the server is older than Redis 7.0.
+            ServerUnreachable: it did not answer.
+        """
+        url = of_partition(url, partition)
+        async with open_speaker(url, Keys(namespace, partition), patience_s, source) as opened:
+            scheduler = cls(url, opened)
+            async with beside(scheduler.outcomes.follow):
+                yield scheduler
+
+    async def append(self, event: Event) -> Answer:
+        """Append any event of the contract; the calls below are made of this one.
+
+        Raises:
+            SchedulerError: it was refused; see :meth:`Partition.append`.
+        """
+        return await self.partition.append(event)
+
+    async def register_node(self, request: RegisterNodeRequest) -> None:
+        """Announce a node. It receives jobs once it beats.
+
+        Raises:
+            InvalidField: ``cap_json`` or ``pool_names_json`` cannot be read; the text names the entry and the remedy.
+        """
+        await self.append(
+            NodeRegistered(node_id=request.node_id, cap_json=request.cap_json, pool_names_json=request.pool_names_json)
+        )
+
+    async def heartbeat(self, request: HeartbeatRequest) -> None:
+        """Say that a node is there, or that it goes.
+
+        Raises:
+            UnknownNode: it has never registered here, or the server was wiped: register it first.
+            InvalidField: ``load_json`` is not JSON.
+        """
+        await self.append(NodeHeartbeat(node_id=request.node_id, online=request.online, load_json=request.load_json))
+
+    async def dispatch_task(self, request: DispatchRequest) -> Dispatched:
+        """Choose a node for a job, now. The caller delivers the job to it, unless ``deliver`` is set.
+
+        Raises:
+            NoPoolForLangPair: no pool serves the pair.
+            EmptyPool: pools serve it, none has a member.
+            NoAvailableNode: they have members, none may receive a job now.
+            Paused: an operator has paused the pair, or its pools.
+            JobConflict: the ``job_id`` was used before, for other content.
+            Overloaded: too much has come in; its ``retry_after_ms`` says when to come back.
+            InvalidField: a field is malformed.
+            NotPermitted: through an ingress nothing is answered at once.
+        """
+        if self.partition.source is not None:
+            raise NotPermitted(
+                f"dispatch_task is answered at once, and source {self.partition.source} speaks through an ingress, "
+                "where nothing is: submit the job instead, or connect without a source"
+            )
+        job_id = self._job_id(request)
+        with self._span(job_id, request) as traceparent:
+            return await self._dispatch(job_id, request, traceparent)
+
+    async def _dispatch(self, job_id: str, request: DispatchRequest, traceparent: str | None) -> Dispatched:
+        answer = await self.append(
+            JobSubmitted(
+                session_id=request.session_id,
+                src_lang=request.src_lang,
+                tgt_lang=request.tgt_lang,
+                payload_json=self._bounded(request.payload_json),
+                job_id=job_id,
+                affinity=request.affinity,
+                traceparent=traceparent,
+                immediate=True,
+                deliver=None if request.deliver else False,
+            )
+        )
+        names = ("status", "node_id", "pool_id", "attempt", "error")
+        state = dict(zip(("job_id", *names), answer.job or (), strict=True))
+        while state["status"] == JobState.CREATED:
+            # more decisions were due than one call may take; ours is among the next
+            await self.partition.patiently(self.partition.advance)
+            read = partial(self.partition.redis.hmget, self.partition.keys.job(job_id), names)
+            state = {name: value or "" for name, value in zip(names, await self.partition.patiently(read), strict=True)}
+        if state["status"] == JobState.REFUSED:
+            code, _, detail = state["error"].partition(" ")
+            raise error_of(code, detail)
+        return Dispatched(job_id, state["node_id"], state["pool_id"], state["attempt"])
+
+    async def complete_task(self, request: CompleteTaskRequest) -> None:
+        """Report how a job ended. Reporting the same end twice changes nothing.
+
+        Raises:
+            UnknownJob: there is no such job.
+            NodeMismatch: another node holds it.
+            StaleAttempt: it has moved on since this attempt.
+            AlreadyTerminal: it has ended otherwise.
+        """
+        await self.append(
+            JobCompleted(
+                job_id=request.job_id,
+                node_id=request.node_id,
+                status=request.status,
+                attempt=request.attempt,
+                result_json=request.result_json,
+                error=request.error,
+            )
+        )
+
+    async def submit(self, request: SubmitRequest, reply: bool = True) -> Job:
+        """Hand in a job that may wait for its node.
+
+        Args:
+            request: the job.
+            reply: have its outcome sent to this process (default). Without it the outcome is looked up when awaited,
+                which takes seconds: right for jobs that nobody waits for.
+
+        Raises:
+            JobConflict: the ``job_id`` was used before, for other content.
+            Overloaded: too much has come in; its ``retry_after_ms`` says when to come back.
+            InvalidField: a field is malformed, or ``deadline_ts`` is in the past.
+        """
+        job_id = self._job_id(request)
+        expected = self.outcomes.expect(job_id) if reply else None
+        try:
+            with self._span(job_id, request) as traceparent:
+                answer = await self.append(self._submission(request, job_id, reply, traceparent))
+        except BaseException:
+            self.outcomes.forget(job_id)
+            raise
+        if self.partition.source is None:  # else it may still wait to be taken in
+            self.outcomes.accepted(job_id)
+        if reply and answer.job is not None and answer.job[1] in ENDED:
+            await self.outcomes.look_up(job_id)  # submitted before, perhaps by another process
+        return Job(job_id, self.outcomes, expected)
+
+    async def submit_many(self, requests: Iterable[SubmitRequest], reply: bool = True) -> list[Job]:
+        """Hand in many jobs at once: when this returns they stand in the log, and a worker, or the next call, folds
+        them. What the fold refuses (malformed, or the ``job_id`` of another job) stands among the dead letters; whoever
+        awaits it is told within seconds that there is no such job.
+
+        Args:
+            requests: the jobs.
+            reply: see :meth:`submit`.
+
+        Raises:
+            Overloaded: too much has come in; some of the jobs may have been taken. Those with a ``job_id`` may be
+                handed in again later without a second effect.
+            InvalidField: a payload is too large.
+        """
+        named = [(request, self._job_id(request)) for request in requests]
+        jobs = [Job(job_id, self.outcomes, self.outcomes.expect(job_id) if reply else None) for _, job_id in named]
+        try:
+            submissions = []
+            for request, job_id in named:
+                with self._span(job_id, request) as traceparent:
+                    submissions.append(self._submission(request, job_id, reply, traceparent))
+            if self.partition.source is None:
+                last_id = await hand_in(self.partition, submissions)
+                self.outcomes.handed_in([job.job_id for job in jobs], last_id)
+            else:  # an ingress is a stream anyway
+                await asyncio.gather(*(self.partition.append_soon(to_wire(event)) for event in submissions))
+        except BaseException:
+            for job in jobs:
+                self.outcomes.forget(job.job_id)
+            raise
+        return jobs
+
+    async def cancel(self, job_id: str, reason: str | None = None) -> None:
+        """Take a job back: one that waits ends at once, a node that holds it is told to stop.
+
+        Raises:
+            UnknownJob: there is no such job.
+            AlreadyTerminal: it has ended.
+        """
+        await self.append(JobCancelled(job_id=job_id, reason=reason))
+
+    async def release_session(self, session_id: str) -> None:
+        """End a conversation: its next job, if any, may go to any node."""
+        await self.append(SessionReleased(session_id=session_id))
+
+    def _job_id(self, request: DispatchRequest | SubmitRequest) -> str:
+        # made here and not from the log's id, so that an append whose reply was lost can be repeated
+        job_id = request.job_id or f"{request.session_id}:{secrets.token_hex(8)}"
+        scope = "" if self.partition.source is None else f"{self.partition.source}/"
+        return job_id if job_id.startswith(scope) else scope + job_id
+
+    def _span(self, job_id: str, request: DispatchRequest | SubmitRequest) -> AbstractContextManager[str | None]:
+        pair = request.src_lang, request.tgt_lang
+        return submitting(self.partition.keys, job_id, request.session_id, pair, request.traceparent)
+
+    def _submission(self, request: SubmitRequest, job_id: str, reply: bool, traceparent: str | None) -> JobSubmitted:
+        return JobSubmitted(
+            session_id=request.session_id,
+            src_lang=request.src_lang,
+            tgt_lang=request.tgt_lang,
+            payload_json=self._bounded(request.payload_json),
+            job_id=job_id,
+            priority=request.priority,
+            deadline_ts=request.deadline_ts,
+            not_before_ts=request.not_before_ts,
+            max_attempts=request.max_attempts,
+            affinity=request.affinity,
+            traceparent=traceparent,
+            reply_to=self.outcomes.client_id if reply else None,
+        )
+
+    @staticmethod
+    def _bounded(payload_json: str) -> str:
+        # refused here too: a payload of any size would otherwise cross the network and stay in the log
+        size = len(payload_json.encode(errors="surrogatepass"))
+        if size > LIMITS["payload"]:
+            raise InvalidField(
+                f"payload_json has {size} bytes: keep it within {LIMITS['payload']}, send a reference instead"
+            )
+        return payload_json

@@ -1,0 +1,1 @@
+"""One way to a server: URLs, sentinels, clusters, TLS, and what to do while it is away."""

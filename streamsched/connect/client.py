@@ -1,0 +1,108 @@
+"""The way to a server: what a URL may say, where the server is now, and what it looks like when it is not there."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.utils import str_if_bytes
+
+from .cluster import HolderPool, Slot
+from .outage import NAMELESS
+from .sentinel import Watch, WatchedPool
+from .url import place_of
+
+SOCKET_TIMEOUT_S = 10.0
+
+
+"""A server that says nothing for this long counts as gone, unless the URL says ``?socket_timeout=``."""
+
+
+def connect(url: str, decode: bool = True) -> Redis:
+    """Return a client for short calls. It never retries by itself: a repeated ``XADD`` would be a second entry.
+
+    Behind sentinels each new connection goes to the server that is the master then (``?role=replica``: to one of its
+    replicas), and one that turns out to have been demoted is given up as if it were gone. In a cluster it goes to the
+    server that holds the partition's slot then.
+
+    With ``decode=False`` its replies are bytes, for whoever must hand on a log exactly as it is.
+
+    ``protocol=2`` because replies of the two protocols differ in shape.
+
+    Raises:
+        ValueError: the URL cannot be used.
+    """
+    place = place_of(url)
+    never: Any = {"protocol": 2, "retry": Retry(NoBackoff(), 0), **NAMELESS}
+    master = place.role == "master"
+    ours = never | {
+        "redis_connect_func": Greeter(bool(place.guides) and master).greet,
+        "decode_responses": decode,
+        "encoding_errors": "backslashreplace",
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": SOCKET_TIMEOUT_S,
+    }
+    if not place.guides:
+        return Redis.from_url(url, **ours)
+    if place.partition is not None:
+        options = ours | place.options
+        secure = options.pop("ssl", False)
+        return Redis.from_pool(
+            HolderPool(Slot(place.guides, place.partition, never | place.guide_options), secure, **options)
+        )
+    pool: Any = WatchedPool  # redis-py has no types here
+    watch = cast(Any, Watch)(place.guides, sentinel_kwargs=never | place.guide_options)
+    return Redis.from_pool(pool(place.name, watch, is_master=master, **ours | place.options))
+
+
+class Greeter:
+    """What is done on each new connection of a client: it is counted, and a master is asked whether it still is one."""
+
+    def __init__(self, wants_master: bool) -> None:
+        self.wants_master, self.made = wants_master, 0
+
+    async def greet(self, connection: Any) -> None:
+        """Log in, and look whom we talk to.
+
+        Raises:
+            RedisConnectionError: a replica answered where a master was wanted. A sentinel may not know yet, and a
+                demoted master answers whoever reads with a past that is to be no more.
+        """
+        await connection.on_connect()
+        if self.wants_master:
+            await connection.send_command("HELLO", 2)  # of all commands that tell the role the one open to every login
+            if role_in(await connection.read_response()) != "master":
+                raise RedisConnectionError(f"{connection.host}:{connection.port} is not the master any more")
+        self.made += 1
+
+
+def role_in(hello: list[Any]) -> str:
+    """Read the role of a server, ``master`` or ``replica``, from its reply to ``HELLO``."""
+    told = [str_if_bytes(part) for part in hello]
+    return told[told.index("role") + 1]
+
+
+def connections_made(redis: Redis) -> int:
+    """Count the connections a client has made so far. redis-py replaces a lost one unasked: when the number has grown,
+    another server may be answering, which knows less."""
+    greet = redis.connection_pool.connection_kwargs.get("redis_connect_func")
+    return greet.__self__.made if greet else 0
+
+
+def where_is(redis: Redis) -> str:
+    """Say which server a client talks to, for a message."""
+    pool = redis.connection_pool
+    if isinstance(pool, WatchedPool):
+        known = ", ".join(where_is(sentinel) for sentinel in pool.sentinel_manager.sentinels)
+        return f"{pool.service_name} (sentinels {known})"
+    told = pool.connection_kwargs
+    if isinstance(pool, HolderPool):
+        return (
+            f"slot {pool.slot.number} of the cluster of {', '.join(f'{host}:{port}' for host, port in pool.slot.seeds)}"
+        )
+    how = " over TLS" if issubclass(pool.connection_class, SSLConnection) else ""
+    return told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}{how}"

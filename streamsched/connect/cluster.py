@@ -1,0 +1,127 @@
+"""A cluster: all keys of a partition lie in one slot, and a connection goes to whichever server holds that slot then.
+
+Redirects are not followed one by one: a script that is told to ask another server for one key would find none of the
+others there. Where the slot has moved, the connection is given up as if its server were gone; while it moves, whoever
+calls tries again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection
+from redis.crc import key_slot
+from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.utils import str_if_bytes
+
+from ..contract.errors import ServerUnreachable
+
+Address = tuple[str, int]
+
+
+class Slot:
+    """The slot of a partition, and the servers that may know who holds it.
+
+    Args:
+        seeds: some servers of the cluster, as the URL names them.
+        partition: the partition.
+        options: of the short connections to them.
+    """
+
+    def __init__(self, seeds: list[Address], partition: int, options: dict[str, Any]) -> None:
+        self.seeds, self.options = seeds, options
+        self.number = int(key_slot(f"{{{partition}}}".encode()))
+        self.moved = 0
+        """How often it was found to have moved."""
+        self._servers = list(seeds)
+
+    async def holder(self) -> Address:
+        """Ask one server after another who holds the slot; whoever knew is the first to be asked next time, and those
+        that it names come after it: all that the URL names may be gone by then.
+
+        Raises:
+            ServerUnreachable: what answers is no server of a cluster.
+            AuthenticationError, NoPermissionError: none told, and one refused to.
+            RedisConnectionError: none knows, or none answers.
+        """
+        told: list[str] = []
+        refused: RedisError | None = None
+        for host, port in self._servers:
+            try:
+                slots = await self._ask(host, port)
+            except (AuthenticationError, NoPermissionError) as problem:
+                refused = problem
+            except (RedisError, OSError) as problem:
+                if "cluster support disabled" in str(problem):
+                    raise ServerUnreachable(f"{host}:{port} is in no cluster: give redis://{host}:{port}") from problem
+                told.append(f"{host}:{port} ({problem})")
+            else:
+                named = [_address(server, host) for _, _, *servers in slots for server in servers]
+                self._servers = list(dict.fromkeys([(host, port), *self.seeds, *named]))
+                for first, last, master, *_ in slots:
+                    if first <= self.number <= last:
+                        return _address(master, host)
+                told.append(f"{host}:{port} knows of none")
+        if refused is not None:
+            raise refused
+        raise RedisConnectionError(f"no server of the cluster says who holds slot {self.number}: {', '.join(told)}")
+
+    def has_moved(self, to: Address) -> None:
+        """Ask the new holder first: others may hear of the move a second later."""
+        self.moved += 1
+        self._servers = list(dict.fromkeys([to, *self._servers]))
+
+    async def _ask(self, host: str, port: int) -> list[Any]:
+        client: Any = Redis(host=host, port=port, **self.options)
+        async with client as server:
+            slots: list[Any] = await server.execute_command("CLUSTER", "SLOTS")
+            return slots
+
+
+def _address(server: list[Any], asked: str) -> Address:
+    """Read an address as ``CLUSTER SLOTS`` gives it; a server that knows none of its own is where it was asked."""
+    return str_if_bytes(server[0] or b"") or asked, int(server[1])
+
+
+class ToHolder(Connection):
+    """A connection to whichever server holds a slot when it is made."""
+
+    def __init__(self, *, slot: Slot, **options: Any) -> None:
+        super().__init__(**options)
+        self.slot, self._moved = slot, 0
+
+    async def connect(self) -> None:
+        """Connect, unless it is connected, and the slot has not moved since."""
+        if self._moved != self.slot.moved:
+            await self.disconnect()
+        if not self.is_connected:
+            self._moved = self.slot.moved
+            self.host, self.port = await self.slot.holder()
+        await super().connect()  # type: ignore[no-untyped-call]
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        """Read a reply.
+
+        Raises:
+            RedisConnectionError: the slot has moved; the next connect goes to where it is.
+        """
+        try:
+            return await super().read_response(*args, **options)
+        except MovedError as problem:
+            await self.disconnect()
+            self.slot.has_moved((problem.host or self.host, problem.port))
+            raise RedisConnectionError(f"{self.host}:{self.port} holds the slot no more: {problem}") from problem
+
+
+class SecureToHolder(ToHolder, SSLConnection):
+    """The same over TLS."""
+
+
+class HolderPool(ConnectionPool):
+    """Connections to whichever server holds a slot."""
+
+    def __init__(self, slot: Slot, secure: bool, **options: Any) -> None:
+        super().__init__(SecureToHolder if secure else ToHolder, slot=slot, **options)
+        self.slot = slot

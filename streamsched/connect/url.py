@@ -1,0 +1,134 @@
+"""Server URLs: what each scheme means, and what is wrong with one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+from urllib.parse import unquote, urlsplit
+
+from redis.asyncio.connection import parse_url
+
+from .sentinel import SENTINEL_TIMEOUT_S
+
+LOGIN = "give it in STREAMSCHED_PASSWORD or --password-file"
+
+
+"""Where a password goes."""
+
+
+PLAIN = "redis://[USER:PASSWORD@]HOST:PORT[/DB]"
+
+
+WATCHED = "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…/NAME[/DB]"
+
+
+CLUSTER = "redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…"
+
+
+SCHEMES = {"redis": PLAIN, "rediss": PLAIN, "unix": "unix:///PATH"}
+
+
+SCHEMES |= {"redis+sentinel": WATCHED, "rediss+sentinel": WATCHED, "redis+cluster": CLUSTER, "rediss+cluster": CLUSTER}
+
+
+"""How a URL may begin, and how it goes on."""
+
+
+class Place(NamedTuple):
+    """What a URL says."""
+
+    options: dict[str, Any]
+    """Of the connections to the server."""
+    guides: list[tuple[str, int]]
+    """Who knows where it is, sentinels or some servers of a cluster; empty if the URL does."""
+    guide_options: dict[str, Any]
+    """Of the connections to those."""
+    name: str
+    """What sentinels call it."""
+    role: str
+    """``master``, or ``replica`` for whoever only reads."""
+    partition: int | None = None
+    """Of which the server is to hold the slot, in a cluster."""
+
+
+def place_of(url: str) -> Place:
+    """Read a URL.
+
+    ``redis://``, ``rediss://`` (TLS) and ``unix://`` name a server. ``redis+sentinel://`` and ``rediss+sentinel://``
+    name sentinels (port 26379 by default), and what those call the server. The login before the ``@`` is the server's;
+    that of the sentinels, if they want one, stands in ``?sentinel_username=`` and ``?sentinel_password=``.
+    ``?role=replica`` leads to a replica that is up, for whoever only reads. ``redis+cluster://`` and
+    ``rediss+cluster://`` name servers of a cluster (port 6379 by default), of which one that is up is enough; see
+    :func:`of_partition`. Every other option goes to the connections, such as ``?socket_timeout=3`` (seconds, 10 by
+    default).
+
+    Raises:
+        ValueError: it cannot be used; the text says why.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"it begins with none of {', '.join(scheme + '://' for scheme in SCHEMES)}")
+    scheme, _, kind = parts.scheme.partition("+")
+    if not kind:
+        return Place(cast(dict[str, Any], parse_url(url)), [], {}, "", "master")
+    login, at, hosts = parts.netloc.rpartition("@")
+    name, _, db = parts.path.strip("/").partition("/")
+    if kind == "cluster":
+        if not hosts:
+            raise ValueError("no server of the cluster")
+        if db or (name and not name.isdecimal()):
+            raise ValueError(f"{name!r} is no number of a partition, and a cluster has one database")
+        return _in_cluster(scheme, f"{login}{at}", _addresses(hosts, "server", 6379), int(name or 0), parts.query)
+    if not hosts or not name:
+        raise ValueError("no sentinel, or no name behind them")
+    sentinels = _addresses(hosts, "sentinel", 26379)
+    options = _options(scheme, f"{login}{at}", db, parts.query)
+    if db and "db" not in options:
+        raise ValueError(f"{db!r} is no number of a database")
+    role = options.pop("role", "master")
+    if role not in ("master", "replica"):
+        raise ValueError("role is neither master nor replica")
+    asked = _brief(options)
+    for key in ("username", "password"):
+        if (value := options.pop(f"sentinel_{key}", None)) is not None:
+            asked[key] = value
+    return Place(options, sentinels, asked, unquote(name), role)
+
+
+def _in_cluster(scheme: str, login: str, servers: list[tuple[str, int]], partition: int, query: str) -> Place:
+    options = _options(scheme, login, "", query)
+    if "db" in options or "role" in options:
+        raise ValueError("a cluster has one database, and its replicas are not read: leave db and role out")
+    asked = _brief(options) | {key: options[key] for key in ("username", "password") if key in options}
+    return Place(options, servers, asked, "", "master", partition)
+
+
+def _addresses(hosts: str, what: str, port: int) -> list[tuple[str, int]]:
+    found = []
+    for host in hosts.split(","):
+        one = urlsplit(f"redis://{host}")
+        if not one.hostname:
+            raise ValueError(f"a {what} without a host")
+        found.append((one.hostname, one.port or port))
+    return found
+
+
+def _options(scheme: str, login: str, db: str, query: str) -> dict[str, Any]:
+    options = cast(dict[str, Any], parse_url(f"{scheme}://{login}/{db}?{query}"))
+    options.pop("connection_class", None)
+    return options | ({"ssl": True} if scheme == "rediss" else {})
+
+
+def _brief(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a connection to one that has little to do, and whose neighbour knows as much."""
+    kept = ("socket_timeout", "socket_connect_timeout")
+    brief = {key: min(SENTINEL_TIMEOUT_S, options.get(key, SENTINEL_TIMEOUT_S)) for key in kept}
+    return brief | {key: value for key, value in options.items() if key.startswith("ssl")}
+
+
+def of_partition(url: str, partition: int) -> str:
+    """Return the URL by which a partition is reached: that of a cluster names it behind its servers, for each partition
+    lies on one of them."""
+    parts = urlsplit(url)
+    if SCHEMES.get(parts.scheme) is not CLUSTER or parts.path.strip("/"):
+        return url
+    return parts._replace(path=f"/{partition}").geturl()

@@ -1,0 +1,1 @@
+"""Output to a terminal: lines, tables, progress, exit codes."""

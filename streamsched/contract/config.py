@@ -1,0 +1,38 @@
+"""The configuration of a partition: its defaults, and the version of the fold."""
+
+from __future__ import annotations
+
+RETRY = "retry_of"
+
+
+"""The extra field by which any event of the log says that it is a dead letter once more: the letter's id. However often
+that is said, it takes effect once."""
+
+
+FOLD_VERSION = 1
+
+
+"""How this program folds. It grows with every change that would fold an older log to another state."""
+
+
+DEFAULTS: dict[str, int | str] = {
+    "heartbeat_timeout_ms": 30_000,
+    "accept_timeout_ms": 10_000,
+    "job_timeout_ms": 0,
+    "max_attempts": 3,
+    "retry_backoff_ms": 500,
+    "retention_ms": 3_600_000,
+    "policy": "two_choices",
+    "max_waiting": 5_000_000,
+    "max_lag": 100_000,
+    "shed_memory_percent": 90,
+}
+
+
+"""The configuration before the first ``scheduler.configured``. ``job_timeout_ms`` 0 means none."""
+
+
+FULL = "full"
+
+
+"""The reason of a ``job.declined`` that speaks of the node and not of the job: no more until something ends."""

@@ -1,0 +1,74 @@
+"""Entries of a log as they stand on the stream, wherever they are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .errors import OutsideLog
+
+ENTRY_ID = re.compile(r"[0-9]+-[0-9]+")
+"""The id of an entry of a stream, in full."""
+
+
+class Entry(NamedTuple):
+    """One event of the log."""
+
+    id: str
+    flat: list[bytes]
+    """Field, value, field, value …: to the byte as its producer sent it."""
+
+
+class Chunk(NamedTuple):
+    """Consecutive entries of a log."""
+
+    entries: list[Entry]
+    buried: Mapping[str, str]
+    """Ids of those that were refused when they were new, with code and reason: a replay must not fold them."""
+
+
+def position(entry_id: str) -> tuple[int, int]:
+    """Return an id in a form that can be compared."""
+    ms, _, sequence = entry_id.partition("-")
+    return int(ms), int(sequence or 0)
+
+
+def before(entry_id: str) -> str:
+    """Return the id that stands right before another one."""
+    ms, sequence = position(entry_id)
+    return f"{ms}-{sequence - 1}" if sequence else f"{ms - 1}-{2**64 - 1}"
+
+
+def refusal(letter: Entry) -> tuple[str, str] | None:
+    """Return which event of the log a dead letter is about, and why; ``None`` for a letter of another stream."""
+    fields = fields_of(letter)
+    if fields["stream"] != "events":
+        return None
+    return fields["id"], f"{fields['code']} {fields['reason']}"
+
+
+def fields_of(entry: Entry) -> dict[str, str]:
+    """Return an entry's fields as text; bytes that are no UTF-8 are escaped. Of a field sent twice the last counts."""
+    texts = [part.decode(errors="backslashreplace") for part in entry.flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+def bound(moment: str) -> tuple[int, int]:
+    """Return the highest position that still belongs to a moment: an id, ms since the epoch, or a time as ISO 8601.
+
+    Raises:
+        OutsideLog: it is none of them.
+    """
+    from datetime import datetime
+
+    head, dash, tail = moment.partition("-")
+    if head.isdecimal() and (not dash or tail.isdecimal()):
+        return int(head), int(tail) if dash else 2**64 - 1
+    try:
+        when = datetime.fromisoformat(moment)
+    except ValueError:
+        raise OutsideLog(
+            f"{moment!r} is neither an id nor a time: give 1700000000000-0, 1700000000000 (ms) or 2026-01-31T09:30:00Z"
+        ) from None
+    return int(when.astimezone().timestamp() * 1000), 2**64 - 1

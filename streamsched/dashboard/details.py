@@ -1,0 +1,85 @@
+"""Everything about one job, node or session at a moment: how it stands, why, and its story up to then."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from ..history.explain import explain
+from ..history.rows import UNSHOWN, short
+from ..history.story import Step, trace
+from ..state.jobs import read_job
+from ..state.nodes import read_node
+from .filtered_history import Lens
+
+STEPS = 200
+"""Steps of a story that are shown, the last ones."""
+
+JOBS = 50
+"""Jobs of a node that are listed."""
+
+PRIVATE = ("payload_json", "result_json")
+"""What was said in a conversation: for operators only."""
+
+
+async def about(redis: Any, history: Lens, kind: str, name: str, operator: bool) -> dict[str, Any] | None:
+    """Tell about a job, a node or a session; ``None`` if nothing is known of it.
+
+    Args:
+        redis: a client of a server that holds the state of the moment.
+        history: what led to it.
+        kind: ``job``, ``node`` or ``session``.
+        name: its id.
+        operator: whether payload and result may be told.
+    """
+    steps: deque[Step] = deque(maxlen=STEPS)
+    count = 0
+    async for step in trace(history, kind, name):
+        steps.append(step)
+        count += 1
+    told: dict[str, Any] = {"kind": kind, "id": name, "steps": [_shown(step) for step in steps], "steps_total": count}
+    told |= await {"job": _job, "node": _node, "session": _session}[kind](redis, history, name)
+    if not operator:
+        for field in PRIVATE:
+            if told.get("state", {}).pop(field, None):
+                told["withheld"] = True
+    return told if count or told.get("state") else None
+
+
+def _shown(step: Step) -> dict[str, Any]:
+    fields = {short(name): short(text) for name, text in step.fields.items() if name not in UNSHOWN}
+    return {
+        "id": step.id,
+        "ts": step.ts,
+        "after_ms": step.after_ms,
+        "type": short(step.type),
+        "words": short(step.words),
+        "refused": short(step.refused),
+        "fields": fields,
+    }
+
+
+async def _job(redis: Any, history: Lens, name: str) -> dict[str, Any]:
+    job, explanation = await read_job(redis, history.keys, name), await explain(redis, history, name)
+    return {
+        "state": msgspec.to_builtins(job) if job else {},
+        "why": msgspec.to_builtins(explanation) if explanation else None,
+    }
+
+
+async def _node(redis: Any, history: Lens, name: str) -> dict[str, Any]:
+    node = await read_node(redis, history.keys, name)
+    if node is None:
+        return {"state": {}}
+    jobs: list[str] = []
+    async for job_id in redis.sscan_iter(history.keys("node_jobs", name), count=JOBS):
+        jobs.append(job_id)
+        if len(jobs) == JOBS:
+            break
+    return {"state": msgspec.to_builtins(node), "jobs": sorted(jobs)}
+
+
+async def _session(redis: Any, history: Lens, name: str) -> dict[str, Any]:
+    return {"state": await redis.hgetall(history.keys("session", name))}

@@ -1,0 +1,55 @@
+"""A history looked at with what the index knows of it: up to a moment, and only where some names may occur."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from typing import Any
+
+from ..contract.entries import Chunk, position
+from ..contract.keys import Keys
+from ..history.history import History
+from ..log.live import CHUNK, LiveLog
+from .index import Index
+
+
+class KnownLog(LiveLog):
+    """A live log of which the refused events need not be looked for, as far as the index reaches.
+
+    Whoever reads some place of a log otherwise reads all its dead letters first.
+    """
+
+    def __init__(self, redis: Any, keys: Keys, index: Index) -> None:
+        super().__init__(redis, keys)
+        self.index = index
+
+    async def refused(self, after: str, until: str) -> dict[str, str]:
+        if position(until) <= position(self.index.last):
+            return self.index.refused(after, until)
+        return await super().refused(after, until)
+
+
+class Lens(History):
+    """A history up to a moment.
+
+    Args:
+        history: the whole of it.
+        index: what is known of it.
+        until: the last event that is seen.
+        names: jobs, nodes or sessions; what speaks of none of them may be passed over. ``None`` (default) sees all.
+    """
+
+    def __init__(self, history: History, index: Index, until: str, names: Collection[str] | None = None) -> None:
+        super().__init__(history.keys, history.live, history.archive)
+        self.index, self.until, self.names = index, until, names
+
+    def about(self, names: Collection[str]) -> Lens:
+        """Return the same history seen for some names only."""
+        return Lens(self, self.index, self.until, names)
+
+    async def chunks(self, after: str = "0-0", until: str = "+", count: int = CHUNK) -> AsyncIterator[Chunk]:
+        """Yield as :meth:`History.chunks` does, without what lies behind the moment or speaks of other names."""
+        until = self.until if until == "+" else min(until, self.until, key=position)
+        stretches = [(after, until)] if self.names is None else self.index.stretches(after, until, self.names)
+        for begin, end in stretches:
+            async for chunk in super().chunks(begin, end, count):
+                yield chunk

@@ -1,0 +1,1 @@
+"""Runs the Lua scripts on one partition: loads them, calls them, appends and advances."""

@@ -1,0 +1,377 @@
+"""One partition as a program sees it: append and advance, and what to do when the server does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import anyio
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, RedisError, ResponseError
+
+from ..connect import tls
+from ..connect.client import connect, connections_made, where_is
+from ..connect.outage import NO_ANSWER, is_away, login_refused, look_anew, pause
+from ..connect.url import of_partition
+from ..contract.entries import position
+from ..contract.errors import (
+    PASSING,
+    InvalidField,
+    NotPermitted,
+    PartitionHalted,
+    PartitionRebuilding,
+    ServerCannotReplicate,
+    ServerReadOnly,
+    ServerTooOld,
+    ServerUnreachable,
+    error_of,
+)
+from ..contract.events import Event
+from ..contract.keys import Keys
+from ..contract.wire import repeatable, to_wire
+from .loader import script
+
+log = structlog.get_logger(__name__)
+
+
+BATCH = 256
+
+
+"""Events one call may fold or decide: 1–4 ms of the server's time."""
+
+
+BATCH_BYTES = 2**20
+
+
+"""Bytes of events that travel in one call unless a single event is larger: the server parses them in one go."""
+
+
+PATIENCE_S = 30.0
+
+
+"""How long a call goes on trying while the server is away or failing over, or the partition is being rebuilt."""
+
+
+LOSS = "docs/durability.md"
+
+
+"""Where it says what may be lost, and what to do then."""
+
+
+RIGHTS = "`streamsched acl ROLE` prints what each role needs"
+
+
+"""What to do about a server that permits a user too little."""
+
+
+OLDEST = (7, 0)
+
+
+"""Redis 7.0 brought ``XGROUP SETID … ENTRIESREAD`` and ``entries-added``, which the gap detector needs."""
+
+
+class Reply(NamedTuple):
+    """What ``advance`` answers."""
+
+    more: bool
+    """The bound was reached before the work was done: call again."""
+    next_due_ts: int | None
+    """When something falls due next, ms since the epoch."""
+    now_ts: int
+    """The scheduler's clock, ms since the epoch."""
+    folded: int
+    """Events of the log folded so far."""
+    sources: str
+    """The event that last changed who may speak through an ingress; empty if nobody may."""
+    held: dict[str, int]
+    """Sources that have more to give, and in how many ms to ask for it."""
+
+
+class Answer(NamedTuple):
+    """What the scheduler said to one appended event."""
+
+    event_id: str
+    job: tuple[str, str, str, str, str, str] | None
+    """For a submission: job id, status, node, pool, attempt, error; empty texts for what there is not."""
+
+
+class Partition:
+    """Appends and advances on one partition, over one connection.
+
+    Appends made in the same moment travel together, in one script call: whoever appends while a call is under way is
+    part of the next one. A call whose reply was lost is repeated; every event carries an identity (its job, attempt or
+    ``request_id``), so the second one changes nothing.
+    """
+
+    source: str | None = None
+    """Through whose ingress it is spoken; ``None``: straight to the log."""
+
+    def __init__(self, redis: Redis, keys: Keys, patience_s: float = PATIENCE_S) -> None:
+        self.redis, self.keys, self.patience_s = redis, keys, patience_s
+        self._streams = {name: keys(name) for name in ("events", "heartbeats", "dead")}
+        self._queue: list[tuple[bytes, asyncio.Future[Answer]]] = []
+        self._sender: asyncio.Task[None] | None = None
+        self._known = ""  # the last event that the server is known to have had
+        self._made = 0  # connections when that was known
+        self._ahead_ms: float | None = None  # the scheduler's clock less that of this process which only goes forward
+
+    async def check_server(self) -> None:
+        """Look at the server before the first call.
+
+        Raises:
+            ServerTooOld: it is older than Redis 7.0.
+            ServerUnreachable: it did not answer within the patience of this partition.
+        """
+        redis: Any = self.redis
+        try:
+            # it needs no permission, unlike INFO, which also tells who else is connected
+            about = await self.patiently(lambda: redis.execute_command("HELLO"))
+        except ResponseError as problem:
+            raise ServerTooOld(f"{problem}: use Redis 7.0, Valkey 7.2 or newer") from problem
+        version = str(dict(zip(about[::2], about[1::2], strict=True))["version"])
+        major_minor = tuple(int(part) for part in version.split(".")[:2])
+        if major_minor < OLDEST:
+            raise ServerTooOld(f"the server is version {version}: use Redis 7.0, Valkey 7.2 or newer")
+
+    async def patiently(self, call: Any) -> Any:
+        """Make ``call()`` until it goes through, waiting out a server that is away, a failover and a rebuild.
+
+        Raises:
+            ServerUnreachable: the patience ran out while the server was away.
+            ServerCannotReplicate: it ran out while the server lacked its replicas.
+            SchedulerError: the call was refused.
+        """
+        deadline = anyio.current_time() + self.patience_s
+        attempt = 0
+        while True:
+            try:
+                return await call()
+            except (PartitionRebuilding, PartitionHalted, ServerCannotReplicate):
+                if anyio.current_time() > deadline:
+                    raise
+            except ServerReadOnly:
+                # a server that took writes from us has been demoted: its address may soon be that of the new master
+                if not self._known or anyio.current_time() > deadline:
+                    raise
+                await look_anew(self.redis)
+            except AuthenticationError as problem:
+                raise ServerUnreachable(login_refused(str(problem))) from problem
+            except NoPermissionError as problem:
+                raise NotPermitted(f"the server says: {problem}; {RIGHTS}") from problem
+            except MovedError as problem:
+                where = where_is(self.redis)
+                raise ServerUnreachable(f"{where} is one of a cluster, give redis+cluster://{where}") from problem
+            except (RedisError, OSError) as problem:
+                if not is_away(problem):
+                    raise
+                if not self._known and (why := tls.refusal(problem)):  # later on a new certificate is waited for
+                    raise ServerUnreachable(f"{where_is(self.redis)}: {why}") from problem
+                if anyio.current_time() > deadline:
+                    told = f"{problem}{tls.hint(problem)}"
+                    where = where_is(self.redis)
+                    raise ServerUnreachable(f"{NO_ANSWER} {where} for {self.patience_s:g} s: {told}") from problem
+            await pause(attempt)
+            attempt += 1
+
+    async def _call(self, name: str, **given: Any) -> Any:
+        """Run one of the scripts that move the log; the last part of its reply is the id of the last event."""
+        nonce = secrets.token_hex(4)
+        reply = await script(name)(self.redis, **self._streams, prefix=self.keys.prefix, nonce=nonce, **given)
+        made = connections_made(self.redis)
+        if made == self._made or await self._look_back():
+            self._made, self._known = made, reply[-1]
+        return reply
+
+    async def _look_back(self) -> bool:
+        """See whether the log still holds the last event it had: a failover or a crash may have lost its end. Returns
+        whether the server has told."""
+        if self._known in ("", "0-0"):
+            return True
+        try:
+            # no transaction: a server that is out of memory refuses even to read in one
+            async with self.redis.pipeline(transaction=False) as pipe:
+                pipe.xrange(self.keys("events"), self._known, self._known)
+                pipe.xinfo_stream(self.keys("events"))
+                found, about = await pipe.execute(raise_on_error=False)
+        except (RedisError, OSError):
+            return False  # the next call looks
+        if not found and not _trimmed(about, self._known):
+            log.error("the log has lost its end, and with it what was acknowledged", lost=self._known, see=LOSS)
+        return True
+
+    def now_ts(self) -> float | None:
+        """The scheduler's clock, ms since the epoch, as it was last heard; ``None`` if it was not."""
+        return None if self._ahead_ms is None else self._ahead_ms + time.monotonic() * 1000
+
+    async def advance(self, batch: int = BATCH) -> Reply:
+        """Fold what is new and decide what is due, at most ``batch`` events.
+
+        Raises:
+            PartitionHalted: the state is damaged; a worker rebuilds it.
+            PartitionRebuilding: it is being rebuilt.
+            LogGap: entries of the log vanished before they were folded.
+            ServerReadOnly: a replica answered.
+            ServerCannotReplicate: the server lacks the replicas that it is to have.
+            RedisError: the server is away. The call may be repeated freely.
+        """
+        return _reply(await self._call("advance", batch=batch))
+
+    async def take_in(self, sources: Iterable[str], batch: int = BATCH) -> Reply:
+        """Advance, and take in what waits in the ingress streams of some sources: their names, a few dozen at most.
+
+        Raises:
+            SchedulerError, RedisError: see :meth:`advance`.
+        """
+        return _reply(await self._call("take_in", batch=batch, speakers=" ".join(sources)))
+
+    async def append(self, event: Event) -> Answer:
+        """Append an event, have it folded, and return what the scheduler said.
+
+        Raises:
+            SchedulerError: the event was refused; it stands in the log and as a dead letter, with the same code.
+            ServerUnreachable: the server stayed away for the patience of this partition; the event may have arrived.
+                Who wants to append it once more after that gives it a ``request_id`` before the first time.
+        """
+        return await self.append_soon(to_wire(event))
+
+    async def insist(self, event: Event, given_up: Callable[[], bool]) -> Answer:
+        """Append what has to be heard: a server that can write nothing for the moment is asked again and again.
+
+        Raises:
+            SchedulerError: the event was refused, or nothing could be written and ``given_up()`` is true.
+            ServerUnreachable: see :meth:`append`.
+        """
+        attempt, flat = 0, repeatable(to_wire(event))
+        while True:
+            try:
+                return await self.append_soon(flat)
+            except PASSING as problem:
+                if given_up():
+                    raise
+                if not attempt:
+                    log.warning("nothing can be written now", waiting=flat[1], problem=str(problem))
+            await pause(attempt)
+            attempt += 1
+
+    def append_soon(self, fields: list[str]) -> asyncio.Future[Answer]:
+        """Let an event given flat, ``[type, …, field, value, …]``, travel with the next call.
+
+        Returns a future that holds what :meth:`append` returns or raises: whoever appends many needs no task for each.
+        They travel in the order in which they were given.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        fields = repeatable(fields)
+        try:
+            own = encoded(fields)  # here, so that text without a form in UTF-8 harms no other event
+        except InvalidField as problem:
+            future.set_exception(problem)
+            return future
+        self._queue.append((own, future))
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send())
+        return future
+
+    async def _send(self) -> None:
+        """Send what has gathered, call after call, until nothing is left."""
+        try:
+            while self._queue:
+                taken = self._take()
+                try:
+                    await self.patiently(partial(self._append_call, taken))
+                except Exception as problem:  # whatever it is, those who wait must hear of it
+                    for _, future in taken:
+                        if not future.done():
+                            future.set_exception(problem)
+        finally:
+            self._sender = None
+
+    def _take(self) -> list[tuple[bytes, asyncio.Future[Answer]]]:
+        """Take what one call may carry off the queue: at least one event, within :data:`BATCH` and its bytes."""
+        size, count = 0, 0
+        while count < min(BATCH, len(self._queue)) and (count == 0 or size + len(self._queue[count][0]) <= BATCH_BYTES):
+            size += len(self._queue[count][0])
+            count += 1
+        taken, self._queue = self._queue[:count], self._queue[count:]
+        return taken
+
+    async def _append_call(self, taken: list[tuple[bytes, asyncio.Future[Answer]]]) -> None:
+        """Send events until each is answered; those whose caller has gone meanwhile are not sent once more."""
+        while waiting := [one for one in taken if not one[1].done()]:
+            own = b"[" + b",".join(encoded for encoded, _ in waiting) + b"]"
+            more, now, answers, _ = await self._call("append", batch=BATCH, own=own)
+            self._ahead_ms = int(now) - time.monotonic() * 1000
+            if more == 1:  # most have to wait for what is ahead of them to be folded
+                for position, *answer in answers:
+                    _tell(waiting[position - 1][1], answer)
+                continue
+            for (_, future), answer in zip(waiting, answers, strict=True):
+                _tell(future, answer)
+            return
+
+    async def close(self) -> None:
+        """Send what is still queued, and let go of the connection."""
+        if self._sender is not None:
+            await asyncio.wait([self._sender], timeout=self.patience_s)
+        await self.redis.aclose()
+
+
+def encoded(fields: list[str]) -> bytes:
+    """Return an event given flat, as it travels to a script.
+
+    Raises:
+        InvalidField: a text is not UTF-8.
+    """
+    try:
+        return msgspec.json.encode(fields)
+    except UnicodeEncodeError as problem:
+        raise InvalidField(f"{fields[1]}: a field is not UTF-8 ({problem}): encode it as UTF-8") from problem
+
+
+def _reply(told: list[Any]) -> Reply:
+    more, due, now, folded, sources, held, _ = told
+    waits = {name: int(ms) for name, ms in zip(held[::2], held[1::2], strict=True)}
+    return Reply(bool(more), int(due) if due else None, int(now), int(folded), sources, waits)
+
+
+def _tell(future: asyncio.Future[Answer], answer: Any) -> None:
+    """Hand the scheduler's answer to whoever waits for it."""
+    if future.done():
+        return  # its caller has been cancelled
+    if answer[0]:
+        future.set_exception(error_of(answer[0], answer[1]))
+    else:
+        future.set_result(Answer(answer[1], tuple(answer[2:]) if len(answer) > 2 else None))
+
+
+def _trimmed(about: Any, event_id: str) -> bool:
+    """Tell from ``XINFO STREAM`` whether an event that the log does not hold was trimmed: only what is archived is."""
+    if isinstance(about, ResponseError) or about["entries-added"] == about["length"]:
+        return False
+    first = about["first-entry"]
+    head = position(first[0]) if first else position(about["last-generated-id"])
+    return position(event_id) < head or (not first and position(event_id) == head)
+
+
+@asynccontextmanager
+async def open_partition(
+    url: str, keys: Keys, patience_s: float = PATIENCE_S, kind: Callable[[Redis, Keys, float], Partition] = Partition
+) -> AsyncIterator[Partition]:
+    """Connect to a server, look at its version, and give the connection back at the end.
+
+    Raises:
+        ServerTooOld, ServerUnreachable: see :meth:`Partition.check_server`.
+    """
+    partition = kind(connect(of_partition(url, keys.partition)), keys, patience_s)
+    try:
+        await partition.check_server()
+        yield partition
+    finally:
+        with anyio.CancelScope(shield=True):
+            await partition.close()

@@ -1,0 +1,1 @@
+"""Reads the live log of a partition."""

@@ -1,0 +1,116 @@
+"""The log of a running partition."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..contract.entries import Chunk, Entry, position, refusal
+from ..contract.keys import Keys
+
+if TYPE_CHECKING:
+    pass
+
+
+
+CHUNK = 1000
+
+
+"""Entries that travel at once: enough to hide the way, little enough to keep memory flat."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """What a history holds."""
+
+    first: str
+    """Id of its first entry; ``0-0`` if it is empty."""
+    last: str
+    """Id of its last one."""
+    before: int
+    """Entries of the log that came earlier, and are not held."""
+    count: int
+    """Entries held."""
+
+    @property
+    def words(self) -> str:
+        """The range, for a message."""
+        return f"{self.count} events from {self.first} to {self.last}" if self.count else "no event"
+
+
+def as_it_is(reply: Any, **options: Any) -> Any:
+    """Leave a reply of the server as it came; a response callback."""
+    return reply
+
+
+class LiveLog:
+    """The log of a running partition, as far as it has been folded; read over a connection that leaves bytes alone."""
+
+    def __init__(self, redis: Any, keys: Keys) -> None:
+        self.redis = redis
+        # redis-py makes a dict of each entry, which loses a field that was sent twice
+        self.redis.set_response_callback("XRANGE", as_it_is)
+        self.keys = keys
+        self._letters: dict[str, str] = {}
+        self._letters_read = "0-0"
+        self._behind = "0-0"
+
+    async def watermark(self) -> tuple[str, int]:
+        """Return the id of the last folded event, and how many were folded."""
+        watermark, folded = await self.redis.hmget(self.keys("meta"), ("watermark", "folded"))
+        return (watermark or b"0-0").decode(), int(folded or 0)
+
+    async def span(self) -> Span:
+        """Return what the log holds up to the watermark."""
+        watermark, folded = await self.watermark()
+        if not await self.redis.exists(self.keys("events")):
+            return Span("0-0", "0-0", 0, 0)
+        # one command, and no transaction: a server that is out of memory refuses even to read in one
+        about = await self.redis.xinfo_stream(self.keys("events"))
+        before = about["entries-added"] - about["length"]
+        first = about["first-entry"][0].decode() if about["first-entry"] else None
+        if first is None or position(first) > position(watermark):
+            return Span("0-0", watermark, before, 0)
+        return Span(first, watermark, before, folded - before)
+
+    async def chunks(self, after: str, until: str, count: int) -> AsyncIterator[Chunk]:
+        """Yield what stands behind ``after`` up to ``until``, which must be folded already."""
+        while position(after) < position(until):
+            found = await self.redis.xrange(self.keys("events"), min=f"({after}", max=until, count=count)
+            if not found:
+                return
+            entries = [Entry(entry_id.decode(), flat) for entry_id, flat in found]
+            # read behind the entries: a letter is written in the same step in which its event is folded
+            refused = await self.refused(after, entries[-1].id)
+            after = entries[-1].id
+            yield Chunk(entries, refused)
+
+    async def letters(self, after: str) -> AsyncIterator[list[Entry]]:
+        """Yield the dead letters behind ``after``, an id in their own stream."""
+        while letters := await self._page_of_letters(after):
+            after = letters[-1].id
+            yield letters
+
+    async def _page_of_letters(self, after: str) -> list[Entry]:
+        found = await self.redis.xrange(self.keys("dead"), min=f"({after}", count=CHUNK)
+        return [Entry(letter_id.decode(), flat) for letter_id, flat in found]
+
+    async def refused(self, after: str, until: str) -> dict[str, str]:
+        """Return the events behind ``after`` up to ``until`` that became dead letters, each with code and reason.
+
+        Letters about the log stand in its order, so both are read side by side: what is held does not grow with them.
+        """
+        if position(after) < position(self._behind):  # a walk begins anew
+            self._letters, self._letters_read = {}, "0-0"
+        self._behind = until
+        ahead = any(position(event_id) > position(until) for event_id in self._letters)
+        while not ahead and (letters := await self._page_of_letters(self._letters_read)):
+            self._letters_read = letters[-1].id
+            for event_id, why in filter(None, map(refusal, letters)):
+                if position(event_id) > position(after):
+                    self._letters[event_id] = why
+                ahead = ahead or position(event_id) > position(until)
+        found = {event_id: why for event_id, why in self._letters.items() if position(event_id) <= position(until)}
+        self._letters = {event_id: why for event_id, why in self._letters.items() if event_id not in found}
+        return found

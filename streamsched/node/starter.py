@@ -1,0 +1,115 @@
+"""How a node begins jobs, and tells the scheduler so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import structlog
+from anyio.streams.memory import MemoryObjectSendStream
+from redis.exceptions import RedisError
+
+from ..contract.errors import AlreadyTerminal, NodeMismatch, SchedulerError, StaleAttempt, UnknownJob
+from ..contract.events import JobStarted
+from ..contract.wire import to_wire
+from ..engine.partition import Answer
+from .task import Assignment, Holder, Task
+
+log = structlog.get_logger(__name__)
+
+LEAVING = "node leaving"
+
+UNTOLD_S = 0.002
+"""A job that is over sooner needs no event for its begin: its end says how long it ran."""
+
+MARGIN_MS = 1000
+"""An assignment that has less time left to be begun may be about to go elsewhere."""
+
+MOVED_ON = (AlreadyTerminal, NodeMismatch, StaleAttempt, UnknownJob)
+"""How the scheduler says that a job is here no more."""
+
+
+class Beginning:
+    """Begins jobs as they come.
+
+    A job begins at once, and the scheduler is told beside it: to wait for the answer would cost every job a round
+    trip. If it turns out that the job was taken back unread, it is taken away again. Three kinds wait for the answer:
+    what is read behind a new connection, because a failover may show once more what has been worked off; what came
+    late, because it may have gone elsewhere; and what an earlier node did not carry through, because it may be what
+    took that node's process down, and must count as tried, or it would go from node to node for ever.
+    """
+
+    def __init__(self, node: Holder, begun: MemoryObjectSendStream[Task], beside: anyio.abc.TaskGroup) -> None:
+        self._node, self._begun, self._beside = node, begun, beside
+        self._caught_up = False
+
+    def begin(self, taken: list[Task], last: bool) -> None:
+        """Begin what came in one reading of the inbox, but for what is taken back further behind.
+
+        Args:
+            taken: the jobs.
+            last: whether the inbox held no more.
+        """
+        now_ts = self._node.scheduler.partition.now_ts()
+        sure: list[Task] = []
+        unsure: list[Task] = []
+        for task in taken:
+            if task.revoked is None:
+                (sure if self._caught_up and _is_sure(task.assignment, now_ts) else unsure).append(task)
+        for task in sure:
+            self._begun.send_nowait(task)
+        if sure:
+            self._beside.start_soon(self._tell, sure)
+        if unsure:
+            self._beside.start_soon(self._begin_once_noted, unsure)
+        self._caught_up = self._caught_up or last
+
+    def begin_anew(self) -> None:
+        """The inbox is read over a new connection."""
+        self._caught_up = False
+
+    async def _tell(self, tasks: list[Task]) -> None:
+        await anyio.sleep(UNTOLD_S)
+        for task, answer in self._say_started([task for task in tasks if self._is_here(task)]):
+            try:
+                await answer
+            except MOVED_ON as problem:
+                if self._is_here(task):
+                    log.info("begun in vain", job_id=task.assignment.job_id, problem=str(problem))
+                    task.revoke(problem.code)
+                    self._node.ended(task.assignment.job_id)
+            except (SchedulerError, RedisError, OSError) as problem:  # its end will tell
+                log.warning("not told that it began", job_id=task.assignment.job_id, problem=str(problem))
+
+    async def _begin_once_noted(self, tasks: list[Task]) -> None:
+        for task, answer in self._say_started(tasks):
+            try:
+                await answer
+            except (SchedulerError, RedisError, OSError) as problem:
+                log.info("assignment dropped", job_id=task.assignment.job_id, problem=str(problem))
+                self._node.ended(task.assignment.job_id)
+                continue
+            if task.revoked is not None:
+                continue
+            if self._node.leaving:
+                await task.hand_back(LEAVING)
+                continue
+            self._begun.send_nowait(task)
+
+    def _say_started(self, tasks: list[Task]) -> list[tuple[Task, asyncio.Future[Answer]]]:
+        said: list[tuple[Task, asyncio.Future[Answer]]] = []
+        for task in tasks:
+            a, task.told = task.assignment, True
+            started = JobStarted(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt)
+            said.append((task, self._node.scheduler.partition.append_soon(to_wire(started))))
+        return said
+
+    def _is_here(self, task: Task) -> bool:
+        return task.revoked is None and self._node.tasks.get(task.assignment.job_id) is task
+
+
+def _is_sure(assignment: Assignment, now_ts: float | None) -> bool:
+    """Tell whether a job is certainly this node's, and safe to begin before the scheduler has noted it."""
+    if assignment.retried or now_ts is None:
+        return False
+    return assignment.accept_by_ts is None or assignment.accept_by_ts - now_ts > MARGIN_MS

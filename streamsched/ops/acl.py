@@ -1,0 +1,143 @@
+"""What each role must be permitted on the server, and nothing beyond: the rules of its ACL.
+
+What a role does through scripts is read from the scripts: a script runs with the rights of whoever calls it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from ..contract.errors import ERRORS
+from ..contract.keys import Keys
+from ..engine.loader import script, sources
+
+OPTIONS = {"COUNT", "LIMIT", "MATCH", "MAXLEN", "MINID", "MKSTREAM", "STREAMS", "WITHSCORES"}
+OPTIONS |= {"INFO"}  # which a script does without where it may not
+OPTIONS |= {"ENTRIESADDED", "ENTRIESREAD", "MAXDELETEDID", "AGAIN", "OK"}
+"""What stands in capitals in the scripts and is no command."""
+
+CONTAINERS = ("XGROUP", "XINFO")
+"""Commands of which only the subcommands in use are permitted."""
+
+READING = (
+    "exec exists get hexists hget hgetall hlen hmget info llen lrange multi scan scard sismember smembers smismember "
+    "srandmember sscan time type xinfo|consumers xinfo|groups xinfo|stream xlen xrange xread xrevrange zcard zrange "
+    "zrank zscore"
+)
+
+WHERE = "cluster|slots"
+"""By which a server of a cluster is asked who holds a partition."""
+
+SCRIPTS = {
+    "producer": ("append", "advance", "hand_in"),
+    "node": ("append",),
+    "worker": ("advance", "drop", "replay", "take_in"),
+    "archiver": ("trim", "trim_letters"),
+    "auditor": ("nodes",),
+    "operator": None,
+}
+"""The scripts that a role runs; ``None`` for all there are."""
+
+DIRECT = {
+    "producer": "exec hmget multi time xinfo|stream xrange xread xrevrange",
+    "node": "exec hmget multi smembers xinfo|stream xrange xread xrevrange xtrim",
+    "worker": "exec exists hmget hset info multi smembers type xgroup|create xgroup|delconsumer xinfo|stream xrange "
+    "xread xreadgroup",
+    "archiver": "exec exists hget hmget info multi xinfo|stream xlen xrange",
+    "auditor": READING,
+}
+"""What it calls beside them."""
+
+DIRECT["operator"] = " ".join(DIRECT.values()) + " hincrby"
+
+WHOLE = "~{prefix}*"
+KEYS = {
+    "producer": WHOLE,
+    "node": WHOLE,
+    "worker": WHOLE,
+    "archiver": "~{prefix}events ~{prefix}dead ~{prefix}dead:codes ~{prefix}meta %R~{prefix}job:*",
+    "auditor": "%R~{prefix}*",
+    "operator": WHOLE,
+}
+"""The keys it reaches. Whoever calls ``append`` or ``advance`` folds, and so writes all of the state."""
+
+ROLES = tuple(KEYS)
+
+APART = {"worker": {"xtrim": "in:*"}}
+"""Commands that a role may call on some of its keys only: a worker trims what it has taken in, and never the log."""
+
+OF_SOURCES = {
+    "producer": (
+        "%W~{prefix}in:{source} +xadd +time (%R~{prefix}reply:{source}/* +xread +xrevrange +xinfo|stream) "
+        "(%R~{prefix}job:{source}/* +hmget)"
+    ),
+    "node": (
+        "%W~{prefix}in:{source} +xadd (~{prefix}inbox:{node} +xread +xrevrange +xtrim +xinfo|stream) "
+        "(%R~{prefix}node:jobs:{node} +smembers) (%R~{prefix}node:info:{node} +exists)"
+    ),
+}
+"""The rights of those who speak through an ingress: to add to it, and to read what is addressed to them."""
+
+
+def rules(role: str, keys: Keys, database: int = 0, cluster: bool = False) -> list[str]:
+    """Return the rules of a role, as ``ACL SETUSER`` takes them behind the name of a user; without a password.
+
+    Args:
+        role: one of :data:`ROLES`.
+        keys: the partition.
+        database: the database of the partition; 0 by default.
+        cluster: also what it takes to find the partition in a cluster; off by default.
+    """
+    commands = set(DIRECT[role].split())
+    entries = SCRIPTS[role]
+    for name in _entries() if entries is None else entries:
+        run = {"eval_ro", "evalsha_ro"} if script(name).reads else {"eval", "evalsha"}
+        commands |= run | commands_of(script(name).text)
+    if database:
+        commands.add("select")
+    if cluster:
+        commands.add(WHERE)
+    apart = APART.get(role, {})
+    selectors = [word for name, key in apart.items() for word in (f"(~{keys.prefix}{key}", f"+{name})")]
+    allowed = KEYS[role].format(prefix=keys.prefix).split()
+    return ["reset", "on", *allowed, "-@all", *(f"+{command}" for command in sorted(commands - set(apart))), *selectors]
+
+
+def source_rules(
+    role: str, keys: Keys, source: str, node: str = "", database: int = 0, cluster: bool = False
+) -> list[str]:
+    """Return the rules of a source, as :func:`rules` does for those who need no ingress.
+
+    Args:
+        role: ``producer`` or ``node``.
+        keys: the partition.
+        source: its name.
+        node: for a node, which one.
+        database, cluster: see :func:`rules`.
+    """
+    plain = re.sub(r"([*?\[\]\\])", r"\\\1", node)  # a name, and no pattern
+    allowed = OF_SOURCES[role].format(prefix=keys.prefix, source=source, node=plain).split()
+    first = [f"+{command}" for command, wanted in (("select", database), (WHERE, cluster)) if wanted]
+    return ["reset", "on", "-@all", *first, *allowed]
+
+
+def commands_of(text: str) -> set[str]:
+    """Return the commands that a script calls, as an ACL writes them: ``xadd``, ``xinfo|stream``."""
+    found: set[str] = set()
+    for word, following in re.findall(r"'([A-Z]{3,})'(?=(?:,\s*'([A-Z]+)')?)", text):
+        if word in CONTAINERS:
+            found.add(f"{word}|{following}".lower())
+        elif word not in OPTIONS and word not in ERRORS:
+            found.add(word.lower())
+    subcommands = {command.partition("|")[2] for command in found if "|" in command}
+    return found - subcommands
+
+
+def password_rule(password: str) -> str:
+    """Return the rule that sets a password, hashed, so that it can stand in a file or on a screen."""
+    return "#" + hashlib.sha256(password.encode()).hexdigest()
+
+
+def _entries() -> list[str]:
+    return [name for name, source in sources().items() if "ARGV" in source.header]

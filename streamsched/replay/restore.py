@@ -1,0 +1,170 @@
+"""A state folded anew from an archive, on a server that has lost its log, or whose log was trimmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio.to_thread
+
+from ..archive.fork import remedy
+from ..archive.manifest import previous
+from ..archive.reader import Archive
+from ..archive.snapshot import nearest
+from ..contract.config import RETRY
+from ..contract.entries import ENTRY_ID, Chunk, Entry, fields_of, position
+from ..contract.errors import ArchiveDamaged, LogFork, LogGap, PartitionRebuilding
+from ..contract.keys import Keys
+from ..engine.loader import script
+from .rebuild import empty, fold_log
+from .scratch import packed
+from .snapshot import load
+
+CHUNK = 1000
+
+
+async def restore(
+    redis: Any, keys: Keys, archive: Archive, progress: Callable[[int], None] = lambda folded: None
+) -> int:
+    """Drop the state of a partition and fold its archive, then what the log holds behind it; returns the events folded.
+
+    The archived events do not go back into the log: it goes on where the archive ends, as if it had been trimmed there.
+    Live calls are refused with ``REBUILDING`` until the state is whole; whoever is killed in it leaves a partition that
+    says so, and the next call goes on from there.
+
+    Args:
+        redis: a client of the server, which may be empty.
+        keys: the partition.
+        archive: its archive, from the first event on.
+        progress: told the number of events folded so far.
+
+    Raises:
+        ArchiveDamaged: a segment is not what its manifest says.
+        LogGap: events between archive and log, or before the archive, are missing; nothing was dropped.
+        LogFork: the log has gone on without the archive's events; nothing was dropped, and the text says what to do.
+        PartitionRebuilding: another one rebuilds it at the same time.
+        PartitionHalted: an event cannot be folded; the text says which.
+    """
+    if not archive.segments:
+        raise ArchiveDamaged(f"{archive.folder} holds no event: give the archive that does")
+    if archive.before:
+        raise LogGap(
+            f"the archive begins at {archive.first}, {archive.before} events of the log come before: give the archive "
+            "that holds them"
+        )
+    wanted = ("rebuilding", "rebuild_from", "watermark", "begin", "done")
+    phase, source, watermark, begin, done = await redis.hmget(keys("meta"), wanted)
+    if phase is None or source is None:
+        await anyio.to_thread.run_sync(_check_all, archive)
+        await _prepare(redis, keys, archive)
+        phase = "drop"
+    elif begin != done or (phase == "archive" and watermark is None):
+        await redis.hset(keys("meta"), "rebuilding", "drop")  # a call was torn, or a snapshot was being loaded
+        phase = "drop"
+    if phase == "drop":
+        await empty(redis, keys)
+    if phase != "fold":
+        await _fold_archive(redis, keys, archive, progress)
+    return await fold_log(redis, keys, progress)
+
+
+def _check_all(archive: Archive) -> None:
+    for piece in archive.segments:
+        archive.checked(piece)
+
+
+async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
+    """Let the log go on where the archive ends, and mark the state to be dropped."""
+    answer = "AGAIN"
+    while answer == "AGAIN":
+        entries = await redis.xrange(keys("events"), count=1)
+        first = entries[0][0] if entries else ""
+        tip, trimmed = "0-0", 0
+        if await redis.exists(keys("events")):
+            about = await redis.xinfo_stream(keys("events"))
+            tip, trimmed = about["last-generated-id"], about["entries-added"] - about["length"]
+        head = await anyio.to_thread.run_sync(archive.number_up_to, previous(first) if first else archive.last)
+        reached = await anyio.to_thread.run_sync(archive.number_up_to, tip)
+        if first and trimmed == head:
+            await _compare(redis, keys, archive, previous(first), min(tip, archive.last, key=position))
+        answer = await script("restore")(
+            redis,
+            events=keys("events"),
+            dead=keys("dead"),
+            prefix=keys.prefix,
+            last=archive.last,
+            count=archive.count,
+            first=first,
+            head=head if first or tip != "0-0" else 0,
+            reached=reached,
+        )
+
+
+async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: str) -> None:
+    """See that log and archive hold the same events where both reach.
+
+    Equally many are not the same ones: a log that has lost its end gives the same ids out again where the clock stands
+    behind them.
+
+    Raises:
+        LogFork: they do not; the text names the first id.
+    """
+    pieces = archive.read(after, until, CHUNK)
+    while (chunk := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
+        entries = packed(chunk)
+        parted = await script("parted")(redis, events=keys("events"), prefix=keys.prefix, entries=entries, after=after)
+        if parted:
+            told = parted.decode() if isinstance(parted, bytes) else parted
+            raise LogFork(f"the archive and the log are not the same history from {told} on; {remedy(archive)}")
+        after = chunk.entries[-1].id
+
+
+async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Callable[[int], None]) -> None:
+    await _put_back_letters(redis, keys, archive)
+    watermark = await redis.hget(keys("meta"), "watermark") or "0-0"
+    first = await redis.xrange(keys("events"), count=1)
+    # what the log itself still holds is folded from there, together with its dead letters
+    until = min(previous(first[0][0]), archive.last, key=position) if first else archive.last
+    if watermark == "0-0" and (path := nearest(archive.folder, until)) is not None:
+        watermark = (await load(redis, keys, path)).watermark
+    pieces = archive.read(watermark, until, CHUNK)
+    chunk: Chunk | None = Chunk([], {})
+    while chunk is not None:
+        following: Chunk | None = await anyio.to_thread.run_sync(next, pieces, None)
+        going_on, _, folded = await script("refold")(
+            redis,
+            events=keys("events"),
+            prefix=keys.prefix,
+            in_place=1,
+            entries=packed(chunk),
+            ends=int(following is None),
+        )
+        if not going_on:
+            raise PartitionRebuilding("somebody else has begun to rebuild the state: wait for that one to end")
+        progress(int(folded))
+        chunk = following
+
+
+async def _put_back_letters(redis: Any, keys: Keys, archive: Archive) -> None:
+    """Write the archive's dead letters back, those that the server has lost."""
+    last = "0-0"
+    if await redis.exists(keys("dead")):
+        last = (await redis.xinfo_stream(keys("dead")))["last-generated-id"]
+
+    def lost() -> list[Entry]:
+        return [letter for letter in archive.letters() if position(letter.id) > position(last)]
+
+    letters = await anyio.to_thread.run_sync(lost)
+    for start in range(0, len(letters), CHUNK):
+        async with redis.pipeline(transaction=True) as pipe:
+            for letter in letters[start : start + CHUNK]:
+                pipe.execute_command("XADD", keys("dead"), letter.id, *letter.flat)
+                pipe.hincrby(keys("dead_codes"), _counted_as(letter), 1)
+            await pipe.execute()
+
+
+def _counted_as(letter: Entry) -> str:
+    """Return the code under which a dead letter is counted, as ``bury`` of the scripts does."""
+    fields = fields_of(letter)
+    again = fields["stream"] == "events" and ENTRY_ID.fullmatch(fields.get(RETRY, ""))
+    return "again" if again else fields["code"]

@@ -1,0 +1,146 @@
+"""Snapshots: the state as of an event of the archive, made by folding its segments and never from the live server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import msgpack
+import msgspec
+import pyarrow.parquet as pq
+
+from ..archive.manifest import sync
+from ..archive.reader import Archive
+from ..archive.snapshot import FOLDER, PAGE, SCHEMA, About, Row, _about, _pages, _rows, _table, nearest
+from ..contract.config import FOLD_VERSION
+from ..contract.keys import SOFT_META_FIELDS, Keys
+from ..engine.loader import script
+from .digest import StateDigest
+from .scratch import Scratch
+from .values import state_keys
+
+
+async def write(scratch: Scratch, archive: Archive) -> Path:
+    """Write the state of a scratch into the archive's folder of snapshots.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; nothing half done stays.
+    """
+    folder = archive.folder / FOLDER
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{scratch.watermark}.parquet"
+    part = path.with_suffix(".part")
+    digest = StateDigest()
+    try:
+        with pq.ParquetWriter(part, SCHEMA, compression="zstd", compression_level=3) as writer:
+            async for rows in _rows(scratch):
+                for row in rows:
+                    digest.add(row.name, row.kind, row.value, row.start)
+                await anyio.to_thread.run_sync(writer.write_table, _table(rows))
+            about = About(
+                namespace=scratch.keys.namespace,
+                partition=scratch.keys.partition,
+                fold_version=FOLD_VERSION,
+                watermark=scratch.watermark,
+                folded=scratch.folded,
+                digest=digest.hexdigest(),
+                created_ts=int(time.time() * 1000),
+            )
+            writer.add_key_value_metadata({"snapshot": msgspec.json.encode(about).decode()})
+        sync(part)
+        part.rename(path)
+        sync(folder)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return path
+
+
+async def start_from(scratch: Scratch, archive: Archive, until: str) -> None:
+    """Load the nearest snapshot at or before ``until`` into an empty scratch, if there is one.
+
+    Raises:
+        ArchiveDamaged, NewerLog: see :func:`load`.
+    """
+    path = nearest(archive.folder, until)
+    if path is not None and scratch.watermark == "0-0":
+        about = await load(scratch.redis, scratch.keys, path)
+        scratch.watermark, scratch.folded = about.watermark, about.folded
+
+
+async def load(redis: Any, keys: Keys, path: Path) -> About:
+    """Put a snapshot under a prefix that holds no state; the watermark comes last, so that a torn load shows.
+
+    Raises:
+        ArchiveDamaged: it is damaged, or of another partition; there is no watermark then.
+        NewerLog: a newer program made it; nothing was loaded.
+    """
+    about = await anyio.to_thread.run_sync(_about, path, keys)
+    pages = _pages(path, about)
+    meta: list[Row] = []
+    putting: asyncio.Task[None] | None = None
+    try:
+        while page := await anyio.to_thread.run_sync(next, pages, None):
+            if putting is not None:
+                await putting
+            meta += [row for row in page if row.name == "meta"]
+            rows = [row for row in page if row.name != "meta"]
+            putting = asyncio.create_task(_put(redis, keys, rows))  # the next page is read while this one is stored
+    finally:
+        if putting is not None:
+            with anyio.CancelScope(shield=True):
+                await putting
+    await _put(redis, keys, meta)
+    return about
+
+
+async def _put(redis: Any, keys: Keys, rows: list[Row]) -> None:
+    packed = msgpack.packb([(row.name, row.kind, row.start, _flat(row)) for row in rows], use_bin_type=False)
+    await script("load")(redis, events=keys("events"), prefix=keys.prefix, page=packed)
+
+
+def _flat(row: Row) -> list[Any]:
+    """Return the members of a row as the command that stores them takes them."""
+    if row.kind == "hash":
+        return [text for pair in row.value.items() for text in pair]
+    return [text for member, score in row.value for text in (score, member)] if row.kind == "zset" else row.value
+
+
+async def _each_row(redis: Any, keys: Keys) -> AsyncIterator[Row]:
+    async for found in state_keys(redis, keys):
+        hashes = [name for name, kind in found if kind == "hash"]
+        async with redis.pipeline(transaction=False) as pipe:
+            for name in hashes:
+                pipe.hgetall(keys.prefix + name)
+            values = await pipe.execute()
+        for name, value in zip(hashes, values, strict=True):
+            yield Row(name, "hash", 0, _hard(name, value))
+        for name, kind in found:
+            if kind != "hash":
+                async for start, value in _stretches(redis, keys.prefix + name, kind):
+                    yield Row(name, kind, start, value)
+
+
+def _hard(name: str, value: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    soft = () if name != "meta" else {field.encode() for field in SOFT_META_FIELDS}
+    return {field: text for field, text in value.items() if field not in soft}
+
+
+async def _stretches(redis: Any, key: str, kind: str) -> AsyncIterator[tuple[int, Any]]:
+    if kind == "set":
+        cursor, first = 0, True
+        while first or cursor:
+            cursor, members = await redis.sscan(key, cursor, count=PAGE)
+            first = False
+            if members:
+                yield 0, sorted(set(members))
+    else:
+        size = await (redis.zcard(key) if kind == "zset" else redis.llen(key))
+        for start in range(0, size, PAGE):
+            end = start + PAGE - 1
+            ranged = redis.zrange(key, start, end, withscores=True) if kind == "zset" else redis.lrange(key, start, end)
+            yield start, await ranged

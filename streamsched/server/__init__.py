@@ -1,0 +1,1 @@
+"""Servers that a program starts for itself."""

@@ -1,0 +1,1 @@
+"""Reads the folded state of a partition: typed, read-only views."""

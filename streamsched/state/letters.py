@@ -1,0 +1,44 @@
+"""How many dead letters there are, by code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..contract.keys import Keys
+
+if TYPE_CHECKING:
+    pass
+
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """How many dead letters there are, trimmed ones among them."""
+
+    all: int
+    open: int
+    """Those that nobody has retried or dropped."""
+    by_code: dict[str, int]
+    """Of all, handled ones too; those of a version that did not count yet are missing."""
+    trimmed: int
+    """Those that only the archive holds."""
+
+
+async def count_letters(redis: Any, keys: Keys) -> Counted:
+    """Count the letters of a partition, at the same cost however many there are.
+
+    Args:
+        redis: a client that decodes replies.
+        keys: the partition.
+    """
+    # no transaction: a server that is out of memory refuses even to read in one
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.xlen(keys("dead"))
+        pipe.hgetall(keys("dead_codes"))
+        pipe.hlen(keys("letters"))
+        kept, counted, handled = await pipe.execute()
+    codes = {code: int(count) for code, count in sorted(counted.items()) if int(count) > 0}
+    trimmed = codes.pop("trimmed", 0)
+    letters = kept + trimmed - codes.pop("again", 0)  # what was retried and refused again is kept twice, and one letter
+    return Counted(letters, max(0, letters - handled), codes, trimmed)

@@ -1,0 +1,125 @@
+"""A partition at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from ..contract.keys import Keys
+from .nodes import NodeView, read_nodes
+from .pairs import PairView, read_pairs, waiting_pairs
+from .partition import PartitionView, read_partition
+from .pauses import PauseView, read_pauses
+from .pools import PoolView, _read_pools
+from .sources import SourceView, read_sources
+
+LIMIT = 50
+
+
+"""Rows of each kind that an overview holds unless told otherwise."""
+
+
+SORTABLE = 20_000
+
+
+"""Up to this many names are read whole and sorted; of more, whichever come first are shown."""
+
+
+COUNTERS = (
+    "submitted",
+    "waiting",
+    "held",
+    "dispatched",
+    "finished",
+    "failed",
+    "cancelled",
+    "expired",
+    "refused",
+    "requeued",
+    "dead",
+    "nodes",
+    "expired_nodes",
+    "shed",
+)
+
+
+"""Every counter of a partition; one that has never counted is shown as 0."""
+
+
+class Overview(msgspec.Struct, kw_only=True):
+    """A partition at a glance, bounded whatever its size. Read key after key: not one moment of it."""
+
+    partition: PartitionView
+    counters: dict[str, int]
+    nodes: list[NodeView]
+    nodes_total: int
+    nodes_online: int
+    pools: list[PoolView]
+    pools_total: int
+    paused: list[PauseView]
+    """Pools and pairs that an operator keeps new jobs away from, as many as are listed of each kind."""
+    paused_total: int
+    sources: list[SourceView]
+    """Those who may speak through an ingress."""
+    sources_total: int
+    waiting: list[PairView]
+    """Pairs with waiting jobs, the longest queue first."""
+    waiting_pairs_total: int
+    waiting_pairs_complete: bool
+    """False if the keyspace was too large to look for pairs that no pool serves."""
+    delayed: int
+    """Of the waiting jobs those whose time has not come: ``not_before_ts``, or the pause before another try."""
+
+
+async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overview:
+    """Read the state of a partition.
+
+    Args:
+        redis: a client that decodes replies.
+        keys: the partition.
+        limit: nodes, pools and pairs to list; 50 by default. The totals count all.
+
+    Raises:
+        RedisError: the server is away.
+    """
+    partition = await read_partition(redis, keys)
+    raw: Any = await redis.hgetall(keys("counters"))
+    counters = {name: int(raw.get(name, 0)) for name in (*COUNTERS, *sorted(set(raw) - set(COUNTERS)))}
+    nodes, nodes_total = await _names(redis, keys("nodes"), limit)
+    pools, pools_total = await _names(redis, keys("pools"), limit)
+    sources, sources_total = await _names(redis, keys("sources"), limit)
+    pairs, complete = await waiting_pairs(redis, keys, counters["waiting"])
+    paused = list((await read_pauses(redis, keys)).values())
+    ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
+    return Overview(
+        partition=partition,
+        counters=counters,
+        nodes=await read_nodes(redis, keys, nodes),
+        nodes_total=nodes_total,
+        nodes_online=await redis.zcard(keys("expiry")),
+        pools=await _read_pools(redis, keys, pools),
+        pools_total=pools_total,
+        paused=paused[:limit],
+        paused_total=len(paused),
+        sources=await read_sources(redis, keys, sources),
+        sources_total=sources_total,
+        waiting=await read_pairs(redis, keys, ranked[:limit]),
+        waiting_pairs_total=len(pairs),
+        waiting_pairs_complete=complete,
+        delayed=max(0, counters["waiting"] - sum(pairs.values())) if complete else 0,
+    )
+
+
+async def _names(redis: Any, key: str, limit: int) -> tuple[list[str], int]:
+    """Read at most ``limit`` members of a set, the first by name unless it is huge, and how many there are."""
+    total = await redis.scard(key)
+    if total <= SORTABLE:
+        return sorted(await redis.smembers(key))[:limit], total
+    some: list[str] = []
+    async for name in redis.sscan_iter(key, count=1000):
+        some.append(name)
+        if len(some) >= limit:
+            break
+    return sorted(some), total

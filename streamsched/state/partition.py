@@ -1,0 +1,148 @@
+"""Where a partition stands: ok, rebuilding, halted, or with a gap in its log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from redis.exceptions import ResponseError
+
+from ..connect.client import role_in
+from ..contract.keys import Keys
+from ..contract.kinds import LIMITS
+from .letters import count_letters
+
+CAUSES = ("waiting", "memory", "lag")
+
+
+"""What there can be too much of."""
+
+
+class PartitionView(msgspec.Struct, kw_only=True):
+    """Where one partition stands."""
+
+    namespace: str
+    partition: int
+    condition: str
+    """``ok``, ``rebuilding``, ``halted``, or ``gap``."""
+    trouble: str
+    """What is wrong and what to do; empty if nothing is."""
+    watermark: str
+    """Id of the last folded event; ``0-0`` before the first."""
+    folded: int
+    """Events of the log folded so far."""
+    log_length: int
+    lag: int | None
+    """Events not folded yet, as the consumer group says; ``None`` if the server cannot tell."""
+    heartbeats_lag: int | None
+    workers: int | None
+    """Consumers of the group that were there within the last few seconds; ``None`` on a replica, which is not told.
+    A server older than 7.2 sees only those that an event woke: there it is 1 as long as somebody calls."""
+    last_call_ts: int | None
+    """When the scheduler last acted, ms since the epoch."""
+    dead_letters: int
+    """All there are, those seen to among them."""
+    open_letters: int
+    """Those that nobody has retried or dropped."""
+    letters_by_code: dict[str, int]
+    overload: dict[str, int]
+    """What there is too much of, ``waiting`` jobs or ``memory``, with the time since when, ms since the epoch."""
+    shed: int
+    """Submissions turned away for it so far, those of this moment that no fact tells yet."""
+    """All by the code under which they were refused; those of a version that did not count yet are missing."""
+    now_ts: int
+    """The server's clock at the time of reading, ms since the epoch."""
+
+
+async def read_partition(redis: Any, keys: Keys) -> PartitionView:
+    """Read where a partition stands.
+
+    Raises:
+        RedisError: the server is away.
+    """
+    meta = await redis.hgetall(keys("meta"))
+    seconds, micros = await redis.time()
+    length, added = 0, 0
+    if await redis.exists(keys("events")):
+        about = await redis.xinfo_stream(keys("events"))
+        length, added = about["length"], about["entries-added"]
+    lag = await _lag(redis, keys("events"))
+    folded = int(meta.get("folded", 0))
+    condition, trouble = "ok", ""
+    if "rebuilding" in meta:
+        condition, trouble = "rebuilding", "calls succeed again as soon as the state is whole; a worker sees to it"
+    elif meta.get("begin") != meta.get("done"):
+        torn = f"a call was torn at {meta.get('begin')}"
+        condition, trouble = "halted", f"{meta.get('halted', torn)}; a running worker rebuilds the state from its log"
+    elif folded > added or (length < added and await _unread(redis, keys, meta) < added - folded):
+        lost = "more events were folded than the log took in" if folded > added else "unfolded entries are missing"
+        condition, trouble = "gap", f"{lost}: restore the log, then `streamsched rebuild`"
+    letters = await count_letters(redis, keys)
+    now_ts = seconds * 1000 + micros // 1000
+    last_call_ts = int(meta["last_call_ts"]) if "last_call_ts" in meta else None
+    return PartitionView(
+        namespace=keys.namespace,
+        partition=keys.partition,
+        condition=condition,
+        trouble=trouble,
+        watermark=meta.get("watermark", "0-0"),
+        folded=folded,
+        log_length=length,
+        # before the first advance there is no group, and nothing has been read
+        lag=lag if folded else added,
+        heartbeats_lag=await _lag(redis, keys("heartbeats")),
+        workers=await _workers(redis, keys, now_ts - last_call_ts if last_call_ts else None),
+        last_call_ts=last_call_ts,
+        dead_letters=letters.all,
+        open_letters=letters.open,
+        letters_by_code=letters.by_code,
+        overload=_overload(meta.get("overload", "")),
+        shed=shed_so_far(meta.get("shed")),
+        now_ts=now_ts,
+    )
+
+
+def shed_so_far(text: str | None) -> int:
+    """Read how many submissions the overload under way has turned away, as the scripts write it."""
+    return sum(count for cause, count in msgspec.json.decode(text or "{}").items() if cause in CAUSES)
+
+
+def _overload(text: str) -> dict[str, int]:
+    """Read ``memory=1 waiting=2``, as the scripts write it."""
+    return {cause: int(since_ts) for cause, _, since_ts in (word.partition("=") for word in text.split())}
+
+
+async def _unread(redis: Any, keys: Keys, meta: dict[str, str]) -> int:
+    """Count the entries behind the watermark, as far as it takes to see whether some are missing."""
+    entries = await redis.xrange(keys("events"), min="(" + meta.get("watermark", "0-0"), count=1000)
+    return len(entries) if len(entries) < 1000 else 2**53
+
+
+async def _groups(redis: Any, stream: str) -> list[dict[str, Any]]:
+    try:
+        return [group for group in await redis.xinfo_groups(stream) if group["name"] == "fold"]
+    except ResponseError as problem:
+        if "no such key" in str(problem):
+            return []
+        raise
+
+
+async def _lag(redis: Any, stream: str) -> int | None:
+    groups = await _groups(redis, stream)
+    lag: int | None = groups[0].get("lag") if groups else await redis.xlen(stream)
+    return lag
+
+
+async def _workers(redis: Any, keys: Keys, quiet_ms: int | None) -> int | None:
+    """Count the consumers that blocked on the log lately; a killed one stays listed, with its idle time growing."""
+    hello = await redis.execute_command("HELLO")
+    if role_in(hello) != "master":
+        return None
+    if not await _groups(redis, keys("events")):
+        return 0
+    lately_ms = 5 * LIMITS["sleep_ms"]
+    consumers = await redis.xinfo_consumers(keys("events"), "fold")
+    seen = sum(int(consumer["idle"]) < lately_ms for consumer in consumers)
+    # before 7.2 a consumer is seen when it gets something, and not when it asks
+    asks_unseen = tuple(map(int, str(hello[hello.index("version") + 1]).split(".")[:2])) < (7, 2)
+    return max(seen, 1) if asks_unseen and quiet_ms is not None and quiet_ms < lately_ms else seen

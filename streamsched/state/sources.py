@@ -1,0 +1,53 @@
+"""Typed, read-only view of those who speak through an ingress."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..contract.keys import Keys
+
+
+class SourceView(msgspec.Struct, kw_only=True):
+    """One source. Times are ms since the epoch, ``None`` for what has not happened."""
+
+    source: str
+    role: str
+    node_id: str
+    """The node it speaks for; empty for a producer."""
+    waiting: int | None
+    """Entries in its ingress; ``None`` if something else lives there."""
+    rate: int
+    backlog: int
+    dropped: int
+    """Entries of its that were dropped so far."""
+    limited_cause: str
+    """The limit that it went beyond last: ``backlog``, ``id``, ``rate``, ``size``, ``type``; empty if it never did."""
+    limited_ts: int | None
+
+
+async def read_sources(redis: Any, keys: Keys, names: list[str]) -> list[SourceView]:
+    """Read several sources in one round trip."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.hgetall(keys("source", name))
+            pipe.xlen(keys("ingress", name))
+        replies = await pipe.execute(raise_on_error=False)
+    known = zip(names, replies[::2], replies[1::2], strict=True)
+    return [_view(name, fields, waiting) for name, fields, waiting in known if isinstance(fields, dict) and fields]
+
+
+def _view(name: str, fields: dict[str, str], waiting: Any) -> SourceView:
+    limited = fields.get("limited_ts")
+    return SourceView(
+        source=name,
+        role=fields["role"],
+        node_id=fields["node_id"],
+        waiting=waiting if isinstance(waiting, int) else None,
+        rate=int(fields["rate"]),
+        backlog=int(fields["backlog"]),
+        dropped=int(fields.get("dropped", 0)),
+        limited_cause=fields.get("limited_cause", ""),
+        limited_ts=int(limited) if limited else None,
+    )

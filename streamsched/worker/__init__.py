@@ -1,0 +1,1 @@
+"""The process that folds events and decides what is due."""

@@ -1,0 +1,1 @@
+"""Generates load: arrivals and fleets after published figures, or from a published trace."""

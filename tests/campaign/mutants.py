@@ -1,0 +1,147 @@
+"""Guards taken out one at a time, in the processes of a run only: the checker must notice each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamsched.engine.loader import compose, sources
+
+from ..support.planting import Bug
+
+HOLDER = """  if attempt and attempt ~= job.attempt then
+    fail('STALE_ATTEMPT', 'attempt ' .. attempt .. ' of job ' .. job_id .. ' is over: the job has moved on')
+  end
+  if not is_held(job) then
+    fail('STALE_ATTEMPT', 'job_id ' .. job_id .. ' waits for a node: nobody holds it')
+  end
+  if node_id ~= job.node_id then
+    fail('NODE_MISMATCH', 'node_id ' .. node_id .. ' does not hold job ' .. job_id .. ': ' .. job.node_id .. ' does')
+  end
+"""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A bug, and where it must show."""
+
+    bug: Bug
+    under: str
+    """The fault that is played."""
+    rules: tuple[str, ...]
+    """Which rules of the checker it must break, one of them at least."""
+
+
+PLANTED: dict[str, Planted] = {
+    "holder": Planted(
+        Bug("only the holder's word counts, under its attempt", "any node ends any job", "held_job", HOLDER),
+        "late nodes",
+        ("I2", "I3", "I5"),
+    ),
+    "duplicate": Planted(
+        Bug(
+            "a submission repeated is the one that was accepted",
+            "it starts the job over",
+            "submitted_before",
+            "rcall('EXISTS', key.job(job_id)) == 0",
+            "true",
+        ),
+        "replies to append lost",
+        ("I3", "I5"),
+    ),
+    "forged": Planted(
+        Bug(
+            "decisions from outside are refused",
+            "a forged one takes effect",
+            "fold_event",
+            "if fact and not decided then",
+            "if false then",
+        ),
+        "poison",
+        ("I3",),
+    ),
+    "letters": Planted(
+        Bug(
+            "a refused event becomes a dead letter",
+            "it is gone without a word",
+            "fold_event",
+            "    bury(stream, id, e, problem)\n",
+        ),
+        "poison",
+        ("I3",),
+    ),
+    "outage": Planted(
+        Bug(
+            "an absence of the scheduler is held against nobody",
+            "it costs nodes and attempts",
+            "resume",
+            "if not was_away(now - since) then",
+            "if true then",
+        ),
+        "outage",
+        ("expiry",),
+    ),
+    "clock": Planted(
+        Bug(
+            "time goes on behind a clock that was set back",
+            "nothing falls due for an hour",
+            "go_on",
+            "meta.last_call_ts + math.floor(passed / 2)",
+            "meta.last_call_ts",
+        ),
+        "clock an hour ahead and back",
+        ("I6",),
+    ),
+    "trim": Planted(
+        Bug(
+            "nothing is trimmed that is not archived",
+            "events are lost",
+            "trim",
+            "local bound = not_behind(archived, watermark) and archived or watermark",
+            "local bound = '+'",
+        ),
+        "archiver killed between steps",
+        ("I1", "I4", "process"),
+    ),
+    "fsync": Planted(
+        Bug(
+            "a segment is on the disk before it is listed",
+            "what was trimmed is half on the disk",
+            "streamsched.archive.archiver",
+            "            segment.write(part, tables, said)\n            sync(part)\n",
+            "            segment.write(part, tables, said)\n",
+        ),
+        "archiver loses power between steps",
+        ("I1", "archive", "process"),
+    ),
+    "retry": Planted(
+        Bug(
+            "the client library repeats no append by itself",
+            "one XADD becomes several entries",
+            "streamsched.connect.client",
+            '"retry": Retry(NoBackoff(), 0)',
+            '"retry": Retry(NoBackoff(), 10)',
+        ),
+        "replies to XADD lost",
+        ("once",),
+    ),
+    "repeat": Planted(
+        Bug(
+            "an append whose reply was lost is repeated",
+            "its caller is left alone with it",
+            "streamsched.engine.partition",
+            "if not is_away(problem):\n                    raise\n                if not self._known and",
+            "raise\n                if not self._known and",
+        ),
+        "replies to append lost",
+        ("process",),
+    ),
+}
+"""By name."""
+
+
+def composed(script: str, name: str) -> str:
+    """Return a script as a process has it in which this bug is planted; without a name as it is."""
+    if not name or PLANTED[name].bug.where not in sources():
+        return compose(script)
+    with PLANTED[name].bug.planted():
+        return compose(script)

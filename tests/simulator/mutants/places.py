@@ -1,0 +1,101 @@
+"""Guards of who gets which job, and of where a job waits."""
+
+from __future__ import annotations
+
+from ...support.planting import Bug
+
+PLACES = [
+    Bug(
+        "indexes are settled between two decisions",
+        "a job goes to a node that is full",
+        "decide",
+        "settle_places()",
+        "",
+    ),
+    Bug(
+        "indexes are settled before a call ends",
+        "the next one chooses by what was",
+        "close_call",
+        "  settle()\n",
+        "",
+    ),
+    Bug(
+        "a job goes elsewhere before it goes back",
+        "it is sent to the node that failed it",
+        "candidates",
+        "excluded[node_id] and stale or fresh",
+        "fresh",
+    ),
+    Bug(
+        "a window bounds what a node has not begun",
+        "a node that takes nothing is sent everything",
+        "settle_node",
+        "and tonumber(v[4]) < tonumber(v[5])",
+        "",
+    ),
+    Bug(
+        "jobs of a paused pair wait",
+        "they go to nodes all the same",
+        "is_paused",
+        "config('paused') and",
+        "false and",
+    ),
+    Bug(
+        "a paused pool is not open",
+        "its nodes get new jobs",
+        "settle_pool",
+        "not v[3] and",
+        "",
+    ),
+    Bug(
+        "what is paused twice is counted once",
+        "it stays paused for the count once it is resumed",
+        "set_pause",
+        "if paused ~= was_paused then",
+        "if paused or was_paused then",
+    ),
+    Bug("attempts are counted", "a job that fails is tried for ever", "may_try_again", "tonumber(v[1] or 0)", "0"),
+    Bug(
+        "an attempt that never began is not counted",
+        "a job ends because nobody had room for it",
+        "requeue",
+        "local began = cause == 'failed' or",
+        "local began = true or",
+    ),
+    Bug(
+        "a job that leaves its node leaves its list",
+        "one job is held by two nodes",
+        "release",
+        "hold(job.node_id, job_id, -1)",
+        "",
+    ),
+    Bug(
+        "a job that is dispatched leaves its queue",
+        "it is dispatched again",
+        "job.dispatched",
+        "want_member('ZREM', key.waiting(job.src_lang, job.tgt_lang), job_id)",
+        "",
+    ),
+    Bug("an ended job has no deadline", "it ends a second time", "finish", "want('ZREM', key.deadlines, job_id)", ""),
+    Bug(
+        "jobs of a node that went are given to others",
+        "they are held for ever",
+        "settle_node",
+        "rcall('SADD', key.lost, node_id)",
+        "rcall('SREM', key.lost, node_id)",
+    ),
+    Bug(
+        "a priority goes before the order of submission",
+        "it means nothing",
+        "job.submitted",
+        "tonumber(priority or 0)",
+        "0",
+    ),
+    Bug(
+        "what is gathered is written before it is read",
+        "a decision sees what was",
+        "written",
+        "  if command then",
+        "  if command and #command > 30 then",
+    ),
+]

@@ -1,0 +1,113 @@
+"""Guards of a state that is not whole: a torn call is noticed, and the log mends it."""
+
+from __future__ import annotations
+
+from ...support.planting import Bug
+
+REBUILDS = [
+    Bug(
+        "the fence is the first write of a call",
+        "a torn call is not noticed",
+        "raise_fence",
+        "rcall('HSET', key.meta, 'begin', fence)",
+        "",
+    ),
+    Bug(
+        "a fence is never that of the call before",
+        "a torn call looks like the whole one before it",
+        "raise_fence",
+        "id == meta.done and id .. '\\'' or id",
+        "id",
+    ),
+    Bug(
+        "a call that breaks leaves its fence up",
+        "the next one goes on over half of it",
+        "guarded",
+        "'begin', folding, 'done', 'torn'",
+        "'begin', folding, 'done', folding",
+    ),
+    Bug(
+        "what the server does not let a fold read is no fault of the event",
+        "a good event becomes a dead letter",
+        "fold_event",
+        "or find(text, '^%u+ ')",
+        "",
+    ),
+    Bug(
+        "a key of another type halts the partition",
+        "nobody mends it",
+        "guarded",
+        " or is_foreign(reason)",
+        "",
+    ),
+    Bug(
+        "live calls wait for a rebuild",
+        "they go on over half a state",
+        "open_call",
+        "elseif v.rebuilding then",
+        "elseif false then",
+    ),
+    Bug(
+        "a rebuild believes facts up to the old watermark only",
+        "what a torn call had decided, or somebody forged, takes effect",
+        "drop",
+        "rcall('HGET', key.meta, 'rebuild_until') or folded_up_to()",
+        "'+'",
+    ),
+    Bug(
+        "a rebuild that begins anew remembers the old watermark",
+        "true facts are refused as forged",
+        "drop",
+        "rcall('HGET', key.meta, 'rebuild_until') or",
+        "",
+    ),
+    Bug(
+        "a torn rebuild begins anew",
+        "it goes on over half a state, or never ends",
+        "condemn",
+        "if phase and torn then",
+        "if false then",
+    ),
+    Bug(
+        "a state is condemned only if its log is whole",
+        "a trimmed log is folded without its head",
+        "condemn",
+        "if missing > 0 then",
+        "if false then",
+    ),
+    Bug(
+        "letters of a torn call are taken back",
+        "an event has two letters, or is folded and a dead letter",
+        "drop",
+        "rcall('XDEL', dead, letters[i][1])",
+        "",
+    ),
+    Bug(
+        "a state that is gone is not taken for a new one",
+        "its log is folded as if nobody had decided anything",
+        "open_call",
+        "if not v.watermark and not v.last_call_ts and folded_up_to() ~= '0-0' then",
+        "if false then",
+    ),
+    Bug(
+        "a replay delivers nothing",
+        "nodes are sent old assignments again",
+        "effect",
+        "  if not live then",
+        "  if false then",
+    ),
+    Bug(
+        "retention goes by the time of events",
+        "a replay drops other jobs than were dropped",
+        "retire",
+        "config('retention_ms') > at then",
+        "config('retention_ms') > (now > 0 and now or at) then",
+    ),
+    Bug(
+        "a log is not replaced by an archive of another history",
+        "what came since its end was lost is lost too",
+        "parted",
+        "  if not same then",
+        "  if false then",
+    ),
+]

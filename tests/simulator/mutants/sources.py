@@ -1,0 +1,50 @@
+"""Guards of who may say what through an ingress, and how much of it is heard."""
+
+from __future__ import annotations
+
+from ...support.planting import Bug
+
+SOURCES = [
+    Bug(
+        "a node's source speaks for its own node",
+        "any node speaks for all of them",
+        "check_sender",
+        "if e.node_id ~= sender.node_id then",
+        "if false then",
+    ),
+    Bug(
+        "a source does not choose what is stamped on its words",
+        "it passes them off as another's",
+        "copy_of",
+        "if not STAMPS[field] then",
+        "if true then",
+    ),
+    Bug(
+        "what was taken in is not taken in again",
+        "behind a torn call it stands in the log twice",
+        "read_ingress",
+        "elseif not not_behind(id, sender.last_id) then",
+        "else",
+    ),
+    Bug(
+        "a source that was revoked is not heard",
+        "its words fill the log",
+        "drain",
+        "not sender.revoked and left > 0",
+        "left > 0",
+    ),
+    Bug(
+        "a flood gets its share of a call",
+        "it takes the shares of the others",
+        "drain",
+        "math.max(1, math.floor(left / 2 / #listed))",
+        "left",
+    ),
+    Bug(
+        "while memory is short, what a source submits waits where it is",
+        "it uses up what completions need",
+        "drain",
+        "if meta.overload.memory and sender.role == 'producer' then",
+        "if false then",
+    ),
+]

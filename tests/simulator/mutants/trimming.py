@@ -1,0 +1,50 @@
+"""Guards of trimming: nothing goes that is still needed."""
+
+from __future__ import annotations
+
+from ...support.planting import Bug
+
+TRIMMING = [
+    Bug(
+        "the submission of an alive job is not trimmed",
+        "its story has no beginning",
+        "trim",
+        "job[2] == id and not is_terminal(job[1])",
+        "false",
+    ),
+    Bug(
+        "nothing is trimmed that is not archived",
+        "events are lost",
+        "trim",
+        "not_behind(archived, watermark) and archived or watermark",
+        "watermark",
+    ),
+    Bug(
+        "nothing is trimmed that is not folded",
+        "events take no effect",
+        "trim",
+        "not_behind(archived, watermark) and archived or watermark",
+        "archived",
+    ),
+    Bug(
+        "no letter is trimmed that is not archived",
+        "nobody knows any more what was refused",
+        "trim_letters",
+        "rcall('XRANGE', dead, '-', archived, 'COUNT', spare)",
+        "rcall('XRANGE', dead, '-', '+', 'COUNT', spare)",
+    ),
+    Bug(
+        "no letter is trimmed that a replay would meet",
+        "it folds what was refused",
+        "trim_letters",
+        "if letter.stream == 'events' and first[1] and not_behind(first[1][1], letter.id) then",
+        "if false then",
+    ),
+    Bug(
+        "nothing is trimmed while the state is not whole",
+        "a rebuild finds no log",
+        "is_whole",
+        "if v[1] and not v[2] and v[3] == v[4] then",
+        "if v[1] then",
+    ),
+]
