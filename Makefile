@@ -15,6 +15,8 @@ test: $(READY) $(NODE) check
 
 check: $(READY)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
 
 # The event reference anew, and the site, into site/.

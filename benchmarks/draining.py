@@ -47,8 +47,6 @@ async def measure(bench: Bench) -> list[Figure]:
     for _ in range(min(bench.rounds, 3)):
         base, rate = bench.xadd_rate(submission(1, None)), await drain(bench)
         figure.values.append(rate / base)
-        figure.note = (
-            f"{rate:,.0f} no-op jobs/s against {base:,.0f}/s in the last round, concurrency {CONCURRENCY}"
-        )
+        figure.note = f"{rate:,.0f} no-op jobs/s against {base:,.0f}/s in the last round, concurrency {CONCURRENCY}"
         await bench.wipe()
     return [figure]

@@ -17,50 +17,32 @@ from ..contract.errors import PASSING, LogGap
 from ..engine.loader import script
 from ..log.live import LiveLog
 from .fork import compare_end
-from .writer import READ, ArchiveWriter
+from .writer import ArchiveWriter
 
 log = structlog.get_logger(__name__)
 
+READ = 1000
+"""Entries read at once."""
 
 MAX_EVENTS = 100_000
-
-
 """Events of one segment, unless told otherwise: they are held in memory until they are written, a kilobyte each."""
 
-
 MAX_BYTES = 64 * 2**20
-
-
 """Bytes of one segment's fields, before compression: however large the payloads are, memory stays flat."""
 
-
 MAX_AGE_S = 60.0
-
-
 """How long an event may wait to be written, unless told otherwise."""
 
-
 TRIM_BATCH = 1000
-
-
 """Entries that one call may trim."""
 
-
 LAST_TRIES = 3
-
-
 """How often what is left is tried once the archiver is told to end: a connection may only have gone stale meanwhile."""
 
-
 LETTERS_BATCH = 100
-
-
 """Dead letters that one call may trim: each may hold a megabyte."""
 
-
 LETTERS_KEPT = 1000
-
-
 """The latest dead letters, which stay on the server: an operator looks there first."""
 
 

@@ -13,7 +13,6 @@ from ..contract.entries import position
 
 MANIFEST = "manifest.json"
 
-
 MEND = "restore it from a copy of the archive"
 
 

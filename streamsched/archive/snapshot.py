@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,31 +15,17 @@ from ..contract.config import FOLD_VERSION
 from ..contract.entries import position
 from ..contract.errors import ArchiveDamaged, NewerLog
 from ..contract.keys import Keys
-from ..replay.digest import StateDigest
-from ..replay.scratch import Scratch
-from ..replay.snapshot import _each_row
+from .digest import StateDigest
 from .reader import Archive
 
 FOLDER = "snapshots"
 
-
-PAGE = 1000
-
-
-"""Members of a large key in one row."""
-
-
 ROWS = 2000
-
-
 """Rows that are held in memory at once."""
-
 
 SCHEMA = pa.schema([("key", pa.string()), ("kind", pa.string()), ("start", pa.int64()), ("value", pa.binary())])
 
-
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError)
-
 
 MEND = "delete it: the segments hold everything, and `streamsched snapshot` makes another"
 
@@ -83,14 +69,16 @@ async def kept_hash(archive: Archive, keys: Keys, name: str) -> dict[bytes, byte
     def find() -> dict[bytes, bytes] | None:
         # to the end, because only there is it known whether all of it is what it states
         rows = (
-            [row.value for page in _pages(path, _about(path, keys)) for row in page if row.name == name] if path else []
+            [row.value for page in read_pages(path, read_about(path, keys)) for row in page if row.name == name]
+            if path
+            else []
         )
         return rows[0] if rows else None
 
     return await anyio.to_thread.run_sync(find)
 
 
-def _about(path: Path, keys: Keys) -> About:
+def read_about(path: Path, keys: Keys) -> About:
     """Read what a snapshot states of itself, and see whether that fits."""
     try:
         about = msgspec.json.decode(pq.ParquetFile(path).metadata.metadata[b"snapshot"], type=About)
@@ -108,7 +96,7 @@ def _about(path: Path, keys: Keys) -> About:
     return about
 
 
-def _pages(path: Path, about: About) -> Iterator[list[Row]]:
+def read_pages(path: Path, about: About) -> Iterator[list[Row]]:
     """Read a snapshot page by page; behind the last one it is known whether all of it is what it states."""
     digest = StateDigest()
     try:
@@ -131,20 +119,8 @@ def _decode(kind: str, value: bytes) -> Any:
     return msgspec.msgpack.decode(value, type=shapes.get(kind, list[bytes]))
 
 
-def _table(rows: list[Row]) -> pa.Table:
+def table_of(rows: list[Row]) -> pa.Table:
     values = [msgspec.msgpack.encode(row.value) for row in rows]
     columns = [[row.name for row in rows], [row.kind for row in rows], [row.start for row in rows], values]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return pa.table(arrays, schema=SCHEMA)
-
-
-async def _rows(scratch: Scratch) -> AsyncIterator[list[Row]]:
-    """Read all that a scratch holds, in pages; its client must leave bytes alone."""
-    page: list[Row] = []
-    async for row in _each_row(scratch.redis, scratch.keys):
-        page.append(row)
-        if len(page) >= ROWS:
-            yield page
-            page = []
-    if page:
-        yield page

@@ -12,6 +12,7 @@ from types import TracebackType
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from ..contract.config import FOLD_VERSION
 from ..contract.entries import Entry
@@ -19,15 +20,11 @@ from ..contract.errors import ArchiveDamaged, ArchiveLocked, LogFork
 from ..contract.keys import Keys
 from ..log.live import LiveLog
 from . import segment
-from .archiver import log
 from .fork import copy, shared
 from .manifest import MANIFEST, Manifest, Segment, digest_of, encode_manifest, metadata, sync
 from .reader import Archive
 
-READ = 1000
-
-
-"""Entries read at once."""
+log = structlog.get_logger(__name__)
 
 
 class ArchiveWriter:

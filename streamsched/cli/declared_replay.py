@@ -83,9 +83,7 @@ async def verify(
         needs_archive()
     from .recover.verify import VerifyOptions, verify_state
 
-    options = VerifyOptions(
-        archive=archive, scratch=scratch, watch=watch, interval_s=interval, keys_s=rate, json=json
-    )
+    options = VerifyOptions(archive=archive, scratch=scratch, watch=watch, interval_s=interval, keys_s=rate, json=json)
     return await verify_state(target, options)
 
 
@@ -107,9 +105,7 @@ async def at(
         raise UsageProblem("--port goes with --serve")
     from .recover.at import AtOptions, show_at
 
-    options = AtOptions(
-        moment=moment, archive=archive, offline=offline, serve=serve, port=port, limit=limit, json=json
-    )
+    options = AtOptions(moment=moment, archive=archive, offline=offline, serve=serve, port=port, limit=limit, json=json)
     return await show_at(target, options)
 
 

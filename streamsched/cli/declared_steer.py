@@ -14,9 +14,7 @@ app = typer.Typer()
 
 Nodes = Annotated[
     list[str],
-    typer.Argument(
-        metavar="NODE...", help="Ids of nodes, as `status` shows them.", autocompletion=cli_complete.nodes
-    ),
+    typer.Argument(metavar="NODE...", help="Ids of nodes, as `status` shows them.", autocompletion=cli_complete.nodes),
 ]
 Reason = Annotated[str | None, typer.Option(help="Kept in the log.")]
 Pool = Annotated[str | None, typer.Option(metavar="ID", help="A pool.", autocompletion=cli_complete.pools)]

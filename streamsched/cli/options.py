@@ -29,7 +29,9 @@ SERVICE_PATIENCE_S = 30.0
 COMMON: dict[str, Any] = {
     "url": Annotated[
         str | None,
-        typer.Option("--url", help="Server: redis://, rediss://, unix:// or redis+sentinel://. [default: redis://localhost:6379]"),
+        typer.Option(
+            "--url", help="Server: redis://, rediss://, unix:// or redis+sentinel://. [default: redis://localhost:6379]"
+        ),
     ],
     "password_file": Annotated[
         Path | None,

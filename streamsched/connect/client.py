@@ -1,25 +1,31 @@
-"""The way to a server: what a URL may say, where the server is now, and what it looks like when it is not there."""
+"""Clients of a server, wherever a URL says it is: alone, behind sentinels, or in a cluster."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import SSLConnection
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.utils import str_if_bytes
 
+from .address import address
 from .cluster import HolderPool, Slot
-from .outage import NAMELESS
 from .sentinel import Watch, WatchedPool
 from .url import place_of
 
 SOCKET_TIMEOUT_S = 10.0
-
-
 """A server that says nothing for this long counts as gone, unless the URL says ``?socket_timeout=``."""
+
+NAMELESS: dict[str, None] = (
+    {"driver_info": None}
+    if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
+    else {"lib_name": None, "lib_version": None}
+)
+"""A connection does not say which library made it: that takes a permission of its own, and a round trip."""
 
 
 def connect(url: str, decode: bool = True) -> Redis:
@@ -99,10 +105,8 @@ def where_is(redis: Redis) -> str:
     if isinstance(pool, WatchedPool):
         known = ", ".join(where_is(sentinel) for sentinel in pool.sentinel_manager.sentinels)
         return f"{pool.service_name} (sentinels {known})"
-    told = pool.connection_kwargs
     if isinstance(pool, HolderPool):
         return (
             f"slot {pool.slot.number} of the cluster of {', '.join(f'{host}:{port}' for host, port in pool.slot.seeds)}"
         )
-    how = " over TLS" if issubclass(pool.connection_class, SSLConnection) else ""
-    return told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}{how}"
+    return address(redis)

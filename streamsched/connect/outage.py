@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import random
 import re
 
 import anyio
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     AskError,
     AuthenticationError,
@@ -23,7 +21,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..contract.errors import ServerReadOnly
-from .sentinel import A_SENTINEL
 from .url import LOGIN
 
 AWAY = (
@@ -36,31 +33,15 @@ AWAY = (
     AskError,
     OSError,
 )
-
-
 """What a server that is gone, restarting or failing over looks like from here; see also :func:`is_away`."""
 
-
 PASSES = re.compile(r"^UNBLOCKED|^BUSY |non local key in a cluster")
-
-
 """What else passes by waiting: a blocked read at a master that is being demoted, somebody's script that takes long, and
 a slot of a cluster that is on its way to another server."""
 
-
-NAMELESS: dict[str, None] = (
-    {"driver_info": None}
-    if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
-    else {"lib_name": None, "lib_version": None}
-)
-
-
-"""A connection does not say which library made it: that takes a permission of its own, and a round trip."""
-
+A_SENTINEL = "a sentinel refused the login:"
 
 NO_ANSWER = "no answer from"
-
-
 """How it is told that nobody was there, and not that somebody was and would not have us."""
 
 

@@ -7,17 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SlaveNotFoundError
-from redis.exceptions import (
-    AuthenticationError,
-)
+from redis.exceptions import AuthenticationError
 
-from .client import where_is
-from .outage import AWAY
-
-SENTINEL_TIMEOUT_S = 2.0
-
-
-"""The same for a sentinel, or a server of a cluster that is asked where another one is."""
+from .address import address
+from .outage import A_SENTINEL, AWAY
 
 
 class Watch(Sentinel):
@@ -46,7 +39,7 @@ class Watch(Sentinel):
                 if state and self.check_master_state(state, service_name):
                     self.sentinels.insert(0, self.sentinels.pop(n))
                     return str(state["ip"]), int(state["port"])
-                told.append(f"{where_is(sentinel)} " + ("says that it is down" if state else f"knows {list(masters)}"))
+                told.append(f"{address(sentinel)} " + ("says that it is down" if state else f"knows {list(masters)}"))
         if refused is not None:
             raise AuthenticationError(f"{A_SENTINEL} {refused} (?sentinel_username=, ?sentinel_password=)")
         raise MasterNotFoundError(f"no sentinel knows a master {service_name!r}: {'; '.join(told)}") from away
@@ -70,6 +63,3 @@ class WatchedPool(SentinelConnectionPool):
         await super().aclose()
         for sentinel in self.sentinel_manager.sentinels:
             await sentinel.aclose()
-
-
-A_SENTINEL = "a sentinel refused the login:"

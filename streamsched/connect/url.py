@@ -7,29 +7,28 @@ from urllib.parse import unquote, urlsplit
 
 from redis.asyncio.connection import parse_url
 
-from .sentinel import SENTINEL_TIMEOUT_S
+SENTINEL_TIMEOUT_S = 2.0
+"""A sentinel, or a server of a cluster that is asked for another one, counts as gone when it says nothing for this
+long."""
 
 LOGIN = "give it in STREAMSCHED_PASSWORD or --password-file"
-
-
 """Where a password goes."""
-
 
 PLAIN = "redis://[USER:PASSWORD@]HOST:PORT[/DB]"
 
-
 WATCHED = "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…/NAME[/DB]"
-
 
 CLUSTER = "redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…"
 
-
-SCHEMES = {"redis": PLAIN, "rediss": PLAIN, "unix": "unix:///PATH"}
-
-
-SCHEMES |= {"redis+sentinel": WATCHED, "rediss+sentinel": WATCHED, "redis+cluster": CLUSTER, "rediss+cluster": CLUSTER}
-
-
+SCHEMES = {
+    "redis": PLAIN,
+    "rediss": PLAIN,
+    "unix": "unix:///PATH",
+    "redis+sentinel": WATCHED,
+    "rediss+sentinel": WATCHED,
+    "redis+cluster": CLUSTER,
+    "rediss+cluster": CLUSTER,
+}
 """How a URL may begin, and how it goes on."""
 
 

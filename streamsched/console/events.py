@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from rich.text import Text
 
-from ..cli.observe.trace import moment
 from ..sanitize import one_line
 
 STYLES = (
@@ -14,9 +15,12 @@ STYLES = (
     (("node.expired", "node.offline", "job.exhausted", "job.refused", "job.expired", "source.limited"), "bold red"),
     (("scheduler.configured", "source.admitted", "source.revoked"), "bold magenta"),
 )  # fmt: skip
-
-
 """Types of events that an eye should find, and how they are shown; the others are bold."""
+
+
+def moment(ts: int) -> str:
+    """Return a time in ms since the epoch as it is printed: UTC, to the millisecond."""
+    return datetime.fromtimestamp(ts / 1000, UTC).isoformat(sep=" ", timespec="milliseconds")[:-6]
 
 
 def event_style(kind: str) -> str:

@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
-
-from ..cli.observe.trace import moment
-from ..cli.options import Target
 from ..history.explain import Explanation
-from ..history.history import History
-from ..replay.at import folded_at
 from ..sanitize import one_line
-from ..server.embedded import EmbeddedServer
-from .terminal import bar
-
-
-@asynccontextmanager
-async def _state(target: Target, history: History, offline: bool) -> AsyncIterator[Any]:
-    """Yield a client of the live state, or of one folded from the archive."""
-    if not offline:
-        async with target.open() as partition:
-            yield partition.redis
-        return
-    async with AsyncExitStack() as stack:
-        server = stack.enter_context(EmbeddedServer())
-        with bar("folding") as (progress, _):
-            scratch = await stack.enter_async_context(folded_at(server.url, history, "+", progress))
-        yield scratch.redis
+from .events import moment
 
 
 def explanation_lines(found: Explanation) -> list[str]:

@@ -15,12 +15,9 @@ from ..state.partition import PartitionView
 
 CONDITION = {"ok": "green", "rebuilding": "yellow", "halted": "bold red", "gap": "bold red"}
 
-
 TOO_MUCH = {"waiting": "too many jobs wait", "memory": "the server's memory is nearly full"}
 
-
 IN_FLOW = ("submitted", "waiting", "held", "requeued")
-
 
 ENDED = ("finished", "failed", "cancelled", "expired", "refused")
 

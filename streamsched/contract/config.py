@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 RETRY = "retry_of"
-
-
 """The extra field by which any event of the log says that it is a dead letter once more: the letter's id. However often
 that is said, it takes effect once."""
 
-
 FOLD_VERSION = 1
-
-
 """How this program folds. It grows with every change that would fold an older log to another state."""
-
 
 DEFAULTS: dict[str, int | str] = {
     "heartbeat_timeout_ms": 30_000,
@@ -27,12 +21,7 @@ DEFAULTS: dict[str, int | str] = {
     "max_lag": 100_000,
     "shed_memory_percent": 90,
 }
-
-
 """The configuration before the first ``scheduler.configured``. ``job_timeout_ms`` 0 means none."""
 
-
 FULL = "full"
-
-
 """The reason of a ``job.declined`` that speaks of the node and not of the job: no more until something ends."""

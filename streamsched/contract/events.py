@@ -13,48 +13,33 @@ import msgspec
 
 Id = Annotated[str, "id"]
 
-
 Lang = Annotated[str, "lang"]
-
 
 Text = Annotated[str, "text"]
 
-
 Json = Annotated[str, "json"]
-
 
 Payload = Annotated[str, "payload"]
 
-
 PoolNames = Annotated[str, "pools"]
-
 
 Time = Annotated[int, "ts"]
 
-
 Count = Annotated[int, "count"]
-
 
 Duration = Annotated[int, "ms"]
 
-
 Bound = Annotated[int, "bound"]
-
 
 Percent = Annotated[int, "percent"]
 
-
 Priority = Annotated[int, "priority"]
-
 
 Flag = Annotated[bool, "flag"]
 
-
 Source = Annotated[str, "source"]
 
-
 Amount = Annotated[int, "amount"]
-
 
 EntryId = Annotated[str, "entry"]
 

@@ -57,8 +57,6 @@ AnyEvent = Union[  # noqa: UP007 - read by get_args, and a column of names reads
     SchedulerConfigured,
     LetterDropped,
 ]
-
-
 """The tagged union of what producers, nodes and operators may append."""
 
 
@@ -85,8 +83,6 @@ def field_kinds(kind: type[Event]) -> dict[str, str]:
 
 
 NAMED_BY = {"job.submitted": "job_id", "job.completed": "attempt"}
-
-
 """Events whose repeat is known by another field, if they have it."""
 
 

@@ -26,12 +26,8 @@ if TYPE_CHECKING:
     from ..archive.reader import Archive
 
 
-
 OWN = ("id", "stream", "code", "reason")
-
-
 """What a letter says itself, in front of the event's fields; one of the same name is kept there as ``event_…``."""
-
 
 LIST = "`streamsched dead list` shows them"
 

@@ -40,40 +40,22 @@ from .loader import script
 
 log = structlog.get_logger(__name__)
 
-
 BATCH = 256
-
-
 """Events one call may fold or decide: 1–4 ms of the server's time."""
 
-
 BATCH_BYTES = 2**20
-
-
 """Bytes of events that travel in one call unless a single event is larger: the server parses them in one go."""
 
-
 PATIENCE_S = 30.0
-
-
 """How long a call goes on trying while the server is away or failing over, or the partition is being rebuilt."""
 
-
 LOSS = "docs/durability.md"
-
-
 """Where it says what may be lost, and what to do then."""
 
-
 RIGHTS = "`streamsched acl ROLE` prints what each role needs"
-
-
 """What to do about a server that permits a user too little."""
 
-
 OLDEST = (7, 0)
-
-
 """Redis 7.0 brought ``XGROUP SETID … ENTRIESREAD`` and ``entries-added``, which the gap detector needs."""
 
 

@@ -9,20 +9,12 @@ from ..contract.entries import Chunk, Entry, fields_of
 from .story import event_words
 
 LONGEST = 160
-
-
 """Characters of a value that a list shows."""
 
-
 UNSHOWN = ("type", "payload_json", "result_json", "cap_json", "load_json", "progress_json", "nonce")
-
-
 """Fields that a list leaves out: what was said in a conversation is nobody's business here, and the rest is long."""
 
-
 SUBJECTS = ("job", "node", "session")
-
-
 """Of what an event may speak."""
 
 

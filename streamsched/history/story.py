@@ -99,9 +99,11 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "source.admitted": lambda e: f"source {e.get('source')} may speak, as a {e.get('role')}{_because(e)}",
     "source.revoked": lambda e: f"source {e.get('source')} may speak no more{_because(e)}",
     "source.limited": lambda e: f"source {e['source']} went beyond its {e['cause']}: {e['dropped']} entries dropped",
-    "node.reported": lambda e: "online" + (", not accepting" if e["accepting"] == "false" else ", accepting")
-    if e["online"] == "true"
-    else "reports that it goes offline",
+    "node.reported": lambda e: (
+        "online" + (", not accepting" if e["accepting"] == "false" else ", accepting")
+        if e["online"] == "true"
+        else "reports that it goes offline"
+    ),
 }
 """How each event reads; one that is missing here reads as its fields."""
 

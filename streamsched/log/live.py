@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     pass
 
 
-
 CHUNK = 1000
-
-
 """Entries that travel at once: enough to hide the way, little enough to keep memory flat."""
 
 

@@ -386,9 +386,7 @@ class Node:
         if inspect.iscoroutinefunction(handler):
             result = await handler(assignment)
         else:
-            result = await anyio.to_thread.run_sync(
-                handler, assignment, abandon_on_cancel=True, limiter=self._threads
-            )
+            result = await anyio.to_thread.run_sync(handler, assignment, abandon_on_cancel=True, limiter=self._threads)
             if isinstance(result, Awaitable):
                 result = await result
         return result if result is None or isinstance(result, str) else msgspec.json.encode(result).decode()

@@ -11,8 +11,6 @@ from ..contract.keys import Keys
 from ..engine.loader import script
 
 BATCH = 1000
-
-
 """Events one replay call may fold."""
 
 

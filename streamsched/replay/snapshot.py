@@ -13,15 +13,18 @@ import msgpack
 import msgspec
 import pyarrow.parquet as pq
 
+from ..archive.digest import StateDigest
 from ..archive.manifest import sync
 from ..archive.reader import Archive
-from ..archive.snapshot import FOLDER, PAGE, SCHEMA, About, Row, _about, _pages, _rows, _table, nearest
+from ..archive.snapshot import FOLDER, ROWS, SCHEMA, About, Row, nearest, read_about, read_pages, table_of
 from ..contract.config import FOLD_VERSION
 from ..contract.keys import SOFT_META_FIELDS, Keys
 from ..engine.loader import script
-from .digest import StateDigest
 from .scratch import Scratch
 from .values import state_keys
+
+PAGE = 1000
+"""Members of a large key in one row."""
 
 
 async def write(scratch: Scratch, archive: Archive) -> Path:
@@ -40,7 +43,7 @@ async def write(scratch: Scratch, archive: Archive) -> Path:
             async for rows in _rows(scratch):
                 for row in rows:
                     digest.add(row.name, row.kind, row.value, row.start)
-                await anyio.to_thread.run_sync(writer.write_table, _table(rows))
+                await anyio.to_thread.run_sync(writer.write_table, table_of(rows))
             about = About(
                 namespace=scratch.keys.namespace,
                 partition=scratch.keys.partition,
@@ -79,8 +82,8 @@ async def load(redis: Any, keys: Keys, path: Path) -> About:
         ArchiveDamaged: it is damaged, or of another partition; there is no watermark then.
         NewerLog: a newer program made it; nothing was loaded.
     """
-    about = await anyio.to_thread.run_sync(_about, path, keys)
-    pages = _pages(path, about)
+    about = await anyio.to_thread.run_sync(read_about, path, keys)
+    pages = read_pages(path, about)
     meta: list[Row] = []
     putting: asyncio.Task[None] | None = None
     try:
@@ -108,6 +111,18 @@ def _flat(row: Row) -> list[Any]:
     if row.kind == "hash":
         return [text for pair in row.value.items() for text in pair]
     return [text for member, score in row.value for text in (score, member)] if row.kind == "zset" else row.value
+
+
+async def _rows(scratch: Scratch) -> AsyncIterator[list[Row]]:
+    """Read all that a scratch holds, in pages; its client must leave bytes alone."""
+    page: list[Row] = []
+    async for row in _each_row(scratch.redis, scratch.keys):
+        page.append(row)
+        if len(page) >= ROWS:
+            yield page
+            page = []
+    if page:
+        yield page
 
 
 async def _each_row(redis: Any, keys: Keys) -> AsyncIterator[Row]:

@@ -11,14 +11,9 @@ from redis.utils import str_if_bytes
 from ..contract.keys import SOFT_KEYS, Keys, soft_fields
 
 WALK = 500
-
-
 """Keys looked at in one step of a walk over all of them."""
 
-
 State = dict[str, Any]
-
-
 """Folded state by key without its prefix: hashes as dicts, sets sorted, sorted sets as (member, score), lists."""
 
 

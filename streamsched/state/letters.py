@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     pass
 
 
-
 class Counted(msgspec.Struct, frozen=True):
     """How many dead letters there are, trimmed ones among them."""
 

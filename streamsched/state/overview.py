@@ -16,16 +16,10 @@ from .pools import PoolView, _read_pools
 from .sources import SourceView, read_sources
 
 LIMIT = 50
-
-
 """Rows of each kind that an overview holds unless told otherwise."""
 
-
 SORTABLE = 20_000
-
-
 """Up to this many names are read whole and sorted; of more, whichever come first are shown."""
-
 
 COUNTERS = (
     "submitted",
@@ -43,8 +37,6 @@ COUNTERS = (
     "expired_nodes",
     "shed",
 )
-
-
 """Every counter of a partition; one that has never counted is shown as 0."""
 
 

@@ -13,8 +13,6 @@ from ..contract.kinds import LIMITS
 from .letters import count_letters
 
 CAUSES = ("waiting", "memory", "lag")
-
-
 """What there can be too much of."""
 
 

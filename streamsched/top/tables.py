@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from ..cli.observe.trace import moment
-from ..console.events import event_style
+from ..console.events import event_style, moment
 from ..contract.entries import position
 from ..history.filter import matches
 from ..history.rows import SUBJECTS, subjects

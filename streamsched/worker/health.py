@@ -10,11 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from .worker import Worker
 
-HEALTHY_S = 10.0
-
-
-"""A worker that has not advanced for this long is not healthy."""
-
 
 @contextmanager
 def health_probe(worker: Worker, host: str, port: int) -> Iterator[int]:

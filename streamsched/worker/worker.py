@@ -23,13 +23,14 @@ from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
 from ..engine.partition import PATIENCE_S, Partition, Reply, open_partition
 from ..replay.rebuild import mend
-from .health import HEALTHY_S
 from .ingester import Intake
 
 log = structlog.get_logger(__name__)
 
-
 GROUP = "fold"
+
+HEALTHY_S = 10.0
+"""A worker that has not advanced for this long is not healthy."""
 
 
 class Worker:

@@ -11,13 +11,13 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
+from streamsched.archive.digest import StateDigest
 from streamsched.archive.reader import Archive
 from streamsched.archive.snapshot import Row
 from streamsched.contract.entries import before
 from streamsched.history.history import History, open_history
 from streamsched.history.story import trace
 from streamsched.replay import snapshot
-from streamsched.replay.digest import StateDigest
 from streamsched.replay.restore import restore
 from streamsched.replay.values import read_state
 

@@ -120,9 +120,7 @@ def test_nothing_is_offered_and_nothing_said_where_the_server_is_away_or_silent(
         )
         for n, url in enumerate(urls):
             words = "streamsched\ncordon\ng"
-            told = cli.run(
-                STREAMSCHED_URL=url, _STREAMSCHED_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD="2"
-            )
+            told = cli.run(STREAMSCHED_URL=url, _STREAMSCHED_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD="2")
             assert (told.code, told.out.strip(), told.err) == (0, "", ""), (n, told)
         told = cli.run(
             STREAMSCHED_URL=urls[0],

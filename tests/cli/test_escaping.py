@@ -72,7 +72,7 @@ SHOWN = [
     ("query", "SELECT * FROM events"),
     ("query", "SELECT * FROM dead_letters"),
     ("query", "SELECT * FROM jobs"),
-    ("query", f"SELECT 1 AS \"{UNSEEN}[bold]\""),
+    ("query", f'SELECT 1 AS "{UNSEEN}[bold]"'),
     ("dead", "list"),
     ("dead", "show", "letter"),
     ("dead", "retry", "--all"),

@@ -214,9 +214,7 @@ async def test_a_result_is_found_although_its_reply_was_lost(server: EmbeddedSer
         job = await scheduler.submit(submit(), reply=False)
         node_id = await scheduler.partition.redis.hget(keys.job(job.job_id), "node_id")
         await scheduler.complete_task(
-            CompleteTaskRequest(
-                job_id=job.job_id, node_id=str(node_id), status=JobStatus.FAILED, error="no"
-            )
+            CompleteTaskRequest(job_id=job.job_id, node_id=str(node_id), status=JobStatus.FAILED, error="no")
         )
         await scheduler.cancel(job.job_id)
         assert (await job.result(timeout=20)).status == JobState.CANCELLED

@@ -152,9 +152,7 @@ TABLE: dict[str, Row] = {
     "job.progressed": Row(
         lambda attempt, letter: JobProgressed(job_id="j1", node_id="n1", attempt=attempt, progress_json="1"), gets_on
     ),
-    "job.declined": Row(
-        lambda attempt, letter: JobDeclined(job_id="j1", node_id="n1", attempt=attempt), begins_anew
-    ),
+    "job.declined": Row(lambda attempt, letter: JobDeclined(job_id="j1", node_id="n1", attempt=attempt), begins_anew),
     "job.completed": Row(
         lambda attempt, letter: JobCompleted(job_id="j1", node_id="n1", status=JobStatus.FAILED), begins_anew
     ),

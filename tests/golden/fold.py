@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from streamsched.archive.digest import StateDigest
 from streamsched.contract.entries import Chunk, Entry
 from streamsched.contract.keys import Keys
-from streamsched.replay.digest import StateDigest
 from streamsched.replay.values import read_state
 
 

@@ -200,8 +200,7 @@ def test_every_alert_fires_when_it_should_and_none_while_all_is_well(
                 "interval": "1m",
                 "input_series": test["input_series"],
                 "alert_rule_test": [
-                    {"eval_time": "30m", "alertname": name, "exp_alerts": expected}
-                    for name, expected in test["alerts"]
+                    {"eval_time": "30m", "alertname": name, "exp_alerts": expected} for name, expected in test["alerts"]
                 ],
             }
             for test in tests

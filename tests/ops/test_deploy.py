@@ -40,9 +40,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     yield "Dockerfile", yaml.safe_load(re.findall(r"^CMD (.*)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[0])
 
 
-@pytest.mark.parametrize(
-    ("where", "words"), [*commands()], ids=lambda value: value if isinstance(value, str) else ""
-)
+@pytest.mark.parametrize(("where", "words"), [*commands()], ids=lambda value: value if isinstance(value, str) else "")
 def test_a_command_in_deploy_is_one_that_streamsched_takes(where: str, words: list[str], tmp_path: Path) -> None:
     (tmp_path / "streamsched.toml").write_text("")
     words = [word.replace("/etc/streamsched", str(tmp_path)) for word in words]

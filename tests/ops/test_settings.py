@@ -106,7 +106,12 @@ def test_a_file_that_was_asked_for_must_exist(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_password_is_never_part_of_an_error() -> None:
-    for url in ("http://user:geheim@host", "redis://:geheim/x@host", "redis://host?password=geheim&x=1", "redis+sentinel://h?x=geheim@"):
+    for url in (
+        "http://user:geheim@host",
+        "redis://:geheim/x@host",
+        "redis://host?password=geheim&x=1",
+        "redis+sentinel://h?x=geheim@",
+    ):
         with pytest.raises(SettingsError) as refused:
             load({"url": url})
         assert "geheim" not in str(refused.value)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from ...console.explanation import _state, explanation_lines
-from ...console.terminal import OK, as_json, say
+from ...console.explanation import explanation_lines
+from ...console.terminal import OK, as_json, bar, say
 from ...contract.errors import OutsideLog
 from ...history.explain import explain
+from ...history.history import History
+from ...replay.at import folded_at
+from ...server.embedded import EmbeddedServer
 from ..options import Target
 
 
@@ -26,3 +32,17 @@ async def show_explanation(target: Target, job_id: str, archive: Path | None, of
     else:
         say("\n".join(explanation_lines(found)))
     return OK
+
+
+@asynccontextmanager
+async def _state(target: Target, history: History, offline: bool) -> AsyncIterator[Any]:
+    """Yield a client of the live state, or of one folded from the archive."""
+    if not offline:
+        async with target.open() as partition:
+            yield partition.redis
+        return
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(EmbeddedServer())
+        with bar("folding") as (progress, _):
+            scratch = await stack.enter_async_context(folded_at(server.url, history, "+", progress))
+        yield scratch.redis

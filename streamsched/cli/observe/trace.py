@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.text import Text
@@ -32,11 +31,6 @@ async def show_trace(target: Target, kind: str, name: str, archive: Path | None,
         if not found:
             raise OutsideLog(f"no event speaks of {kind} {name!r}; the history holds {await history.held()}")
     return OK
-
-
-def moment(ts: int) -> str:
-    """Return a time in ms since the epoch as it is printed: UTC, to the millisecond."""
-    return datetime.fromtimestamp(ts / 1000, UTC).isoformat(sep=" ", timespec="milliseconds")[:-6]
 
 
 def _line(step: Step) -> Text:

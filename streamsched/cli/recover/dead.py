@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...connect.client import connect
+from ...console.events import moment
 from ...console.remedies import with_remedy
 from ...console.terminal import OK, REFUSED, agreed, complain, console, say
 from ...console.terminal import as_json as print_json
@@ -24,7 +25,6 @@ from ...engine.partition import Answer, Partition
 from ...sanitize import mask, one_line
 from ...state.letters import count_letters
 from ..durations import since_when
-from ..observe.trace import moment
 from ..options import Target
 
 REASON = 100
