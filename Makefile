@@ -15,7 +15,7 @@ test: $(READY) $(NODE) check
 
 check: $(READY)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff format --check --quiet streamsched tests reference benchmarks
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
 

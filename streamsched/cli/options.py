@@ -7,12 +7,14 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, cast
 
 import typer
+import typer.core
+import typer.main
 
 from ..console import terminal
-from . import completion as cli_complete
+from . import completion
 
 if TYPE_CHECKING:
     from ..client.scheduler import Scheduler
@@ -71,7 +73,7 @@ Source = Annotated[
     typer.Option(
         "--source",
         help="Speak through the ingress of this source. [or STREAMSCHED_SOURCE]",
-        autocompletion=cli_complete.sources,
+        autocompletion=completion.sources,
     ),
 ]
 
@@ -82,6 +84,7 @@ ArchiveDir = Annotated[
     Path | None, typer.Option("--archive", metavar="DIR", help="Read this archive too, for what the log holds no more.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Read the archive alone, without any server.")]
+LogFormat = Annotated[Literal["console", "json"] | None, typer.Option(help="[default: console at a terminal]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -163,16 +166,29 @@ def pair_of(text: str) -> tuple[str, str]:
     return src, tgt
 
 
+def needs_archive() -> None:
+    """Make sure that what reads and writes Parquet is installed.
+
+    Raises:
+        UsageProblem: it is not; the text says how to install it.
+    """
+    terminal.needs("pyarrow", "archive", "pyarrow")
+
+
 Body = Callable[..., Awaitable[int | None]]
 
 
-def command(app: typer.Typer, example: str, without: Iterable[str] = ()) -> Callable[[Body], Body]:
-    """Make an async function ``body(target, …) -> exit code or None`` a command with the common options, but for those
-    it does ``without``. Its docstring is the help, ``example`` the last line of it.
+def command(
+    example: str, without: Iterable[str] = (), name: str | None = None
+) -> Callable[[Body], typer.core.TyperCommand]:
+    """Make a command of an async function ``body(target, …) -> exit code or None``.
+
+    It takes the options of every command, but for those it does ``without``. Its docstring is the help, and
+    ``example`` the last line of it; ``name`` that of the command, where it is not that of the function.
     """
     offered = {key: note for key, note in COMMON.items() if key not in without}
 
-    def register(body: Body) -> Body:
+    def register(body: Body) -> typer.core.TyperCommand:
         own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
 
         @functools.wraps(body)
@@ -194,7 +210,8 @@ def command(app: typer.Typer, example: str, without: Iterable[str] = ()) -> Call
         entry.__annotations__ = {parameter.name: parameter.annotation for parameter in given}
         del entry.__wrapped__
         words = inspect.getdoc(body) or ""
-        app.command(help=f"{words}\n\n\b\nExample:\n  {example}")(entry)
-        return body
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        alone.command(name=name or body.__name__, help=f"{words}\n\n\b\nExample:\n  {example}")(entry)
+        return cast(typer.core.TyperCommand, typer.main.get_command(alone))
 
     return register

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import typer
 
+from streamsched.cli.app import COMMANDS as LISTED
 from streamsched.cli.app import app
 
 from ..support.processes import Cli
@@ -61,7 +62,9 @@ DONE = (
 
 def commands(group: Any, path: str = "streamsched") -> Iterator[tuple[str, Any]]:
     """Every command that the program has, groups of commands left out."""
-    for name, command in group.commands.items():
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if hasattr(command, "commands"):
             yield from commands(command, f"{path} {name}")
         else:
@@ -69,6 +72,20 @@ def commands(group: Any, path: str = "streamsched") -> Iterator[tuple[str, Any]]
 
 
 COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("section", LISTED)
+def test_the_line_in_the_list_of_commands_is_the_first_sentence_of_the_commands_own_help(section: str) -> None:
+    for name, entry in LISTED[section].items():
+        if f"streamsched {name}" in COMMANDS:  # a group has a sentence of its own
+            assert (COMMANDS[f"streamsched {name}"].help or "").split(". ")[0].split(".\n")[0] + "." == entry.help
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    script = "import sys; from streamsched.cli.app import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    loaded = set(told.split())
+    assert not {"redis", "anyio", "msgspec", "rich"} & loaded, loaded
 
 
 def examples(path: str) -> list[str]:

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import typer
 
 from ...console.explanation import explanation_lines
 from ...console.terminal import OK, as_json, bar, say
 from ...contract.errors import OutsideLog
-from ...history.explain import explain
+from ...history.explain import explain as explain_job
 from ...history.history import History
 from ...replay.at import folded_at
 from ...server.embedded import EmbeddedServer
-from ..options import Target
+from .. import completion
+from ..options import (
+    ArchiveDir,
+    Json,
+    Offline,
+    Target,
+    command,
+    needs_archive,
+)
 
 
-async def show_explanation(target: Target, job_id: str, archive: Path | None, offline: bool, json: bool) -> int:
-    """Print why a job is where it is; returns the exit code.
+@command("streamsched explain job s1:4711")
+async def explain(
+    target: Target,
+    kind: Annotated[Literal["job"], typer.Argument()],
+    name: Annotated[str, typer.Argument(metavar="ID", autocompletion=completion.jobs)],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    json: Json = False,
+) -> int:
+    """Explain why a job is where it is. For a waiting job: why each node of its pair cannot receive it."""
+    if archive is not None:
+        needs_archive()
 
-    Raises:
-        OutsideLog: nothing is known of the job; the text says what range the history has.
-    """
     async with target.history(archive, offline) as history, _state(target, history, offline) as redis:
-        found = await explain(redis, history, job_id)
+        found = await explain_job(redis, history, name)
         if found is None:
-            raise OutsideLog(f"no event speaks of job {job_id!r}; the history holds {await history.held()}")
+            raise OutsideLog(f"no event speaks of job {name!r}; the history holds {await history.held()}")
     if json:
         as_json(found)
     else:

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-import csv
+import csv as csv_format
 import itertools
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import anyio.to_thread
+import typer
 from rich.table import Table
 from rich.text import Text
 
 from ...console.terminal import OK, UsageProblem, as_json, console
 from ...history.query import QueryFailed, ask, collect_tail, database
 from ...sanitize import one_line, visible
-from ..options import Target
+from ..options import (
+    ArchiveDir,
+    Json,
+    Offline,
+    Target,
+    command,
+)
 
 Form = Literal["table", "json", "csv"]
 
 
-async def show_query(target: Target, sql: str, archive: Path | None, offline: bool, form: Form, limit: int) -> int:
-    """Answer a question in SQL; returns the exit code.
+@command("streamsched query 'SELECT status, count(*) FROM jobs GROUP BY 1' --archive ./archive")
+async def query(
+    target: Target,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="In the dialect of DuckDB.")],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Rows of the table.")] = 100,
+    json: Json = False,
+) -> int:
+    """Query the history in SQL. Views: events, jobs (with their timings), node_availability, unserved (time in which a
+    language pair had no node), moves (of sessions, with their cause), dead_letters."""
+    if csv and json:
+        raise UsageProblem("--csv and --json exclude each other: leave one out")
 
-    Raises:
-        UsageProblem: the SQL fails; the text says why, and what there is to ask.
-    """
+    form: Form = "csv" if csv else "json" if json else "table"
     with tempfile.TemporaryDirectory(prefix="streamsched-") as folder:
         async with target.history(archive, offline) as history:
             tail = await collect_tail(history, Path(folder))
@@ -50,7 +67,7 @@ def _print(names: list[str], rows: Iterator[tuple[Any, ...]], form: Form, limit:
         for row in rows:
             as_json(dict(zip(names, row, strict=True)))
     elif form == "csv":
-        out = csv.writer(sys.stdout)
+        out = csv_format.writer(sys.stdout)
         out.writerow([visible(name) for name in names])
         out.writerows([visible(str(value)) if value is not None else "" for value in row] for row in rows)
     else:

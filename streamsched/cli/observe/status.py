@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import anyio
+import typer
 from redis.exceptions import RedisError
 from rich.console import Group
 from rich.live import Live
@@ -15,29 +17,38 @@ from ...console.terminal import OK, REFUSED, console
 from ...console.terminal import as_json as print_json
 from ...sanitize import mask, one_line
 from ...state.overview import Overview, read_overview
-from ..options import Target
+from ..options import (
+    Json,
+    Target,
+    command,
+)
 
 
-async def show(target: Target, watch: bool, interval_s: float, limit: int, as_json: bool) -> int:
-    """Print the overview once, or again and again until Ctrl-C; returns the exit code.
+@command("streamsched status --watch")
+async def status(
+    target: Target,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every --interval until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+    limit: Annotated[int, typer.Option(min=0, help="Rows of each kind.")] = 50,
+    json: Json = False,
+) -> int:
+    """Show nodes, pools and waiting jobs. Exit code 1 if the partition is halted or its log
+    has a gap."""
 
-    Raises:
-        ServerUnreachable: the server did not answer; with ``watch`` only at the start.
-    """
     async with target.open() as partition:
 
         async def look() -> Overview:
             return await read_overview(partition.redis, partition.keys, limit)
 
         overview: Overview = await partition.patiently(look)
-        if watch and as_json:
+        if watch and json:
             while True:
                 print_json(overview)
-                await anyio.sleep(interval_s)
+                await anyio.sleep(interval)
                 overview = await partition.patiently(look)
         elif watch:
-            await _watch(look, overview, interval_s)
-        elif as_json:
+            await _watch(look, overview, interval)
+        elif json:
             print_json(overview)
         else:
             console().print(render(overview))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import msgspec
+import typer
 from rich.text import Text
 
 from ...console.events import event_line
@@ -16,39 +15,54 @@ from ...history.rows import subjects
 from ...history.search import latest_rows, matching_rows
 from ...history.tail import Note, follow
 from ...sanitize import mask, one_line
+from .. import completion
 from ..durations import since_when
-from ..options import Target
+from ..options import (
+    ArchiveDir,
+    Json,
+    Target,
+    command,
+    needs_archive,
+)
 
 HIGHEST = 2**64 - 1
 """The last number within a millisecond."""
 
 
-class TailOptions(msgspec.Struct, kw_only=True, frozen=True):
-    """What ``streamsched tail`` was asked for."""
+@command("streamsched tail 'type=job.*' node_id=n1 --last 20")
+async def tail(
+    target: Target,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="WORD|FIELD=PATTERN...",
+            help="Only events with each of these words in them, or with a type, id or field like this; * is anything.",
+            autocompletion=completion.fields,
+        ),
+    ] = None,
+    last: Annotated[int, typer.Option(min=0, help="How many of those that there are come first.")] = 10,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="AGE|TIME|ID", help="Begin there instead: 90s, 2h, ISO 8601, ms, or an id of the log."),
+    ] = None,
+    archive: ArchiveDir = None,
+    no_follow: Annotated[bool, typer.Option("--no-follow", help="End at the end of the log.")] = False,
+    json: Json = False,
+) -> int:
+    """Follow the log. Prints every event once it is folded, with what was refused and why, until Ctrl-C. Payloads
+    and results are not shown. Goes on through restarts of the server, and says so on stderr."""
+    if archive is not None:
+        needs_archive()
 
-    wanted: str
-    """A filter, see :func:`matching_rows`."""
-    last: int
-    since: str | None
-    archive: Path | None
-    no_follow: bool
-    json: bool
-
-
-async def show_tail(target: Target, options: TailOptions) -> int:
-    """Print what there is, then what comes; returns the exit code.
-
-    Raises:
-        UsageProblem: ``since`` is neither an age, a time nor an id.
-    """
-    async with target.history(options.archive, offline=False) as history, target.open() as partition:
-        printer = Printer(options.json)
-        after, known = await _beginning(history, options, printer)
-        if options.no_follow:
+    wanted = " ".join(words or [])
+    async with target.history(archive, offline=False) as history, target.open() as partition:
+        printer = Printer(json)
+        after, known = await _beginning(history, wanted, last, since, printer)
+        if no_follow:
             async for chunk in history.chunks(after):
-                printer.show(await matching_rows(history, chunk, options.wanted))
+                printer.show(await matching_rows(history, chunk, wanted))
             return OK
-        async for found in follow(partition, history, after, options.wanted, known):
+        async for found in follow(partition, history, after, wanted, known):
             if isinstance(found, Note):
                 complain(mask(found.text))
             else:
@@ -56,20 +70,22 @@ async def show_tail(target: Target, options: TailOptions) -> int:
     return OK
 
 
-async def _beginning(history: History, options: TailOptions, printer: Printer) -> tuple[str, int | None]:
+async def _beginning(
+    history: History, wanted: str, last: int, since: str | None, printer: Printer
+) -> tuple[str, int | None]:
     """Print the last events, or find the place that was named; returns the id behind which is read on, and how many
     events there were up to it, if that is known.
     """
     span = await history.span()
-    if options.since is not None:
-        after = _just_before(options.since)
+    if since is not None:
+        after = _just_before(since)
         if position(after) >= position(span.first):
             return after, None
         if span.before:
             complain(f"what is held begins at {span.first}, {span.before} events came before: {await history.remedy()}")
         return after, span.before
-    if options.last:
-        printer.show((await latest_rows(history, span.last, options.wanted, options.last)).rows)
+    if last:
+        printer.show((await latest_rows(history, span.last, wanted, last)).rows)
     return span.last, span.before + span.count
 
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
 
 import anyio
 
 from ...console.terminal import OK, USAGE, complain
-from ...dashboard.reader import Source
+from ...dashboard.reader import Source as Reader
 from ...dashboard.watcher import Watcher
-from ..options import Target
+from ..options import (
+    ArchiveDir,
+    Target,
+    command,
+    needs_archive,
+)
 
 
-async def show_top(target: Target, archive: Path | None) -> int:
-    """Show it until somebody ends it; returns the exit code.
+@command("streamsched top")
+async def top(target: Target, archive: ArchiveDir = None) -> int:
+    """Watch nodes, jobs and the log in the terminal. Enter shows the history of a node or a job and why it waits; ?
+    names the keys; q, Ctrl-C or SIGTERM ends it. Read-only."""
+    if archive is not None:
+        needs_archive()
 
-    Raises:
-        ArchiveDamaged: the archive cannot be read.
-        ServerUnreachable, ServerTooOld: see :func:`open_partition`; later, an absent server is shown.
-        RedisError: the server refuses to answer.
-    """
     from ...top.app import Top
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -29,7 +32,7 @@ async def show_top(target: Target, archive: Path | None) -> int:
         return USAGE
     async with target.open():
         pass
-    source = Source(target.settings.url, target.settings.keys, archive)
+    source = Reader(target.settings.url, target.settings.keys, archive)
     source.check()
     watcher = Watcher(source, with_past=False)
     app, problems = Top(watcher), []

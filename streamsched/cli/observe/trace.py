@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated, Literal
 
+import typer
 from rich.text import Text
 
 from ...console.events import event_line
 from ...console.terminal import OK, as_json, console
 from ...contract.errors import OutsideLog
-from ...history.story import Step, span_words, trace
-from ..options import Target
+from ...history.story import Step, span_words
+from ...history.story import trace as steps_of
+from .. import completion
+from ..options import (
+    ArchiveDir,
+    Json,
+    Offline,
+    Target,
+    command,
+    needs_archive,
+    pair_of,
+)
 
 
-async def show_trace(target: Target, kind: str, name: str, archive: Path | None, offline: bool, json: bool) -> int:
-    """Print the story; returns the exit code.
+@command("streamsched trace job s1:4711")
+async def trace(
+    target: Target,
+    kind: Annotated[Literal["job", "node", "session", "pool", "pair"], typer.Argument()],
+    name: Annotated[str, typer.Argument(metavar="ID|SRC:TGT", autocompletion=completion.subjects)],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    json: Json = False,
+) -> int:
+    """Show the history of a job, a node or a session. One line an event, with the time since the one before. For a
+    pool or a language pair: who paused and resumed it, and what was configured."""
+    if kind == "pair":
+        pair_of(name)
+    if archive is not None:
+        needs_archive()
 
-    Raises:
-        OutsideLog: the history knows nothing of it; the text says what range it has.
-    """
     async with target.history(archive, offline) as history:
         found = 0
         screen = console()
-        async for step in trace(history, kind, name):
+        async for step in steps_of(history, kind, name):
             found += 1
             if json:
                 as_json(step)

@@ -3,16 +3,63 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+import typer
 
 from ...console.terminal import UsageProblem, as_json, complain, say
 from ...contract.keys import Keys
 from ...engine.ingress import NAME
 from ...ops.acl import OF_SOURCES, password_rule, rules, source_rules
-from ...ops.settings import Settings, password_in
+from ...ops.settings import password_in
+from .. import completion
+from ..options import (
+    OF_THE_SERVER,
+    Json,
+    Target,
+    command,
+)
 
 MISSING = "#SHA256-OF-THE-PASSWORD"
 """In the place of a password that was not given. No server takes it: a user without a password must not come about."""
+
+
+@command("streamsched acl worker --password-file worker.secret >> users.acl", without=OF_THE_SERVER)
+async def acl(
+    target: Target,
+    role: Annotated[Literal["producer", "node", "worker", "archiver", "auditor", "operator"], typer.Argument()],
+    user: Annotated[str | None, typer.Option(help="Name of the user. [default: that of the role]")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", metavar="FILE", help="Holds the user's password; printed hashed.")
+    ] = None,
+    database: Annotated[int, typer.Option(min=0, help="Database of the partition.")] = 0,
+    cluster: Annotated[bool, typer.Option("--cluster", help="For a server of a cluster.")] = False,
+    source: Annotated[
+        str | None, typer.Option(help="Of this source, behind its ingress.", autocompletion=completion.sources)
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option(help="The node that the source speaks for.", autocompletion=completion.nodes)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print the ACL rules of a role. The line goes into the server's ACL file, or, without the word `user`, to ACL
+    SETUSER. docs/security.md says what each role may do."""
+
+    speaker = Speaker(source, node)
+    words = _rules(target.settings.keys, role, speaker, database, cluster)
+    name = user or speaker.source or role
+    if not name.isprintable() or " " in name:
+        raise UsageProblem(f"--user {name!r}: give a name without blanks")
+    secret = MISSING
+    if password_file is not None:
+        secret = password_rule(password_in(password_file))
+    elif not json:
+        complain(f"put the password's SHA-256 in the place of {MISSING}, or give --password-file")
+    words.insert(words.index("on") + 1, secret)
+    if json:
+        as_json({"user": name, "rules": words})
+    else:
+        say(" ".join(["user", name, *words]))
 
 
 class Speaker(NamedTuple):
@@ -35,35 +82,3 @@ def _rules(keys: Keys, role: str, speaker: Speaker, database: int, cluster: bool
     if node is not None and (not node.isprintable() or " " in node or not node):
         raise UsageProblem(f"--node {node!r}: an ACL has no room for blanks; give the node another name")
     return source_rules(role, keys, source, node or "", database, cluster)
-
-
-def print_rules(
-    settings: Settings,
-    role: str,
-    speaker: Speaker,
-    user: str | None,
-    password_file: Path | None,
-    database: int,
-    cluster: bool,
-    json: bool,
-) -> None:
-    """Print the rules of a role for one partition.
-
-    Raises:
-        UsageProblem: a name cannot be one, or does not go with the role.
-        SettingsError: the file of the password cannot be read.
-    """
-    words = _rules(settings.keys, role, speaker, database, cluster)
-    name = user or speaker.source or role
-    if not name.isprintable() or " " in name:
-        raise UsageProblem(f"--user {name!r}: give a name without blanks")
-    secret = MISSING
-    if password_file is not None:
-        secret = password_rule(password_in(password_file))
-    elif not json:
-        complain(f"put the password's SHA-256 in the place of {MISSING}, or give --password-file")
-    words.insert(words.index("on") + 1, secret)
-    if json:
-        as_json({"user": name, "rules": words})
-    else:
-        say(" ".join(["user", name, *words]))

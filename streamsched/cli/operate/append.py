@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import anyio
 import anyio.to_thread
 import msgspec
+import typer
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from ...console.remedies import with_remedy
@@ -21,6 +22,13 @@ from ...contract.errors import InvalidField, SchedulerError, ServerUnreachable
 from ...contract.wire import wire_value
 from ...engine.partition import Answer, Partition
 from ...sanitize import mask
+from .. import completion
+from ..options import (
+    Json,
+    Source,
+    Target,
+    command,
+)
 
 CHUNK = 2**16
 IN_FLIGHT = 1024
@@ -28,6 +36,34 @@ IN_FLIGHT = 1024
 
 LONGEST_LINE = 2**23
 """Bytes of a line; the largest payload fits even if every byte of it is escaped."""
+
+
+@command("streamsched append node.cordoned node_id=n1 reason=hot")
+async def append(
+    target: Target,
+    event: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE|-",
+            help="Type of the event, or - for NDJSON on stdin.",
+            autocompletion=completion.event_types,
+        ),
+    ],
+    fields: Annotated[
+        list[str] | None, typer.Argument(metavar="FIELD=VALUE...", autocompletion=completion.fields)
+    ] = None,
+    source: Source = None,
+    json: Json = False,
+) -> int:
+    """Append events to the log. On stdin: one JSON object per line, "type" and fields, sent in order, many at a time;
+    each line that is refused is named, the others go through. Exit code 1 if any was refused. Who may have to send
+    the same once more gives it a request_id (a job: a job_id): it takes effect once."""
+
+    if event == "-" and fields:
+        raise UsageProblem("fields cannot be given beside -: put them into the lines on stdin")
+    flat = [] if event == "-" else flat_arguments(event, fields or [])
+    async with target.speak(source) as partition:
+        return await (append_one(partition, flat, json) if flat else append_lines(partition, json))
 
 
 class Line(NamedTuple):

@@ -2,16 +2,86 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import typer
 
 from ...client.requests import SubmitRequest
 from ...client.results import JobResult, JobState
 from ...client.scheduler import Scheduler
-from ...console.terminal import OK, REFUSED, UsageProblem, complain, say
+from ...console.terminal import OK, REFUSED, UsageProblem, as_json, complain, say
 from ...console.terminal import as_json as print_json
+from .. import completion
+from ..options import (
+    Json,
+    Source,
+    Target,
+    command,
+)
+
+
+@command("streamsched submit --session s1 --src en --tgt zh --wait 'hello'")
+async def submit(
+    target: Target,
+    session: Annotated[
+        str, typer.Option(help="The conversation the job belongs to.", autocompletion=completion.sessions)
+    ],
+    src: Annotated[str, typer.Option(help="Language to translate from.", autocompletion=completion.languages)],
+    tgt: Annotated[str, typer.Option(help="Language to translate to.", autocompletion=completion.languages)],
+    payload: Annotated[
+        str, typer.Argument(metavar="PAYLOAD|-", help="What the node gets; - (default) reads stdin.")
+    ] = "-",
+    job_id: Annotated[str | None, typer.Option(help="Idempotency key. [default: made up]")] = None,
+    priority: Annotated[int | None, typer.Option(help="-100 to 100, a higher one first. [default: 0]")] = None,
+    deadline_ms: Annotated[
+        int | None, typer.Option(min=1, help="Expires if it has not ended by then, from now.")
+    ] = None,
+    not_before_ms: Annotated[int | None, typer.Option(min=1, help="Waits at least this long, from now.")] = None,
+    max_attempts: Annotated[
+        int | None, typer.Option(help="Attempts before it fails. [default: as configured, 3]")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds to wait; implies --wait. [default: for ever]")
+    ] = None,
+    source: Source = None,
+    json: Json = False,
+) -> int:
+    """Submit a job. Prints its id, or with --wait its result. Exit code 1 if it was refused or did not finish. A trace
+    in TRACEPARENT goes with it."""
+    request = SubmitRequest(
+        session_id=session,
+        src_lang=src,
+        tgt_lang=tgt,
+        payload_json=payload_of(payload),
+        job_id=job_id,
+        priority=priority,
+        max_attempts=max_attempts,
+        traceparent=os.environ.get("TRACEPARENT") or None,
+    )
+    async with target.scheduler(source=source) as scheduler:
+        request = await timed(scheduler, request, deadline_ms, not_before_ms)
+        return await hand_in(scheduler, request, wait or timeout is not None, timeout, json)
+
+
+@command("streamsched cancel s1:4711 --reason 'user left'")
+async def cancel(
+    target: Target,
+    job_id: Annotated[str, typer.Argument(autocompletion=completion.jobs)],
+    reason: Annotated[str | None, typer.Option(help="Kept with the job.")] = None,
+    source: Source = None,
+    json: Json = False,
+) -> None:
+    """Cancel a job. One that waits ends at once, one that runs is stopped on its node."""
+    async with target.scheduler(source=source) as scheduler:
+        await scheduler.cancel(job_id, reason)
+    if json:
+        as_json({"job_id": job_id, "cancelled": True})
+    else:
+        say(f"{job_id} cancelled")
 
 
 def payload_of(given: str) -> str:

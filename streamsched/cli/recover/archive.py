@@ -5,56 +5,67 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import anyio
-import msgspec
+import typer
 
 from ...archive.archiver import Archiver
 from ...archive.manifest import Segment
 from ...archive.reader import Archive
 from ...archive.writer import ArchiveWriter
 from ...connect.client import connect
-from ...console.terminal import OK, REFUSED, agreed, as_json, bar, complain, say
+from ...console.terminal import OK, REFUSED, UsageProblem, agreed, as_json, bar, complain, say
 from ...contract.errors import ArchiveDamaged
 from ...log.live import LiveLog
 from ...ops import logs
-from ..options import Target
+from ..options import (
+    Json,
+    Target,
+    command,
+)
 
 
-class ArchiveOptions(msgspec.Struct, kw_only=True, frozen=True):
-    """What ``streamsched archive`` was asked for."""
+@command("streamsched archive --to ./archive --trim --yes")
+async def archive(
+    target: Target,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the archive; made if it is not there.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Begin with what this archive shares with the log."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Archive what is folded by now, and end.")] = False,
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Trim the log below what is archived, folded and of no alive job.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check the archive, without any server, and end.")] = False,
+    max_events: Annotated[int, typer.Option(min=1, help="Events of one segment.")] = 100_000,
+    max_age: Annotated[float, typer.Option(min=0, help="Seconds after which a smaller one is written.")] = 60.0,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before trimming.")] = False,
+    json: Json = False,
+) -> int:
+    """Copy the log to disk, as a chain of Parquet files. Runs until SIGTERM or Ctrl-C; one process a partition.
+    Exit code 1 if --check finds something wrong."""
 
-    folder: Path
-    source: Path | None
-    once: bool
-    trim: bool
-    yes: bool
-    max_events: int
-    max_age_s: float
-    json: bool
-
-
-async def archive_log(target: Target, options: ArchiveOptions) -> int:
-    """Archive until SIGTERM or Ctrl-C, or once; returns the exit code.
-
-    Raises:
-        ArchiveLocked, ArchiveDamaged, LogFork, LogGap: see :class:`ArchiveWriter` and :class:`Archiver`.
-    """
+    if check:
+        if trim or once or source:
+            raise UsageProblem("--check goes alone: it changes nothing")
+        return await check_archive(to, json)
     keys = target.settings.keys
     logs.configure("console" if sys.stderr.isatty() else "json")
     what = f"This trims the log of {keys.prefix.rstrip(':')} below what is archived, folded and of no alive job."
-    if options.trim and not await agreed(what, "Trim?", options.yes):
+    if trim and not await agreed(what, "Trim?", yes):
         return REFUSED
     async with target.open() as partition:
         raw = connect(target.settings.url, decode=False)
         try:
-            with ArchiveWriter(options.folder, keys) as writer:
+            with ArchiveWriter(to, keys) as writer:
                 live = LiveLog(raw, keys)
-                if options.source is not None:
-                    await _take_over(live, writer, options.source, options.json)
-                with bar("archiving", options.once) as (progress, set_total):
-                    archiver = Archiver(live, writer, options.max_events, options.max_age_s, options.trim, progress)
-                    if options.once:
+                if source is not None:
+                    await _take_over(live, writer, source, json)
+                with bar("archiving", once) as (progress, set_total):
+                    archiver = Archiver(live, writer, max_events, max_age, trim, progress)
+                    if once:
                         held = writer.archive.before + writer.archive.count
                         set_total(max(0, (await live.watermark())[1] - held))
                         await archiver.once()
@@ -64,13 +75,13 @@ async def archive_log(target: Target, options: ArchiveOptions) -> int:
             with anyio.CancelScope(shield=True):
                 await raw.aclose()
         left = await partition.patiently(lambda: partition.redis.xlen(keys("events")))
-    archive = writer.archive
-    if options.json:
+    kept = writer.archive
+    if json:
         done = {"archived": archiver.archived, "trimmed": archiver.trimmed, "letters_trimmed": archiver.letters_trimmed}
-        as_json({**done, "events": archive.count, "last": archive.last})
+        as_json({**done, "events": kept.count, "last": kept.last})
     else:
-        trimmed = f", trimmed {archiver.trimmed} of them off the log, which holds {left}" if options.trim else ""
-        say(f"archived {archiver.archived} events{trimmed}; the archive holds {archive.count}, up to {archive.last}")
+        trimmed = f", trimmed {archiver.trimmed} of them off the log, which holds {left}" if trim else ""
+        say(f"archived {archiver.archived} events{trimmed}; the archive holds {kept.count}, up to {kept.last}")
     return OK
 
 

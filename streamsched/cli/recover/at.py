@@ -6,52 +6,57 @@ import shlex
 import signal
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import msgspec
+import typer
 from rich.text import Text
 
 from ...console.overview import render_state
-from ...console.terminal import OK, as_json, bar, console, say
+from ...console.terminal import OK, UsageProblem, as_json, bar, console, say
 from ...history.history import History
 from ...replay.at import folded_at
 from ...replay.scratch import Scratch
 from ...server.embedded import EmbeddedServer
 from ...state.overview import read_overview
-from ..options import Target
+from ..options import (
+    ArchiveDir,
+    Json,
+    Offline,
+    Target,
+    command,
+    needs_archive,
+)
 
 
-class AtOptions(msgspec.Struct, kw_only=True, frozen=True):
-    """What ``streamsched at`` was asked for."""
+@command("streamsched at 2026-01-31T09:30:00Z --archive ./archive")
+async def at(
+    target: Target,
+    moment: Annotated[str, typer.Argument(metavar="ID|TIME", help="An event's id, or a time: ISO 8601, or ms.")],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Open it to redis-cli, read-only, until Ctrl-C.")] = False,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="For --serve. [default: a free one]")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Rows of each kind.")] = 50,
+    json: Json = False,
+) -> int:
+    """Show the state at a moment of the past. That is after an event, or after the last one at or before a time."""
+    if archive is not None:
+        needs_archive()
+    if port is not None and not serve:
+        raise UsageProblem("--port goes with --serve")
 
-    moment: str
-    archive: Path | None
-    offline: bool
-    serve: bool
-    port: int | None
-    limit: int
-    json: bool
-
-
-async def show_at(target: Target, options: AtOptions) -> int:
-    """Fold up to the moment, and show what was known then; returns the exit code.
-
-    Raises:
-        OutsideLog: the moment lies outside the history; the text says what range it has.
-        LogGap: the log was trimmed, and no archive was given that holds the rest.
-    """
-    async with target.history(options.archive, options.offline) as history:
-        until = await history.id_at(options.moment)
+    async with target.history(archive, offline) as history:
+        until = await history.id_at(moment)
         async with AsyncExitStack() as stack:
-            server = stack.enter_context(EmbeddedServer(port=options.port))
+            server = stack.enter_context(EmbeddedServer(port=port))
             with bar("folding") as (progress, _):
                 scratch = await stack.enter_async_context(folded_at(server.url, history, until, progress))
-            if options.serve:
+            if serve:
                 return await _serve(scratch, server, history)
-            overview = await read_overview(scratch.redis, scratch.keys, options.limit)
-            if options.json:
+            overview = await read_overview(scratch.redis, scratch.keys, limit)
+            if json:
                 as_json({"at": scratch.watermark, "folded": scratch.folded, **_past(overview)})
             else:
                 screen = console()

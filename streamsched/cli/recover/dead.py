@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Annotated
 
 import anyio
 import msgspec
+import typer
+import typer.core
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -17,18 +20,170 @@ from rich.text import Text
 from ...connect.client import connect
 from ...console.events import moment
 from ...console.remedies import with_remedy
-from ...console.terminal import OK, REFUSED, agreed, complain, console, say
+from ...console.terminal import OK, REFUSED, UsageProblem, agreed, complain, console, say
 from ...console.terminal import as_json as print_json
 from ...contract.errors import SchedulerError, ServerUnreachable
 from ...deadletters.queue import Letter, Letters, Wanted, drop, retry
 from ...engine.partition import Answer, Partition
 from ...sanitize import mask, one_line
 from ...state.letters import count_letters
+from .. import completion
 from ..durations import since_when
-from ..options import Target
+from ..options import (
+    ArchiveDir,
+    Json,
+    Target,
+    command,
+    needs_archive,
+)
+
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ID...", help="Ids of letters, as `dead list` shows them.", autocompletion=completion.letters
+    ),
+]
+All = Annotated[bool, typer.Option("--all", help="All that --code, --type and --since leave.")]
+Code = Annotated[
+    str | None,
+    typer.Option(help="Only those refused with this code, such as UNKNOWN_JOB.", autocompletion=completion.codes),
+]
+Type = Annotated[
+    str | None, typer.Option("--type", help="Only events of this type.", autocompletion=completion.all_types)
+]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME|AGE", help="Only those refused since then: ISO 8601, ms, or an age: 90s, 15m, 2h, 7d."),
+]
 
 REASON = 100
 """Characters of a reason that a line of the list shows."""
+
+
+@command("streamsched dead list --code UNKNOWN_JOB --since 2h", name="list")
+async def list_letters(
+    target: Target,
+    code: Code = None,
+    type_: Type = None,
+    since: Since = None,
+    handled: Annotated[bool, typer.Option("--handled", help="Those retried or dropped, too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Letters to show.")] = 50,
+    archive: ArchiveDir = None,
+    json: Json = False,
+) -> int:
+    """List dead letters, the latest first: those that nobody has retried or dropped yet."""
+    if archive is not None:
+        needs_archive()
+
+    trimmed = 0
+    async with opened(target, archive) as (partition, letters):
+        shown: list[Letter] = []
+        more = False
+        async for letter in letters.newest_first(wanted(code, type_, since, handled)):
+            more = len(shown) == limit
+            if more:
+                break
+            shown.append(letter)
+            if json:
+                print_json(letter)
+        if archive is None and not more:
+            trimmed = (await count_letters(partition.redis, partition.keys)).trimmed
+            folder = str(await partition.redis.hget(partition.keys("meta"), "archive"))
+    if not json:
+        console().print(_table(shown))
+        if trimmed:
+            say(one_line(f"{trimmed} older letters were trimmed: --archive DIR finds them, kept in {folder}"))
+        if more:
+            say("… and more (--limit shows more)")
+    return OK
+
+
+@command("streamsched dead show 1700000000000-0", name="show")
+async def show_letter(
+    target: Target,
+    letter: Annotated[str, typer.Argument(metavar="ID", autocompletion=completion.letters)],
+    archive: ArchiveDir = None,
+    json: Json = False,
+) -> int:
+    """Show one letter: why it was refused, each field of the event, and whether it can be retried."""
+    if archive is not None:
+        needs_archive()
+
+    async with opened(target, archive) as (_, letters):
+        found = await letters.get(letter)
+    if json:
+        print_json(found)
+        return OK
+    say(f"letter {found.letter}: {moment(found.ts)}, entry {found.id} of {found.stream}")
+    say(f"{found.code}: {one_line(found.reason)}")
+    for name, value in found.fields.items():
+        say(f"  {one_line(name)} {one_line(value)}")
+    if found.handled:
+        say(found.handled)
+    elif found.obstacle:
+        say(f"it cannot be retried: {found.obstacle}")
+    else:
+        say(f"`streamsched dead retry {found.letter}` appends it once more, `dead drop` takes it off the list")
+    return OK
+
+
+@command("streamsched dead retry --all --code INTERNAL", name="retry")
+async def retry_letters(
+    target: Target,
+    letters: Ids = None,
+    every: All = False,
+    code: Code = None,
+    type_: Type = None,
+    since: Since = None,
+    archive: ArchiveDir = None,
+    json: Json = False,
+) -> int:
+    """Append the events of letters once more, in the order in which they were refused. Each takes effect once, however
+    often it is retried; one that is refused again stays listed. Exit code 1 if any was refused."""
+    if archive is not None:
+        needs_archive()
+
+    named(letters, every, code, type_, since)
+    asked = wanted(code, type_, since)
+    done = Done()
+    async with opened(target, archive) as (partition, queue):
+        async for page in _pages(queue, letters or [], asked):
+            await _each(page, done, lambda letter: letter.retried, lambda letter: retry(partition, letter), json)
+    _sum(done, "retried", json)
+    return REFUSED if done.refused else OK
+
+
+@command("streamsched dead drop 1700000000000-0 --reason 'sent by a test' --yes", name="drop")
+async def drop_letters(
+    target: Target,
+    letters: Ids = None,
+    every: All = False,
+    code: Code = None,
+    type_: Type = None,
+    since: Since = None,
+    reason: Annotated[str | None, typer.Option(help="Kept in the log.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    archive: ArchiveDir = None,
+    json: Json = False,
+) -> int:
+    """Take letters off the list: nothing is to be done about them. The log keeps who said so, `list --handled` shows
+    them, and they may be retried all the same."""
+    if archive is not None:
+        needs_archive()
+
+    named(letters, every, code, type_, since)
+    asked = wanted(code, type_, since)
+    done, codes = Done(), Counter[str]()
+    async with opened(target, archive) as (partition, queue):
+        async for page in _pages(queue, letters or [], asked):
+            codes.update(letter.code for letter in page if not letter.handled)
+        what = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
+        if codes and not await agreed(f"This takes {codes.total()} letters off the list: {what}.", "Drop?", yes):
+            return REFUSED
+        async for page in _pages(queue, letters or [], asked):
+            await _each(page, done, lambda letter: letter.handled, lambda letter: drop(partition, letter, reason), json)
+    _sum(done, "dropped", json)
+    return REFUSED if done.refused else OK
 
 
 def wanted(code: str | None, type_: str | None, since: str | None, handled: bool = False) -> Wanted:
@@ -62,31 +217,6 @@ async def opened(target: Target, archive: Path | None) -> AsyncIterator[tuple[Pa
                 await raw.aclose()
 
 
-async def show_letters(target: Target, asked: Wanted, limit: int, archive: Path | None, json: bool) -> int:
-    """Print letters, the latest first; returns the exit code."""
-    trimmed = 0
-    async with opened(target, archive) as (partition, letters):
-        shown: list[Letter] = []
-        more = False
-        async for letter in letters.newest_first(asked):
-            more = len(shown) == limit
-            if more:
-                break
-            shown.append(letter)
-            if json:
-                print_json(letter)
-        if archive is None and not more:
-            trimmed = (await count_letters(partition.redis, partition.keys)).trimmed
-            folder = str(await partition.redis.hget(partition.keys("meta"), "archive"))
-    if not json:
-        console().print(_table(shown))
-        if trimmed:
-            say(one_line(f"{trimmed} older letters were trimmed: --archive DIR finds them, kept in {folder}"))
-        if more:
-            say("… and more (--limit shows more)")
-    return OK
-
-
 def _table(letters: list[Letter]) -> Table | str:
     if not letters:
         return "no dead letter that nobody has seen to"
@@ -114,30 +244,6 @@ def _why(letter: Letter) -> str:
     return f"retried {letter.tries} times, last: {letter.refused_again[:REASON]}" if letter.tries else reason
 
 
-async def show_letter(target: Target, letter_id: str, archive: Path | None, json: bool) -> int:
-    """Print one letter in full; returns the exit code.
-
-    Raises:
-        UnknownLetter: there is none of this id.
-    """
-    async with opened(target, archive) as (_, letters):
-        letter = await letters.get(letter_id)
-    if json:
-        print_json(letter)
-        return OK
-    say(f"letter {letter.letter}: {moment(letter.ts)}, entry {letter.id} of {letter.stream}")
-    say(f"{letter.code}: {one_line(letter.reason)}")
-    for name, value in letter.fields.items():
-        say(f"  {one_line(name)} {one_line(value)}")
-    if letter.handled:
-        say(letter.handled)
-    elif letter.obstacle:
-        say(f"it cannot be retried: {letter.obstacle}")
-    else:
-        say(f"`streamsched dead retry {letter.letter}` appends it once more, `dead drop` takes it off the list")
-    return OK
-
-
 class Done(msgspec.Struct, kw_only=True):
     """What became of the letters that a command was about."""
 
@@ -145,42 +251,6 @@ class Done(msgspec.Struct, kw_only=True):
     refused: int = 0
     untouched: int = 0
     """Those that were retried or dropped before."""
-
-
-async def retry_letters(target: Target, ids: list[str], asked: Wanted, archive: Path | None, json: bool) -> int:
-    """Retry letters by id, or all that are asked for; returns the exit code.
-
-    Raises:
-        UnknownLetter: there is none of such an id; nothing was done.
-    """
-    done = Done()
-    async with opened(target, archive) as (partition, letters):
-        async for page in _pages(letters, ids, asked):
-            await _each(page, done, lambda letter: letter.retried, lambda letter: retry(partition, letter), json)
-    _sum(done, "retried", json)
-    return REFUSED if done.refused else OK
-
-
-async def drop_letters(
-    target: Target, ids: list[str], asked: Wanted, reason: str | None, yes: bool, archive: Path | None, json: bool
-) -> int:
-    """Ask, and drop letters by id, or all that are asked for; returns the exit code.
-
-    Raises:
-        UsageProblem: there is nobody to ask, and no ``--yes``.
-        UnknownLetter: there is none of such an id; nothing was done.
-    """
-    done, codes = Done(), Counter[str]()
-    async with opened(target, archive) as (partition, letters):
-        async for page in _pages(letters, ids, asked):
-            codes.update(letter.code for letter in page if not letter.handled)
-        what = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
-        if codes and not await agreed(f"This takes {codes.total()} letters off the list: {what}.", "Drop?", yes):
-            return REFUSED
-        async for page in _pages(letters, ids, asked):
-            await _each(page, done, lambda letter: letter.handled, lambda letter: drop(partition, letter, reason), json)
-    _sum(done, "dropped", json)
-    return REFUSED if done.refused else OK
 
 
 async def _pages(letters: Letters, ids: list[str], asked: Wanted) -> AsyncIterator[list[Letter]]:
@@ -249,3 +319,24 @@ def _sum(done: Done, what: str, json: bool) -> None:
         return
     refused = f", {done.refused} refused" if done.refused else ""
     say(f"{done.accepted} {what}{refused}" + (f", {done.untouched} were seen to before" if done.untouched else ""))
+
+
+def named(letters: Ids, every: bool, *chosen: str | None) -> None:
+    """Make sure that a command says which letters it is about, in one way.
+
+    Raises:
+        UsageProblem: it does not.
+    """
+    if bool(letters) == every:
+        raise UsageProblem("give the ids of letters, or --all for all that --code, --type and --since leave")
+    if letters and any(chosen):
+        raise UsageProblem("--code, --type and --since go with --all, not with ids")
+
+
+dead = typer.core.TyperGroup(
+    name="dead",
+    help="Dead letters: events that were refused, and what to do about them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    commands=[list_letters, show_letter, retry_letters, drop_letters],
+)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import msgspec
+import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -16,30 +15,33 @@ from ...replay.at import folded_at
 from ...replay.diff import Change, changes
 from ...sanitize import one_line
 from ...server.embedded import EmbeddedServer
-from ..options import Target
+from ..options import (
+    ArchiveDir,
+    Json,
+    Offline,
+    Target,
+    command,
+    needs_archive,
+)
 from .at import moment_words
 
 
-class DiffOptions(msgspec.Struct, kw_only=True, frozen=True):
-    """What ``streamsched diff`` was asked for."""
+@command("streamsched diff 1700000000000 1700000060000")
+async def diff(
+    target: Target,
+    first: Annotated[str, typer.Argument(metavar="ID|TIME")],
+    second: Annotated[str, typer.Argument(metavar="ID|TIME")],
+    archive: ArchiveDir = None,
+    offline: Offline = False,
+    limit: Annotated[int, typer.Option(min=0, help="Keys to show.")] = 100,
+    json: Json = False,
+) -> int:
+    """Show what changed between two moments."""
+    if archive is not None:
+        needs_archive()
 
-    first: str
-    second: str
-    archive: Path | None
-    offline: bool
-    limit: int
-    json: bool
-
-
-async def show_diff(target: Target, options: DiffOptions) -> int:
-    """Fold up to both moments and print what differs; returns the exit code.
-
-    Raises:
-        OutsideLog: a moment lies outside the history; the text says what range it has.
-        LogGap: the log was trimmed, and no archive was given that holds the rest.
-    """
-    async with target.history(options.archive, options.offline) as history:
-        moments = [await history.id_at(options.first), await history.id_at(options.second)]
+    async with target.history(archive, offline) as history:
+        moments = [await history.id_at(first), await history.id_at(second)]
         async with AsyncExitStack() as stack:
             servers = [stack.enter_context(EmbeddedServer()) for _ in moments]
             with bar("folding") as (progress, _):
@@ -51,10 +53,10 @@ async def show_diff(target: Target, options: DiffOptions) -> int:
             shown: list[Change] = []
             async for change in changes(before.redis, after.redis, history.keys):
                 totals[f"{change.key.split(':')[0]} {change.kind}"] += 1
-                if len(shown) < options.limit:
+                if len(shown) < limit:
                     shown.append(change)
             shown.sort(key=lambda change: change.key)
-            if options.json:
+            if json:
                 as_json({"from": before.watermark, "to": after.watermark, "totals": totals, "changes": shown})
             else:
                 say(f"from {moment_words(before.watermark, before.folded)}")

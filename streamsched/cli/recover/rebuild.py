@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ...console.terminal import OK, REFUSED, agreed, bar, say
 from ...console.terminal import as_json as print_json
-from ...replay.rebuild import rebuild
-from ..options import Target
+from ...replay.rebuild import rebuild as fold_again
+from ..options import (
+    Json,
+    Target,
+    command,
+    needs_archive,
+)
 
 
-async def rebuild_state(target: Target, source: Path | None, yes: bool, as_json: bool) -> int:
-    """Ask, drop, fold; returns the exit code.
+@command("streamsched rebuild --from ./archive --yes")
+async def rebuild(
+    target: Target,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Fold this archive first, then what the log holds.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
+) -> int:
+    """Drop the state and fold the log again. --from folds an archive first, where the log is gone or was trimmed.
+    Calls wait until it is done. If it is interrupted, run it again: it goes on."""
+    if source is not None:
+        needs_archive()
 
-    Raises:
-        UsageProblem: there is nobody to ask, and no ``--yes``.
-        LogGap: the log does not hold all its entries; nothing was dropped.
-        LogFork, ArchiveDamaged: the archive at ``source`` does not fit the log, or is damaged; nothing was dropped.
-        PartitionHalted: the log cannot be folded; the text says at which event.
-    """
     keys = target.settings.keys
     async with target.open() as partition:
         redis: Any = partition.redis
@@ -40,12 +52,12 @@ async def rebuild_state(target: Target, source: Path | None, yes: bool, as_json:
         with bar("folding") as (progress, set_total):
             set_total(length)
             if archive is None:
-                folded = await rebuild(redis, keys, progress)
+                folded = await fold_again(redis, keys, progress)
             else:
                 from ...replay.restore import restore
 
                 folded = await restore(redis, keys, archive, progress)
-    if as_json:
+    if json:
         print_json({"folded": folded})
     else:
         say(f"rebuilt from {folded} events")

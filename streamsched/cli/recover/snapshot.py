@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ...console.terminal import OK, as_json, bar, say
 from ...contract.errors import OutsideLog
 from ...replay.at import folded_at
 from ...replay.snapshot import write
 from ...server.embedded import EmbeddedServer
-from ..options import Target
+from ..options import (
+    Json,
+    Target,
+    command,
+)
 from .at import moment_words
 
 
-async def make_snapshot(target: Target, folder: Path, moment: str | None, json: bool) -> int:
-    """Fold the segments, from the nearest earlier snapshot on, and keep the outcome; returns the exit code.
+@command("streamsched snapshot --to ./archive")
+async def snapshot(
+    target: Target,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the archive.")],
+    at: Annotated[str | None, typer.Option(metavar="ID|TIME", help="[default: the end of the archive]")] = None,
+    json: Json = False,
+) -> int:
+    """Save the state at a moment, beside the archive. It is made from the segments, without any server; at,
+    rebuild --from and explain start from the nearest one."""
 
-    Raises:
-        OutsideLog: the archive is empty, or does not reach to the moment.
-        ArchiveDamaged: a segment is not what its manifest says.
-    """
-    async with target.history(folder, offline=True) as history:
+    async with target.history(to, offline=True) as history:
         archive = history.archive
         if archive is None or not archive.segments:
-            raise OutsideLog(f"{folder} holds no event: `streamsched archive --to {folder}` first")
-        until = archive.last if moment is None else await history.id_at(moment)
+            raise OutsideLog(f"{to} holds no event: `streamsched archive --to {to}` first")
+        until = archive.last if at is None else await history.id_at(at)
         async with AsyncExitStack() as stack:
             server = stack.enter_context(EmbeddedServer())
             with bar("folding") as (progress, set_total):

@@ -2,59 +2,64 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
 import anyio
 import msgspec
+import typer
 
 from ...console.terminal import OK, REFUSED, as_json, bar, say
 from ...ops.settings import without_secret
 from ...replay.diff import apart
 from ...replay.scratch import open_scratch
 from ...replay.verify import Difference, Item, Verifier
-from ..options import Target
+from ..options import (
+    ArchiveDir,
+    Json,
+    Target,
+    command,
+    needs_archive,
+)
 
 
-class VerifyOptions(msgspec.Struct, kw_only=True, frozen=True):
-    """What ``streamsched verify`` was asked for."""
+@command("streamsched verify")
+async def verify(
+    target: Target,
+    archive: ArchiveDir = None,
+    scratch: Annotated[
+        str | None, typer.Option(metavar="URL", help="An empty server to fold on. [default: one is started]")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C or a difference.")] = False,
+    interval: Annotated[float, typer.Option(min=0, help="Seconds between two rounds.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=1, help="Keys read from the live server each second, at most.")] = 20_000,
+    json: Json = False,
+) -> int:
+    """Compare the state with the fold of the log. Works key by key, while everything goes on. Exit code 1 on a
+    difference: prints the key, both values, and the first event after which they part."""
+    if archive is not None:
+        needs_archive()
 
-    archive: Path | None
-    scratch: str | None
-    watch: bool
-    interval_s: float
-    keys_s: float
-    json: bool
-
-
-async def verify_state(target: Target, options: VerifyOptions) -> int:
-    """Compare once, or until Ctrl-C or the first difference; returns the exit code.
-
-    Raises:
-        LogGap: the log was trimmed, and no archive was given that holds the rest.
-        ScratchIsLive: the scratch server is not one.
-        PartitionRebuilding: the state is being rebuilt.
-    """
-    if options.scratch is not None:
-        without_secret("--scratch", options.scratch)
+    if scratch is not None:
+        without_secret("--scratch", scratch)
     async with (
         target.open() as partition,
-        target.history(options.archive, offline=False) as history,
-        open_scratch(history.keys, options.scratch, live=partition.redis) as scratch,
+        target.history(archive, offline=False) as history,
+        open_scratch(history.keys, scratch, live=partition.redis) as folding,
     ):
         span = await history.whole()
-        verifier = Verifier(partition.redis, history, scratch, options.keys_s)
+        verifier = Verifier(partition.redis, history, folding, rate)
         with bar("folding") as (progress, set_total):
             set_total(span.count)
-            await scratch.follow(history, progress=progress)
+            await folding.follow(history, progress=progress)
         while True:
             with bar("comparing") as (progress, _):
                 found = await verifier.check(progress)
             if found is not None:
-                return await _report(verifier, *found, options.json)
-            _say_equal(verifier, options.json)
-            if not options.watch:
+                return await _report(verifier, *found, json)
+            _say_equal(verifier, json)
+            if not watch:
                 return OK
-            await anyio.sleep(options.interval_s)
+            await anyio.sleep(interval)
 
 
 def _say_equal(verifier: Verifier, json: bool) -> None:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Annotated
 
 import anyio
-import msgspec
 import structlog
+import typer
 
 from ...console.terminal import UsageProblem, address_of
 from ...dashboard.guard import LOCAL, SHORTEST
-from ...dashboard.reader import Source
+from ...dashboard.reader import Source as Reader
 from ...dashboard.server import serving
 from ...ops import logs
-from ...ops.settings import Settings
 from ...sanitize import mask
+from ..options import (
+    ArchiveDir,
+    LogFormat,
+    Target,
+    command,
+    needs_archive,
+)
 
 TOKEN_ENV = "STREAMSCHED_DASHBOARD_TOKEN"
 EVERYWHERE = ("", "0.0.0.0", "[::]")
@@ -24,13 +31,43 @@ EVERYWHERE = ("", "0.0.0.0", "[::]")
 log = structlog.get_logger(__name__)
 
 
-class DashboardOptions(msgspec.Struct, kw_only=True, frozen=True):
-    """What ``streamsched dashboard`` was asked for."""
+@command("streamsched dashboard --archive ./archive", without=("patience",))
+async def dashboard(
+    target: Target,
+    bind: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where it answers.")] = "127.0.0.1:8321",
+    archive: ArchiveDir = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Holds the operators' token. [default: STREAMSCHED_DASHBOARD_TOKEN]"),
+    ] = None,
+    host_name: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name under which browsers reach it; may be repeated.")
+    ] = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Show the partition in a browser. Shows it now and at any moment of its history. Read-only without a token.
+    Ends on SIGTERM or Ctrl-C."""
+    if archive is not None:
+        needs_archive()
 
-    bind: str
-    archive: Path | None
-    token_file: Path | None
-    host_names: tuple[str, ...]
+    logs.configure(log_format)
+    host, port = address_of("--bind", bind)
+    token, names = token_of(token_file), names_of(host, tuple(host_name or ()))
+    source = Reader(target.settings.url, target.settings.keys, archive)
+    source.check()
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        try:
+            async with serving(source, host, port, token, names) as bound:
+                log.info(
+                    "dashboard",
+                    url=f"http://{host}:{bound}",
+                    server=mask(target.settings.url),
+                    actions="with the token" if token else "none: read-only",
+                )
+                async for _ in signals:
+                    break
+        except OSError as problem:
+            raise UsageProblem(f"--bind {bind}: {problem.strerror or problem}; give another address") from None
 
 
 def token_of(file: Path | None) -> str | None:
@@ -61,30 +98,3 @@ def names_of(host: str, given: tuple[str, ...]) -> frozenset[str]:
         raise UsageProblem(f"--bind {host}: say with --host-name NAME under which name browsers reach it")
     names = {name.lower() for name in given} | set(LOCAL)
     return frozenset(names | ({host.lower()} - set(EVERYWHERE)))
-
-
-async def show(settings: Settings, options: DashboardOptions, style: logs.Format | None) -> None:
-    """Serve the dashboard until SIGTERM or Ctrl-C.
-
-    Raises:
-        UsageProblem: an option cannot be used, or the address is taken.
-        ArchiveDamaged: the archive cannot be read.
-    """
-    logs.configure(style)
-    host, port = address_of("--bind", options.bind)
-    token, names = token_of(options.token_file), names_of(host, options.host_names)
-    source = Source(settings.url, settings.keys, options.archive)
-    source.check()
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        try:
-            async with serving(source, host, port, token, names) as bound:
-                log.info(
-                    "dashboard",
-                    url=f"http://{host}:{bound}",
-                    server=mask(settings.url),
-                    actions="with the token" if token else "none: read-only",
-                )
-                async for _ in signals:
-                    break
-        except OSError as problem:
-            raise UsageProblem(f"--bind {options.bind}: {problem.strerror or problem}; give another address") from None

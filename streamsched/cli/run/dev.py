@@ -9,21 +9,75 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Annotated
 
 import anyio
 import msgspec
+import typer
 from rich.text import Text
 
 from ...console.terminal import UsageProblem, console
 from ...console.terminal import as_json as print_json
 from ...contract.keys import DEFAULT_NAMESPACE, Keys
-from ...ops.settings import DEFAULT_URL, Settings
+from ...ops.settings import DEFAULT_URL
 from ...server.embedded import EmbeddedServer, free_port
 from ...worker.worker import Worker
+from ..options import (
+    OF_THE_SERVER,
+    Json,
+    Target,
+    command,
+)
 
 USUAL_PORT = 6379
 DASHBOARD_PORT = 8321
 METRICS_PORT = 8322
+
+
+@command("streamsched dev --data ./streamsched-data", without=OF_THE_SERVER)
+async def dev(
+    target: Target,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="[default: 6379 if free, else a free one]")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep the data in this folder. [default: it goes with the server]")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Start a server and a worker for development. Ctrl-C ends both."""
+
+    if port is not None and not is_free(port):
+        raise UsageProblem(f"--port {port}: somebody listens there already; give another, or leave it out")
+    if data is not None:
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise UsageProblem(f"--data {data}: {problem.strerror}; give a folder that can be written") from None
+    port = port or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
+    with (
+        anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        EmbeddedServer(data, port, append_only=data is not None) as server,
+    ):
+        worker = Worker(server.url, target.settings.keys)
+        async with (
+            _dashboard(server.url, target.settings.keys) as page,
+            _metrics(server.url, target.settings.keys) as metrics,
+            anyio.create_task_group() as running,
+        ):
+            ready = Ready(
+                url=server.url,
+                namespace=target.settings.namespace,
+                partition=target.settings.partition,
+                server_pid=server.pid,
+                data=str(server.data) if data is not None else None,
+                dashboard=page,
+                metrics=metrics,
+            )
+            running.start_soon(worker.run)
+            running.start_soon(_announce, worker, ready, json)
+            async for _ in signals:
+                break
+            worker.stop()
+            running.cancel_scope.deadline = anyio.current_time() + 5
 
 
 class Ready(msgspec.Struct, kw_only=True):
@@ -50,49 +104,6 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-async def develop(settings: Settings, port: int | None, data: Path | None, as_json: bool) -> None:
-    """Run server and worker until SIGTERM or Ctrl-C.
-
-    Raises:
-        UsageProblem: the port is in use, or the data folder cannot be written.
-        DataInUse: a server runs on the data folder already.
-        ServerDidNotStart: the server failed; the text holds the end of its log.
-    """
-    if port is not None and not is_free(port):
-        raise UsageProblem(f"--port {port}: somebody listens there already; give another, or leave it out")
-    if data is not None:
-        try:
-            data.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise UsageProblem(f"--data {data}: {problem.strerror}; give a folder that can be written") from None
-    port = port or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
-    with (
-        anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
-        EmbeddedServer(data, port, append_only=data is not None) as server,
-    ):
-        worker = Worker(server.url, settings.keys)
-        async with (
-            _dashboard(server.url, settings.keys) as page,
-            _metrics(server.url, settings.keys) as metrics,
-            anyio.create_task_group() as running,
-        ):
-            ready = Ready(
-                url=server.url,
-                namespace=settings.namespace,
-                partition=settings.partition,
-                server_pid=server.pid,
-                data=str(server.data) if data is not None else None,
-                dashboard=page,
-                metrics=metrics,
-            )
-            running.start_soon(worker.run)
-            running.start_soon(_announce, worker, ready, as_json)
-            async for _ in signals:
-                break
-            worker.stop()
-            running.cancel_scope.deadline = anyio.current_time() + 5
 
 
 @asynccontextmanager

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import signal
+from typing import Annotated
 
 import anyio
 import structlog
+import typer
 
 from ...console.terminal import UsageProblem, address_of
 from ...metrics.exporter import serving
 from ...ops import logs
-from ...ops.settings import Settings
 from ...sanitize import mask
+from ..options import (
+    LogFormat,
+    Target,
+    command,
+)
 
 log = structlog.get_logger(__name__)
 
 
-async def export(settings: Settings, bind: str, style: logs.Format | None) -> None:
-    """Serve the metrics until SIGTERM or Ctrl-C.
-
-    Raises:
-        UsageProblem: the address is malformed or taken.
-    """
-    logs.configure(style)
+@command("streamsched metrics --bind 0.0.0.0:8322", without=("patience",))
+async def metrics(
+    target: Target,
+    bind: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where it answers.")] = "127.0.0.1:8322",
+    log_format: LogFormat = None,
+) -> None:
+    """Serve metrics for Prometheus. Answers GET /metrics, reads state and log, writes nothing; any number may run.
+    Ends on SIGTERM or Ctrl-C."""
+    logs.configure(log_format)
     host, port = address_of("--bind", bind)
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         try:
-            async with serving(settings.url, settings.keys, host, port) as bound:
-                log.info("metrics", url=f"http://{host}:{bound}/metrics", server=mask(settings.url))
+            async with serving(target.settings.url, target.settings.keys, host, port) as bound:
+                log.info("metrics", url=f"http://{host}:{bound}/metrics", server=mask(target.settings.url))
                 async for _ in signals:
                     break
         except OSError as problem:

@@ -5,21 +5,70 @@ from __future__ import annotations
 import json
 import math
 import signal
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import anyio.abc
 import structlog
+import typer
 
 from ...client.scheduler import Scheduler
 from ...console.terminal import INTERRUPTED, OK, UsageProblem
 from ...node.node import Node
 from ...node.program import Program
+from ...ops import logs
+from .. import completion
+from ..options import (
+    SERVICE_PATIENCE_S,
+    LogFormat,
+    Source,
+    Target,
+    command,
+)
 
 log = structlog.get_logger(__name__)
 
 MERCY_S = 10.0
 """Beyond the grace period, for handing back what is left; then the node ends without a word."""
+
+
+@command("streamsched node n1 --pools en-zh,en-ja --exec './translate --fast' --concurrency 4")
+async def node(
+    target: Target,
+    node_id: Annotated[
+        str,
+        typer.Argument(help="Name of the node, the same after a restart.", autocompletion=completion.nodes),
+    ],
+    exec_: Annotated[str, typer.Option("--exec", metavar="CMD", help="Program to run per job; no shell is involved.")],
+    pools: Annotated[str | None, typer.Option(help="Pools, by languages: en-zh,en-ja.")] = None,
+    pools_json: Annotated[
+        str | None, typer.Option(help='The same as JSON, for codes with hyphens: [{"name": …, "languages": […]}].')
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Jobs at the same time.")] = 1,
+    heartbeat_ms: Annotated[int, typer.Option(min=10, help="Between two heartbeats.")] = 5000,
+    grace_ms: Annotated[int, typer.Option(min=0, help="How long running jobs may go on after SIGTERM.")] = 30_000,
+    cap_json: Annotated[str, typer.Option(help="What the node can do, as JSON.")] = "{}",
+    source: Source = None,
+    log_format: LogFormat = None,
+) -> int:
+    """Run jobs with a program of your own. Payload on stdin, result from stdout; any exit code but 0 fails the attempt
+    with the end of stderr. The environment holds STREAMSCHED_JOB_ID, _SRC_LANG, _TGT_LANG, _SESSION_ID and _ATTEMPT.
+
+    A job that is cancelled ends its program. SIGTERM or Ctrl-C: what runs is finished, the rest is handed back; a
+    second one hands back all."""
+    logs.configure(log_format)
+    listed, program = pools_of(pools, pools_json), program_of(exec_)
+    async with target.scheduler(SERVICE_PATIENCE_S, source) as scheduler:
+        one = Node(
+            scheduler,
+            node_id,
+            pools=listed,
+            cap_json=cap_json,
+            concurrency=concurrency,
+            heartbeat_ms=heartbeat_ms,
+            grace_ms=grace_ms,
+        )
+        return await serve(scheduler, one, program, grace_ms / 1000)
 
 
 def pools_of(names: str | None, listed: str | None) -> list[str | dict[str, Any]]:

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import signal
 from contextlib import ExitStack
+from typing import Annotated
 
 import anyio
 import anyio.abc
 import structlog
+import typer
 
 from ...console.terminal import UsageProblem, address_of
 from ...ops import logs
 from ...worker.health import health_probe
 from ...worker.worker import Worker
-from ..options import SERVICE_PATIENCE_S, Target
+from ..options import (
+    SERVICE_PATIENCE_S,
+    LogFormat,
+    Target,
+    command,
+)
 
 log = structlog.get_logger(__name__)
 
 
-async def work(target: Target, health: str | None, batch: int, style: logs.Format | None) -> None:
-    """Run a worker until SIGTERM or Ctrl-C.
+@command("streamsched worker --url redis://10.0.0.5:6379 --health 0.0.0.0:8080")
+async def worker(
+    target: Target,
+    health: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Answer GET / with 200 while healthy, else 503.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, max=10_000, help="Events one call may fold or decide.")] = 256,
+    log_format: LogFormat = None,
+) -> None:
+    """Fold events and decide what is due. Ends on SIGTERM or Ctrl-C. Run as many as you like; kill any at any time."""
 
-    Raises:
-        ServerUnreachable, ServerTooOld: see :meth:`Worker.run`.
-        UsageProblem: the probe's address is malformed or taken.
-    """
-    logs.configure(style)
+    logs.configure(log_format)
     patience = target.patience(SERVICE_PATIENCE_S)
     worker = Worker(target.settings.url, target.settings.keys, batch, patience_s=patience)
     with ExitStack() as probe:
