@@ -167,11 +167,12 @@ async def _tail(redis: Any, keys: Keys) -> list[tuple[str, dict[str, str]]]:
 
 
 async def _jobs(redis: Any, keys: Keys, _: str) -> Names:
+    from ..contract.entries import job_id_of
+
     found = []
     for entry_id, fields in await _tail(redis, keys):
-        if fields.get("type") == "job.submitted" and "job_id" not in fields:
-            found.append(f"{fields.get('session_id')}:{fields.get('request_id', entry_id)}")
-        found.append(fields.get("job_id", ""))
+        if fields.get("type", "").startswith("job."):
+            found.append(job_id_of(fields, entry_id))
     return found
 
 

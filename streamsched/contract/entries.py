@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import AnyStr, NamedTuple
 
 from .errors import OutsideLog
 
@@ -46,6 +46,19 @@ def refusal(letter: Entry) -> tuple[str, str] | None:
     if fields["stream"] != "events":
         return None
     return fields["id"], f"{fields['code']} {fields['reason']}"
+
+
+def job_id_of(e: Mapping[AnyStr, AnyStr], entry_id: AnyStr) -> AnyStr:
+    """Return the job that an event names. A submission without a ``job_id`` is named by its session and its
+    ``request_id``, or else its id in the log.
+
+    Args:
+        e: the fields of the event, as text or as bytes.
+        entry_id: its id in the log, of the same type.
+    """
+    if isinstance(entry_id, bytes):
+        return e.get(b"job_id") or b"%s:%s" % (e.get(b"session_id", b""), e.get(b"request_id") or entry_id)
+    return e.get("job_id") or f"{e.get('session_id', '')}:{e.get('request_id') or entry_id}"
 
 
 def fields_of(entry: Entry) -> dict[str, str]:

@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from ..contract.entries import Chunk, position
-from .open_jobs import Fields, OpenJobs
+from ..contract.entries import Chunk, job_id_of, position
+from ..history.lifecycle import Fields, Lifecycle
 from .series import Series
 
 BLOCK = 256
@@ -78,7 +78,7 @@ class Index:
         self.letters: deque[Letter] = deque(maxlen=MARKS)
         self.pairs: set[tuple[str, str]] = set()
         """Language pairs that jobs were submitted for."""
-        self._jobs = OpenJobs()
+        self._jobs = Lifecycle()
         self._blocks: deque[Block] = deque(maxlen=BLOCKS)
         self._names: set[bytes] = set()
         self._in_block, self._block_before = 0, "0-0"
@@ -118,13 +118,12 @@ class Index:
 
     def _taken(self, entry_id: str, ms: int, e: Fields) -> tuple[str, int | None]:
         """Take in an accepted event; returns the flow it counts in, and how long a job had waited for it."""
-        kind, job_id, node_id = e.get(b"type", b""), e.get(b"job_id"), e.get(b"node_id")
+        kind, node_id = e.get(b"type", b""), e.get(b"node_id")
+        job_id = job_id_of(e, entry_id.encode()) if kind.startswith(b"job.") else None
         flow = COUNTED.get(kind, "")
-        if kind == b"job.submitted":
-            job_id = job_id or b"%s:%s" % (e.get(b"session_id", b""), entry_id.encode())
-            if len(self.pairs) < PAIRS:
-                self.pairs.add((_text(e, b"src_lang"), _text(e, b"tgt_lang")))
-        elif kind == b"job.completed":
+        if kind == b"job.submitted" and len(self.pairs) < PAIRS:
+            self.pairs.add((_text(e, b"src_lang"), _text(e, b"tgt_lang")))
+        if kind == b"job.completed":
             flow = "finished" if e.get(b"status") == b"finished" else "failed"
         elif kind == b"job.requeued":
             self.marks["requeue"].append(entry_id)
@@ -133,7 +132,7 @@ class Index:
                 flow = "lost"
                 self.marks["loss"].append(entry_id)
             for held in self._jobs.on(node_id):
-                self._names.update((held, self._jobs.session_of(held)))
+                self._names.update((held, self._session_of(held)))
         names = self._names
         if node_id is not None:
             names.add(node_id)
@@ -142,8 +141,13 @@ class Index:
                 names.add(e[b"session_id"])
             return flow, None
         names.add(job_id)
-        names.add(e.get(b"session_id") or self._jobs.session_of(job_id))
-        return flow, self._jobs.follow(kind, job_id, ms, e)
+        names.add(e.get(b"session_id") or self._session_of(job_id))
+        step = self._jobs.follow(kind, entry_id, ms, e)
+        return flow, step.waited_ms if step else None
+
+    def _session_of(self, job_id: bytes) -> bytes:
+        job = self._jobs.get(job_id)
+        return job.session_id if job else b""
 
     def _close_block(self) -> None:
         names = array("I", sorted({crc32(name) for name in self._names}))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..contract.config import RETRY
-from ..contract.entries import ENTRY_ID, Entry, before, fields_of, position
+from ..contract.entries import ENTRY_ID, Entry, before, fields_of, job_id_of, position
 from ..contract.errors import ForgedDecision, NotRetryable, UnknownLetter
 from ..contract.events import LetterDropped
 from ..contract.keys import Keys
@@ -209,7 +209,7 @@ def as_new(letter: Letter) -> list[str]:
         raise NotRetryable(f"letter {letter.letter}: {letter.obstacle}")
     fields = {**letter.fields, RETRY: letter.letter}
     if fields["type"] == "job.submitted" and "session_id" in fields and "request_id" not in fields:
-        fields.setdefault("job_id", f"{fields['session_id']}:{letter.id}")  # the id that its producer knows it by
+        fields["job_id"] = job_id_of(letter.fields, letter.id)  # the id that its producer knows it by
     return [part for pair in fields.items() for part in pair]
 
 

@@ -1,4 +1,4 @@
-"""What the log says of a run: read entry by entry, by other code than the folds, so that it can contradict them."""
+"""What the log says of a run, without the folds: it can contradict the state that they made."""
 
 from __future__ import annotations
 
@@ -9,9 +9,23 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from ..contract.entries import job_id_of
 from ..contract.keys import Keys
+from ..history.lifecycle import Lifecycle, What
 
 PAGE = 1000
+
+PLACES = {
+    What.SUBMITTED: "waiting",
+    What.DISPATCHED: "held",
+    What.WAITS_AGAIN: "waiting",
+    What.FAILED: "waiting",
+    What.ENDED: "ended",
+}
+"""Where a job is after a step."""
+
+ENDS = ("completed", "exhausted", "cancelled", "expired", "refused")
+"""Events of a job that end it, or its attempt."""
 
 
 class Tally:
@@ -28,8 +42,8 @@ class Tally:
         """When each job was submitted, ms since the epoch."""
         self.dispatch_ms: list[int] = []
         """From submission to first dispatch, for each job that found a node."""
-        self.ends: dict[str, set[tuple[str, ...]]] = {}
-        """What ended each job; more than one entry means that a job ended more than once."""
+        self.ended_twice: list[str] = []
+        """Jobs with more than one accepted end: there should be none."""
         self.outcomes: dict[str, str] = {}
         """How each ended job ended: finished, failed, cancelled, expired or refused."""
         self.where: dict[str, str] = {}
@@ -43,8 +57,8 @@ class Tally:
         """Jobs that had to wait again, by cause."""
         self.nodes: Counter[str] = Counter()
         """Changes of presence: expired, recovered, offline."""
-        self._dispatched: set[str] = set()
-        self._failures: dict[str, tuple[str, ...]] = {}
+        self._jobs = Lifecycle()
+        self._end_of: dict[str, tuple[str, ...]] = {}
         self._log_id, self._dead_id = "0-0", "0-0"
 
     async def read(self, redis: Redis, keys: Keys) -> None:
@@ -70,44 +84,29 @@ class Tally:
             self.nodes[what] += 1
         if area != "job":
             return
-        job_id = fields.get("job_id") or f"{fields['session_id']}:{event_id}"
-        match what:
-            case "submitted" if job_id not in self.submitted:
-                self.submitted[job_id] = at_ms
-                self.pair_of[job_id] = frozenset((fields["src_lang"], fields["tgt_lang"]))
-                self._move(job_id, "waiting")
-            case "dispatched":
-                if job_id not in self._dispatched:
-                    self._dispatched.add(job_id)
-                    self.dispatch_ms.append(at_ms - self.submitted[job_id])
-                    self.affinity[fields["affinity"]] += 1
-                self._move(job_id, "held")
-            case "requeued":
-                self.requeued[fields["cause"]] += 1
-                if fields["cause"] == "failed":
-                    # that failed attempt was not the end after all
-                    self.ends.get(job_id, set()).discard(self._failures.pop(job_id, ()))
-                    self.outcomes.pop(job_id, None)
-                self._move(job_id, "waiting")
-            case "completed":
-                # the same completion sent twice changes nothing and counts once
-                end = (what, fields["node_id"], fields.get("attempt", ""), fields["status"])
-                if fields["status"] == "failed":
-                    self._failures[job_id] = end
-                self._end(job_id, end, fields["status"])
-            case "exhausted":
-                # says that the failure just reported was the last one, or ends the job by itself
-                self.ends.get(job_id, set()).discard(self._failures.pop(job_id, ()))
-                self._end(job_id, (what,), "failed")
-            case "cancelled" | "expired" | "refused":
-                self._end(job_id, (what,), what)
+        job_id = job_id_of(fields, event_id)
+        e = {name.encode(): text.encode() for name, text in fields.items()}
+        step = self._jobs.follow(e[b"type"], event_id, at_ms, e)
+        if what == "requeued":
+            self.requeued[fields["cause"]] += 1
+        end = (what, fields.get("node_id", ""), fields.get("attempt", ""), fields.get("status", ""))
+        if step is None:
+            if job_id in self._end_of and what in ENDS and end != self._end_of[job_id]:
+                self.ended_twice.append(job_id)  # the same end sent twice changes nothing
+            return
+        if step.what is What.SUBMITTED and job_id not in self.submitted:
+            self.submitted[job_id] = at_ms
+            self.pair_of[job_id] = frozenset((fields["src_lang"], fields["tgt_lang"]))
+        elif step.what is What.DISPATCHED and step.waited_ms is not None:
+            self.dispatch_ms.append(step.waited_ms)
+            self.affinity[fields["affinity"]] += 1
+        elif step.what is What.ENDED:
+            self.outcomes[job_id], self._end_of[job_id] = step.outcome, end
+        self._move(job_id, PLACES.get(step.what))
 
-    def _end(self, job_id: str, end: tuple[str, ...], outcome: str) -> None:
-        self.ends.setdefault(job_id, set()).add(end)
-        self.outcomes[job_id] = outcome
-        self._move(job_id, "ended")
-
-    def _move(self, job_id: str, place: str) -> None:
+    def _move(self, job_id: str, place: str | None) -> None:
+        if place is None:
+            return
         pair = self.pair_of[job_id]
         if before := self.where.get(job_id):
             self.by_pair[pair, before] -= 1
@@ -118,11 +117,6 @@ class Tally:
     def dead_codes(self) -> dict[str, int]:
         """How many entries of the log were refused, by code."""
         return dict(Counter(self.dead.values()).most_common())
-
-    @property
-    def ended_twice(self) -> list[str]:
-        """Jobs with more than one accepted end: there should be none."""
-        return [job_id for job_id, ends in self.ends.items() if len(ends) > 1]
 
 
 async def _page(redis: Redis, key: str, after: str, until: str) -> list[tuple[str, dict[str, str]]]:

@@ -71,7 +71,7 @@ def database(archive: Archive | None, tail: Path | None) -> Iterator[duckdb.Duck
         connection.execute("SET preserve_insertion_order = false")
         listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
         connection.execute(f"CREATE VIEW entries AS SELECT * FROM read_parquet([{listed}])")
-        connection.execute((files("streamsched") / "views.sql").read_text())
+        connection.execute((files(__package__) / "views.sql").read_text())
         connection.execute(f"SET allowed_paths = [{listed}]")
         connection.execute(f"SET allowed_directories = ['{spill}']")
         connection.execute("SET enable_external_access = false")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from ..contract.config import DEFAULTS, RETRY
-from ..contract.entries import before, fields_of, position
+from ..contract.entries import before, fields_of, job_id_of, position
 from .history import History
 
 Fields = dict[str, str]
@@ -144,11 +144,9 @@ class Story:
         kind = e.get("type", "")
         if self.kind in ("pool", "pair"):
             return self._of_place(kind, e)
-        job_id = e.get("job_id", "")
-        if kind == "job.submitted":
-            job_id = job_id or f"{e.get('session_id')}:{e.get('request_id', entry_id)}"
-            if self.kind == "session" and e.get("session_id") == self.name:
-                self._jobs.add(job_id)
+        job_id = job_id_of(e, entry_id) if kind.startswith("job.") else ""
+        if kind == "job.submitted" and self.kind == "session" and e.get("session_id") == self.name:
+            self._jobs.add(job_id)
         if self.kind == "node":
             if e.get("node_id") != self.name:
                 return None

@@ -157,11 +157,11 @@ def tally_of(*events: tuple[str, dict[str, str]], dead: tuple[str, ...] = ()) ->
 
 
 SUBMITTED = ("submitted", {"session_id": "s", "src_lang": "en", "tgt_lang": "zh"})
-DISPATCHED = ("dispatched", {"node_id": "n", "affinity": "new"})
-FINISHED = ("completed", {"node_id": "n", "attempt": "a1", "status": "finished"})
-FAILED = ("completed", {"node_id": "n", "attempt": "a1", "status": "failed"})
+DISPATCHED = ("dispatched", {"node_id": "n", "affinity": "new", "nonce": "x"})
+FINISHED = ("completed", {"node_id": "n", "attempt": "1002-0-x", "status": "finished"})
+FAILED = ("completed", {"node_id": "n", "attempt": "1002-0-x", "status": "failed"})
 AGAIN = ("requeued", {"node_id": "n", "cause": "failed"})
-FINISHED_LATER = ("completed", {"node_id": "m", "attempt": "a2", "status": "finished"})
+FINISHED_LATER = ("completed", {"node_id": "n", "attempt": "1005-0-x", "status": "finished"})
 
 
 def test_two_accepted_ends_are_two_completions() -> None:

@@ -1,0 +1,225 @@
+"""Follows the jobs of a log from submission to end, one event at a time.
+
+This is the one place outside the folds that knows what an event does to a job: the dashboard's index, the metrics and
+the demo's verdict are told steps. It may be fed refused events too; one that names no attempt under way is no step.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict
+from typing import NamedTuple
+
+from ..contract.entries import job_id_of
+
+Fields = dict[bytes, bytes]
+
+FAILED_KEPT = 100_000
+"""Failed jobs that may be tried again; of more, the oldest is forgotten."""
+
+ENDS = {
+    b"job.cancelled": "cancelled",
+    b"job.expired": "expired",
+    b"job.exhausted": "failed",
+    b"job.refused": "refused",
+}
+"""Events that end a job whoever holds it, with the outcome."""
+
+
+class FollowedJob:
+    """What is remembered of a job that has not ended."""
+
+    __slots__ = ("attempt", "by_caller", "due_ms", "held_since", "node_id", "pair", "session_id", "started")
+
+    def __init__(self, session_id: bytes, pair: tuple[bytes, bytes], due_ms: int | None, by_caller: bool) -> None:
+        self.session_id, self.pair = session_id, pair
+        self.due_ms = due_ms
+        """Since when it waits for its first dispatch, ms; ``None`` behind that, or if its submission was not seen."""
+        self.by_caller = by_caller
+        """Whether its submitter delivers it: then no ``job.started`` comes."""
+        self.attempt = b""
+        """The attempt under way; empty between two."""
+        self.node_id = b""
+        """The node that holds it; empty while it waits."""
+        self.held_since = 0
+        """When that attempt was dispatched, or once it has started: since then, ms."""
+        self.started = False
+
+
+class What(enum.Enum):
+    """What a step does to a job."""
+
+    SUBMITTED = enum.auto()
+    DISPATCHED = enum.auto()
+    STARTED = enum.auto()
+    WAITS_AGAIN = enum.auto()
+    """Its attempt is over, and it goes back to waiting."""
+    FAILED = enum.auto()
+    """Its attempt failed; it is requeued or exhausted next."""
+    ENDED = enum.auto()
+
+
+class Step(NamedTuple):
+    """One event, as it changed a job."""
+
+    what: What
+    job_id: bytes
+    job: FollowedJob
+    outcome: str = ""
+    """How it ended: finished, failed, cancelled, expired or refused."""
+    waited_ms: int | None = None
+    """How long the job waited, at its first dispatch."""
+    accepted_ms: int | None = None
+    """From dispatch to start, once that is known."""
+    ran_ms: int | None = None
+    """From start to end, once that is known."""
+
+
+class Lifecycle:
+    """The jobs of one log that have not ended.
+
+    Args:
+        remembered: how many are remembered; of more, the oldest is forgotten. ``None`` (default) remembers all.
+    """
+
+    def __init__(self, remembered: int | None = None) -> None:
+        self._remembered = remembered
+        self._jobs: OrderedDict[bytes, FollowedJob] = OrderedDict()
+        self._failed: OrderedDict[bytes, FollowedJob] = OrderedDict()
+        self._on: dict[bytes, set[bytes]] = {}
+
+    def get(self, job_id: bytes) -> FollowedJob | None:
+        """Return a job that has not ended; ``None`` if none of this id is known."""
+        return self._jobs.get(job_id) or self._failed.get(job_id)
+
+    def on(self, node_id: bytes) -> set[bytes]:
+        """Return the jobs that a node holds."""
+        return self._on.get(node_id, set())
+
+    def follow(self, kind: bytes, entry_id: str, ms: int, e: Fields) -> Step | None:
+        """Take in an event that names a job; returns what it did, or ``None`` if it changed nothing.
+
+        Args:
+            kind: type of the event.
+            entry_id: id of its entry in the log.
+            ms: the time in that id.
+            e: its fields.
+        """
+        job_id = job_id_of(e, entry_id.encode())
+        if kind == b"job.submitted":
+            return self._submitted(job_id, ms, e)
+        if kind == b"job.dispatched":
+            return self._dispatched(job_id, entry_id, ms, e)
+        if kind == b"job.requeued":
+            return self._requeued(job_id)
+        job = self.get(job_id)
+        if job is None:
+            return None
+        if kind == b"job.started":
+            return self._started(job_id, job, ms, e)
+        if kind == b"job.declined":
+            return self._declined(job_id, job, e)
+        if kind == b"job.completed":
+            return self._completed(job_id, job, ms, e)
+        return self._ended(job_id, job, ENDS[kind]) if kind in ENDS else None
+
+    def _submitted(self, job_id: bytes, ms: int, e: Fields) -> Step | None:
+        if self.get(job_id) is not None:
+            return None  # a repeat changes nothing
+        due_ms = max(ms, milliseconds(e.get(b"not_before_ts")))
+        pair = e.get(b"src_lang", b""), e.get(b"tgt_lang", b"")
+        job = FollowedJob(e.get(b"session_id", b""), pair, due_ms, e.get(b"deliver") == b"false")
+        self._remember(job_id, job)
+        return Step(What.SUBMITTED, job_id, job)
+
+    def _dispatched(self, job_id: bytes, entry_id: str, ms: int, e: Fields) -> Step:
+        job = self._jobs.get(job_id) or self._reopen(job_id)
+        if job is None:
+            job = FollowedJob(b"", (b"", b""), None, False)
+            if self._remembered is not None and len(self._jobs) >= self._remembered:
+                return Step(What.DISPATCHED, job_id, job)  # those whose submission was seen are worth more
+            self._remember(job_id, job)
+        self._let_go(job_id, job)
+        waited_ms = None if job.due_ms is None else max(0, ms - job.due_ms)
+        job.due_ms, job.node_id, job.held_since, job.started = None, e.get(b"node_id", b""), ms, False
+        job.attempt = b"%s-%s" % (entry_id.encode(), e.get(b"nonce", b""))
+        self._on.setdefault(job.node_id, set()).add(job_id)
+        return Step(What.DISPATCHED, job_id, job, waited_ms=waited_ms)
+
+    def _started(self, job_id: bytes, job: FollowedJob, ms: int, e: Fields) -> Step | None:
+        if job.started or not job.attempt or job.attempt != e.get(b"attempt"):
+            return None
+        accepted_ms = ms - job.held_since
+        job.started, job.held_since = True, ms
+        return Step(What.STARTED, job_id, job, accepted_ms=accepted_ms)
+
+    def _declined(self, job_id: bytes, job: FollowedJob, e: Fields) -> Step | None:
+        if not by_holder(job, e):
+            return None
+        self._let_go(job_id, job)
+        return Step(What.WAITS_AGAIN, job_id, job)
+
+    def _requeued(self, job_id: bytes) -> Step | None:
+        job = self._jobs.get(job_id) or self._reopen(job_id)
+        if job is None:
+            return None
+        self._let_go(job_id, job)
+        return Step(What.WAITS_AGAIN, job_id, job)
+
+    def _completed(self, job_id: bytes, job: FollowedJob, ms: int, e: Fields) -> Step | None:
+        if not by_holder(job, e):
+            return None
+        accepted_ms = ran_ms = None
+        if job.started or job.by_caller:
+            ran_ms = ms - job.held_since
+        elif b"ran_ms" in e:  # a short job: its end is all that says that it began
+            ran_ms = min(milliseconds(e[b"ran_ms"]), ms - job.held_since)
+            accepted_ms = ms - job.held_since - ran_ms
+        if e.get(b"status") == b"finished":
+            return self._ended(job_id, job, "finished", accepted_ms, ran_ms)
+        self._let_go(job_id, job)
+        self._jobs.pop(job_id, None)
+        self._failed[job_id] = job
+        if len(self._failed) > FAILED_KEPT:
+            self._failed.popitem(last=False)
+        return Step(What.FAILED, job_id, job, "failed", accepted_ms=accepted_ms, ran_ms=ran_ms)
+
+    def _ended(
+        self, job_id: bytes, job: FollowedJob, outcome: str, accepted_ms: int | None = None, ran_ms: int | None = None
+    ) -> Step:
+        self._let_go(job_id, job)
+        self._jobs.pop(job_id, None)
+        self._failed.pop(job_id, None)
+        return Step(What.ENDED, job_id, job, outcome, accepted_ms=accepted_ms, ran_ms=ran_ms)
+
+    def _remember(self, job_id: bytes, job: FollowedJob) -> None:
+        if self._remembered is not None and len(self._jobs) >= self._remembered:
+            oldest_id, oldest = self._jobs.popitem(last=False)
+            self._let_go(oldest_id, oldest)
+        self._jobs[job_id] = job
+
+    def _reopen(self, job_id: bytes) -> FollowedJob | None:
+        job = self._failed.pop(job_id, None)
+        if job is not None:
+            self._remember(job_id, job)
+        return job
+
+    def _let_go(self, job_id: bytes, job: FollowedJob) -> None:
+        if job.node_id:
+            jobs = self._on.get(job.node_id, set())
+            jobs.discard(job_id)
+            if not jobs:
+                self._on.pop(job.node_id, None)
+        job.attempt = job.node_id = b""
+
+
+def by_holder(job: FollowedJob, e: Fields) -> bool:
+    """Tell whether an event comes from the attempt under way; one without an attempt, from the node that holds it."""
+    if not job.attempt:
+        return False
+    return job.attempt == e[b"attempt"] if b"attempt" in e else job.node_id == e.get(b"node_id")
+
+
+def milliseconds(text: bytes | None) -> int:
+    """Read a time or a duration as a producer wrote it; 0 for what is none."""
+    return int(text) if text and text.isdigit() and len(text) < 16 else 0
