@@ -24,7 +24,7 @@ import anyio
 from redis import Redis
 from redis.exceptions import RedisError
 
-from streamsched.embedded import EmbeddedServer, free_port, valkey_binary
+from streamsched.embedded import EmbeddedServer, free_port, server_binary
 from streamsched.errors import SchedulerError
 from streamsched.events import SessionReleased
 from streamsched.keys import Keys
@@ -69,7 +69,7 @@ class Halves:
     """
 
     def __init__(self, needed: int, binary: Path | None = None) -> None:
-        self.binary = binary or valkey_binary()
+        self.binary = binary or server_binary()
         number = os.getpid() % 250
         self.space, self.cable, self.plug = f"parted{os.getpid()}", f"pm{number}", f"ps{number}"
         self.here, self.there = f"10.214.{number}.1", f"10.214.{number}.2"

@@ -13,7 +13,7 @@ from redis import Redis
 
 from streamsched.client import RegisterNodeRequest, Scheduler, SubmitRequest
 from streamsched.connection import connect
-from streamsched.embedded import EmbeddedServer, free_port, valkey_binary
+from streamsched.embedded import EmbeddedServer, free_port, server_binary
 from streamsched.errors import ServerCannotReplicate, ServerReadOnly, ServerUnreachable
 from streamsched.keys import Keys
 from streamsched.partition import Partition, open_partition
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 def binary(request: pytest.FixtureRequest) -> Path:
     if request.param == "redis" and not REDIS:
         pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
-    return Path(REDIS) if request.param == "redis" and REDIS else valkey_binary()
+    return Path(REDIS) if request.param == "redis" and REDIS else server_binary()
 
 
 def follower(master: EmbeddedServer) -> EmbeddedServer:
