@@ -263,12 +263,6 @@ def test_the_layers_see_the_imports_that_they_are_to_judge() -> None:
     assert {"partition", "events", "keys"} <= MODULES["client"]
 
 
-@pytest.mark.parametrize("path", [*LUA, *PYTHON], ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_no_file_outgrows_a_reader(path: Path) -> None:
-    lines = len(path.read_text().splitlines())
-    assert lines <= (100 if path.suffix == ".lua" else 400)
-
-
 @pytest.mark.parametrize("path", PYTHON, ids=module_of)
 def test_no_function_outgrows_a_reader(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):

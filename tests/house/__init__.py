@@ -1,0 +1,1 @@
+"""Tests of the source tree itself, not of a behaviour."""
