@@ -27,12 +27,12 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 	$(MAKE) bench-peers
 
-# The same work for what one would take instead, each installed by itself under .bench; writes benchmarks/RESULTS.md.
+# The same work for what one would take instead, each installed by itself under .bench; writes benchmarks/results/RESULTS.md.
 # More of its options: make bench-peers PEERS="--quick --peer arq"
 bench-peers: $(READY)
 	$(BIN)/python -m benchmarks.peers $(PEERS)
 
-# What got slower than noise, as ratios against benchmarks/recorded.json; less than two minutes.
+# What got slower than noise, as ratios against benchmarks/baseline.json; less than two minutes.
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks --guard
 

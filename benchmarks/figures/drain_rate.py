@@ -12,10 +12,11 @@ import anyio
 from streamsched.client import Scheduler
 from streamsched.node import Assignment, Node
 
-from .bench import Bench, Figure, Ground, submission
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import CONCURRENCY, Ground, submission
 
 PAIRS_OF_ONE = 8  # every eighth job of the generator is of the first pair
-CONCURRENCY = 256
 JOBS = 10_000
 
 
@@ -46,8 +47,6 @@ async def measure(bench: Bench) -> list[Figure]:
     for _ in range(min(bench.rounds, 3)):
         base, rate = bench.xadd_rate(submission(1, None)), await drain(bench)
         figure.values.append(rate / base)
-        figure.note = (
-            f"{rate:,.0f} no-op jobs/s against {base:,.0f}/s in the last round, concurrency {CONCURRENCY}"
-        )
+        figure.note = f"{rate:,.0f} no-op jobs/s against {base:,.0f}/s in the last round, concurrency {CONCURRENCY}"
         await bench.wipe()
     return [figure]

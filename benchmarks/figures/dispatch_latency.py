@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from streamsched.client import DispatchRequest, Scheduler
 
-from .bench import PAYLOAD, Bench, Figure, Ground
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import PAYLOAD, Ground
 
 SMALL, LARGE = 10, 100_000
 

@@ -23,10 +23,11 @@ from streamsched.keys import Keys
 from streamsched.node import Assignment, Node
 from tests.tls import Certificates, over_tls
 
-from .bench import PAYLOAD, Bench, Figure
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import CONCURRENCY, PAYLOAD
 
 NAMESPACE, LOGIN = "guarded", "bench:bench"
-CONCURRENCY = 256
 
 
 async def lives(url: str, count: int) -> float:
