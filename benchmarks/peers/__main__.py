@@ -10,18 +10,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..bench import PAYLOAD, benchmark_rate
+from ..harness.load import PAYLOAD
+from ..harness.machine import machine
+from ..harness.plots import draw_all
+from ..harness.server import SETTINGS, Server, benchmark_rate, serve
 from .catalogue import PEERS, Peer
-from .curves import over_load, over_log, over_nodes, over_waiting
+from .curves import PLOTS, over_load, over_log, over_nodes, over_waiting
 from .installing import CACHE, NotInstalled, install
-from .plots import draw_all
 from .report import page
-from .results import Found, Results, Setting, machine
+from .results import Found, Results, Setting
 from .running import Adapter
-from .server import SETTINGS, Server, serve
 from .workload import BRIEF, Round, Size
 
-HERE = Path(__file__).parents[1]
+RESULTS = Path(__file__).parents[1] / "results"
 IN_CURVES = ("streamsched", "BullMQ (Node.js)", "ardiq", "taskiq streams", "saq", "dramatiq", "huey", "raw floor")
 """Whose curves over waiting jobs and over load are drawn; more than these cannot be told apart."""
 
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("--server", action="append", choices=SETTINGS, help="the first gets all figures (all four)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures (.bench/peers.json)")
     parser.add_argument(
-        "--page", type=Path, metavar="FILE", help="the page, its plots beside it (benchmarks/RESULTS.md)"
+        "--page", type=Path, metavar="FILE", help="the page, its plots beside it (benchmarks/results/RESULTS.md)"
     )
     parser.add_argument("--from", type=Path, metavar="FILE", dest="source", help="draw an earlier run, measure nothing")
     given = parser.parse_args()
@@ -136,8 +137,8 @@ def main() -> None:
         file = given.json or CACHE / ("quick.json" if quick else "peers.json")
         size, rounds = (Size.quick(), 1) if quick else (Size(), 3)
         results = compare(peers, settings, size, given.rounds or rounds, quick, file)
-    path = given.page or (CACHE / "QUICK.md" if quick else HERE / "RESULTS.md")
-    plots = draw_all(results.curves, path.parent / "plots")
+    path = given.page or (CACHE / "QUICK.md" if quick else RESULTS / "RESULTS.md")
+    plots = draw_all(PLOTS, results.curves, path.parent / "plots")
     path.write_text(page(results, plots, "plots"))
     tell(f"see {path}")
 

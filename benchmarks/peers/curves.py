@@ -15,15 +15,20 @@ from streamsched.client.requests import DispatchRequest
 from streamsched.client.scheduler import Scheduler
 from streamsched.server.embedded import EmbeddedServer
 
-from ..bench import PAYLOAD, Ground
-from ..replaying import Speech, live_again
+from ..harness.load import PAYLOAD, Ground, Speech, live_again
+from ..harness.plots import Curve, Plot
+from ..harness.server import Server
 from .board import Board
 from .running import Adapter, Failed
-from .server import Server
 from .workload import Round, Size
 
-Curve = dict[str, list[tuple[float, float]]]
-"""For each name, what was measured at which size."""
+PLOTS = (
+    Plot("nodes", "One dispatch over the nodes in the pool", "nodes", "p50, µs"),
+    Plot("waiting", "One drained job over the jobs that wait", "waiting jobs", "µs per job"),
+    Plot("log", "One dispatch over the length of the log", "entries of the log", "p50, µs"),
+    Plot("load_p50", "Enqueue to start over load, half of the jobs", "jobs/s", "p50, ms"),
+    Plot("load_p99", "Enqueue to start over load, all but one in a hundred", "jobs/s", "p99, ms"),
+)
 
 NODES = (10, 100, 200, 1_000, 10_000, 100_000)
 LOG = (1_000, 10_000, 100_000, 1_000_000)

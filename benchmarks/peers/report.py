@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 
+from ..harness.figures import number
+from ..harness.plots import Plot
 from .catalogue import PEERS
-from .plots import Plot
 from .results import Results, Setting
-from .targets import number
 from .workload import FIGURES
 
 TABLES = {

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from ..bench import CORES
+from ..harness.plots import Curve
 from .catalogue import OURS
-from .curves import Curve
 from .targets import Target, against_lua, against_no_persistence, against_peers
 
 
@@ -91,14 +88,3 @@ class Results:
     @classmethod
     def load(cls, path: Path) -> Results:
         return msgspec.json.decode(path.read_bytes(), type=cls)
-
-
-def machine() -> str:
-    """Say what this machine is."""
-    cores = len(CORES) or os.cpu_count()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration, IndexError):
-        model = platform.machine()
-    return f"{cores} cores ({model}), {platform.system()}, Python {platform.python_version()}"

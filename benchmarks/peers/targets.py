@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..harness.figures import number
+from ..harness.plots import Curve
 from .catalogue import OURS, PEERS, Peer
-from .curves import Curve
 
 SERVER = (
     "the server's one core is the bound: fewer instructions in `advance` (docs/performance.md says where they go), or "
@@ -39,13 +40,6 @@ TAKES = (
 
 Medians = Mapping[str, Mapping[str, float]]
 """For each peer and figure, the median over the rounds of the first setting."""
-
-
-def number(value: float) -> str:
-    """Three digits are what a benchmark is good for."""
-    if abs(value) >= 100:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:.3g}"
 
 
 @dataclass(frozen=True)

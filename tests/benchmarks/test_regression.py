@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bench import Figure
-from benchmarks.recorded import BAD, GUARDED, ROUNDS, Recording, compare, confirmed, load, record, save
+from benchmarks.harness.figures import Figure
+from benchmarks.regression import BAD, GUARDED, ROUNDS, Recording, compare, confirmed, load, record, save
 
 
 def figure(*values: float, unit: str = "x XADD", at_most: bool = False, name: str = "folded") -> Figure:
@@ -78,7 +78,7 @@ def test_what_says_something_of_this_machine_alone_is_not_compared() -> None:
 
 
 def test_a_recording_is_read_as_it_was_saved_and_its_absence_names_the_remedy(tmp_path: Path) -> None:
-    file = tmp_path / "recorded.json"
+    file = tmp_path / "baseline.json"
     with pytest.raises(SystemExit, match="--record"):
         load(file)
     recording = Recording("valkey 9.1.2", "2 cores", 9, record([RATE, COST, SIZE]))
@@ -91,5 +91,5 @@ def test_a_recording_is_read_as_it_was_saved_and_its_absence_names_the_remedy(tm
 
 def test_the_recording_in_the_repository_holds_figures_of_all_that_is_guarded() -> None:
     names = "\n".join(load().figures)
-    told = {"costs": "server CPU: whole job", "memory": "memory per job"}
+    told = {"cpu_cost": "server CPU: whole job", "memory": "memory per job"}
     assert [told[part] in names for part in GUARDED] == [True] * len(GUARDED)

@@ -330,6 +330,96 @@ def test_the_page_reads_chinese_and_remembers_it(page: Page, world: World) -> No
     assert re.findall(r"\b(?:figure|nodes|pairs|charts|log|letters|time|story|act)\.[a-z_]+\b", shown) == []
 
 
+TRIAL = """async () => {
+  const { LineChart } = await import("/page/linechart.js");
+  const box = document.createElement("div");
+  box.id = "trial";
+  box.style.cssText = "position: fixed; left: 0; top: 0; width: 468px; height: 150px; z-index: 99; background: white";
+  document.body.append(box);
+  window.cursor = "none yet";
+  window.trial = new LineChart(box, {
+    series: [{ stroke: "rgb(255, 0, 0)", width: 2 }], muted: "rgb(0, 0, 255)", rule: "rgb(0, 255, 0)",
+    font: "11px sans-serif", timeWords: String, valueWords: String, onCursor: (at) => { window.cursor = at; },
+  });
+  trial.show([0, 1000, 2000, 3000, 4000], [[10, 10, null, 10, 10]]);
+}"""
+"""A chart of its own in the page's corner, whose plot is 400 pixels wide and 116 high."""
+
+RED = """async () => {
+  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  const canvas = document.querySelector("#trial canvas");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let found = 0;
+  for (let n = 0; n < data.length; n += 4) found += data[n] > 215 && data[n + 1] < 40 && data[n + 3] > 200;
+  return [found, canvas.width, canvas.clientWidth];
+}"""
+
+
+@pytest.mark.parametrize("density", [1, 2])
+def test_a_chart_draws_its_line_over_gaps_and_as_sharp_as_the_screen(
+    density: int, browser: Browser, world: World
+) -> None:
+    page = opened(browser, world, device_scale_factor=density)
+    page.evaluate(TRIAL)
+    red, pixels, width = page.evaluate(RED)
+    assert (pixels, width) == (468 * density, 468)
+    assert red >= 390 * density * (2 * density - 1), "the line goes from edge to edge, over the point without a value"
+    page.evaluate("document.getElementById('trial').style.width = '268px'")
+    page.wait_for_function("pixels => document.querySelector('#trial canvas').width === pixels", arg=268 * density)
+    assert page.evaluate(RED)[0] < red * 0.6, "drawn again when its place became narrower"
+    page.evaluate("trial.show([1000], [[5]])")
+    assert 10 < page.evaluate(RED)[0] < 60 * density**2, "one point alone is a dot"
+    page.context.close()
+
+
+def test_a_chart_points_at_what_is_under_the_pointer_until_it_leaves(page: Page, world: World) -> None:
+    page.evaluate(TRIAL)
+    drawn = page.evaluate(RED)[0]
+    assert page.evaluate("cursor") == "none yet"
+    page.mouse.move(52 + 290, 60)
+    assert page.evaluate(RED)[0] > drawn + 10, "a dot on the line"
+    assert page.evaluate("cursor") == 3
+    page.mouse.move(52 + 190, 60)
+    assert abs(page.evaluate(RED)[0] - drawn) < 5, "no value, no dot; the cursor crosses the line"
+    assert page.evaluate("cursor") == 2
+    page.evaluate("trial.show([0, 1000], [[10, 10]])")
+    assert page.evaluate("cursor") == 0, "other points under a pointer that rests"
+    page.mouse.move(20, 60)
+    assert page.evaluate("cursor") is None, "the axis is not the plot"
+    page.mouse.move(52 + 190, 60)
+    page.mouse.move(600, 600)
+    assert page.evaluate("cursor") is None
+
+
+TICKS = "async ([name, ...given]) => (await import('/page/linechart.js'))[name](...given)"
+
+
+@pytest.mark.parametrize(
+    ("high", "ticks"),
+    [(1, [0, 0.5, 1]), (8.8, [0, 5]), (110, [0, 50, 100]), (880, [0, 250, 500, 750]), (9e6, [0, 25e5, 5e6, 75e5])],
+)
+def test_the_values_axis_has_round_numbers_with_room_between(page: Page, high: float, ticks: list[float]) -> None:
+    assert page.evaluate(TICKS, ["valueTicks", high, 116]) == ticks
+
+
+def test_the_logarithmic_axis_has_powers_of_ten(page: Page) -> None:
+    assert page.evaluate(TICKS, ["decades", 0.1, 10]) == [0.1, 1, 10]
+    assert page.evaluate(TICKS, ["decades", 1, 1250.5]) == [1, 10, 100, 1000]
+
+
+def test_the_time_axis_has_round_times_of_the_readers_clock_also_where_it_is_put_back(
+    browser: Browser, world: World
+) -> None:
+    page = opened(browser, world, timezone_id="Europe/Berlin")
+    begin = page.evaluate("new Date(2024, 9, 26, 20, 10).getTime()")  # the clock went back at three the next morning
+    ticks = page.evaluate(TICKS, ["timeTicks", begin, begin + 24 * 3600_000, 400])
+    words = page.evaluate("ticks => ticks.map((ms) => new Date(ms).toLocaleTimeString('en-GB'))", ticks)
+    assert words == ["00:00:00", "06:00:00", "12:00:00", "18:00:00"]
+    minutes = page.evaluate(TICKS, ["timeTicks", begin, begin + 240_000, 250])
+    assert [ms - begin for ms in minutes] == [0, 120_000, 240_000]
+    page.context.close()
+
+
 def names_in(file: Path) -> set[str]:
     return set(re.findall(r'"([\w.]+)":', file.read_text())) | set(re.findall(r"^  (\w+): \"", file.read_text(), re.M))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from ..support.ledger import Ledger
 
 PACKAGE = Path(streamsched.__file__).parent
 LUA = sorted(Path(str(lua_root())).rglob("*.lua"))
-PYTHON = sorted(PACKAGE.rglob("*.py"))
 ENTRIES = [
     "advance",
     "append",
@@ -186,94 +184,6 @@ async def test_a_server_that_forgot_the_scripts_is_sent_them_again(ledger: Ledge
         assert (await ledger.submit(job_id))["status"] == "dispatched"
         await ledger.redis.script_flush()
         await ledger.advance()
-
-
-LEAVES = {"limits", "errors", "keys", "entries", "digest", "beside", "embedded", "shown", "tls", "traces"}
-LAYERS: list[set[str]] = [
-    LEAVES | {"events", "settings", "fleet", "workload", "segment", "cluster", "connection", "logs"},
-    {"scripts", "archive"},
-    {"partition", "acl"},
-    {"ingress", "bulk", "following"},
-    {"state", "waiting", "pauses", "speakers", "client", "history", "letters", "filed", "outcomes", "spans"},
-    {"scratch", "task", "fork"},
-    {"beginning", "node", "execution", "worker", "intake", "replay", "archiver", "snapshot", "past"},
-    {"verify", "trace", "explain", "rows", "search", "tail", "query", "restore", "compare"},
-    {"program", "dashboard", "metrics"},
-    {"cli", "command", "terminal", "demo", "top", "__main__"},
-]
-"""A module may import from its own layer, in no circle, and from those above it in this list."""
-
-
-def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-
-
-def layer_of(module: str) -> int:
-    top = re.sub(r"^cli_\w+$", "cli", module.split(".")[0])
-    found = [n for n, layer in enumerate(LAYERS) if top in layer]
-    assert found, f"streamsched/{module}: say in LAYERS where it stands"
-    return found[0]
-
-
-def imports_of(path: Path) -> set[str]:
-    """The modules of this package that a module imports, at its top or anywhere below."""
-    own = module_of(path).split(".")
-    package = own if path.name == "__init__.py" and own != ["__init__"] else own[:-1]
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            stem = package[: len(package) - node.level + 1] if node.level else []
-            name = [*stem, *(node.module.split(".") if node.module else [])]
-            if node.level == 0 and name[:1] != ["streamsched"]:
-                continue
-            name = name[1:] if node.level == 0 else name
-            found |= {".".join(name)} if name else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {a.name.removeprefix("streamsched.") for a in node.names if a.name.startswith("streamsched.")}
-    return {name for name in found if (PACKAGE / name.split(".")[0]).with_suffix(".py").exists() or "demo" in name}
-
-
-MODULES = {module_of(path): imports_of(path) for path in PYTHON if module_of(path) != "__init__"}
-
-
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_imports_go_down_only(module: str) -> None:
-    for used in MODULES[module]:
-        assert layer_of(used) <= layer_of(module), f"{module} imports {used}, which stands above it"
-    if module in LEAVES:
-        assert not MODULES[module], f"{module} is a leaf"
-
-
-def test_no_module_imports_itself_in_a_circle() -> None:
-    done: set[str] = set()
-
-    def visit(module: str, path: tuple[str, ...]) -> None:
-        assert module not in path, f"circle: {' → '.join([*path, module])}"
-        if module not in done:
-            for used in MODULES.get(module, ()):
-                visit(used, (*path, module))
-            done.add(module)
-
-    for module in MODULES:
-        visit(module, ())
-
-
-def test_the_layers_see_the_imports_that_they_are_to_judge() -> None:
-    assert MODULES["scripts"] == {"errors", "events", "keys"}
-    assert {"partition", "events", "keys"} <= MODULES["client"]
-
-
-@pytest.mark.parametrize("path", [*LUA, *PYTHON], ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_no_file_outgrows_a_reader(path: Path) -> None:
-    lines = len(path.read_text().splitlines())
-    assert lines <= (100 if path.suffix == ".lua" else 400)
-
-
-@pytest.mark.parametrize("path", PYTHON, ids=module_of)
-def test_no_function_outgrows_a_reader(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < 70, f"{node.name} in {path.name}"
 
 
 def test_a_source_uses_everything_that_its_header_says_it_uses() -> None:

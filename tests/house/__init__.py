@@ -1,1 +1,1 @@
-"""The shape of the house: packaging, documents, imports, sizes."""
+"""Tests of the source tree itself: packaging, documents, imports, sizes."""

@@ -28,7 +28,7 @@ from streamsched.contract.errors import SchedulerError
 from streamsched.contract.events import SessionReleased
 from streamsched.contract.keys import Keys
 from streamsched.engine.partition import open_partition
-from streamsched.server.embedded import EmbeddedServer, free_port, valkey_binary
+from streamsched.server.embedded import EmbeddedServer, free_port, server_binary
 
 from ..campaign.proxy import Proxy
 from .processes import eventually
@@ -69,7 +69,7 @@ class Halves:
     """
 
     def __init__(self, needed: int, binary: Path | None = None) -> None:
-        self.binary = binary or valkey_binary()
+        self.binary = binary or server_binary()
         number = os.getpid() % 250
         self.space, self.cable, self.plug = f"parted{os.getpid()}", f"pm{number}", f"ps{number}"
         self.here, self.there = f"10.214.{number}.1", f"10.214.{number}.2"

@@ -15,7 +15,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from streamsched.server.embedded import EmbeddedServer, free_port, valkey_binary
+from streamsched.server.embedded import EmbeddedServer, free_port, server_binary
 
 from .processes import eventually
 from .tls import Certificates, tls_options
@@ -59,7 +59,7 @@ class Watched:
     """
 
     def __init__(self, binary: Path | None = None, certificates: Certificates | None = None) -> None:
-        self.binary, self.certificates = binary or valkey_binary(), certificates
+        self.binary, self.certificates = binary or server_binary(), certificates
         first = EmbeddedServer(binary=binary, options={**AT_ONCE, **self._secured()})
         follows = {**AT_ONCE, "replicaof": f"127.0.0.1 {public_port(first)}"}
         others = (EmbeddedServer(binary=binary, options={**follows, **self._secured()}) for _ in "ab")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamsched.connect.client import connect
-from streamsched.server.embedded import EmbeddedServer, valkey_binary
+from streamsched.server.embedded import EmbeddedServer, server_binary
 
 from ..conftest import REDIS, SERVERS
 from .durability import machine_lost, process_killed, promoted
@@ -26,7 +26,7 @@ async def test_the_recommended_settings_are_those_of_a_server_that_starts(kind: 
     (block,) = re.findall(r"```conf\n(.*?)```", PAGE, re.DOTALL)
     rows = [line.split(None, 1) for line in block.splitlines() if line and not line.startswith("#")]
     wanted = {name: value.strip() for name, value in rows}
-    binary = Path(REDIS) if kind == "redis" and REDIS else valkey_binary()
+    binary = Path(REDIS) if kind == "redis" and REDIS else server_binary()
     with EmbeddedServer(binary=binary, options=wanted) as server:
         redis = connect(server.url)
         for name, value in wanted.items():

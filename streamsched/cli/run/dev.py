@@ -159,7 +159,7 @@ def _next_steps(ready: Ready) -> Text:
     kept = f"kept in {ready.data}" if ready.data else "gone when this ends; --data DIR keeps it"
     return Text.assemble(
         ("Ready: ", "bold green"),
-        f"Valkey and a worker at {ready.url} (data: {kept}).\n",
+        f"a server and a worker at {ready.url} (data: {kept}).\n",
         *((("Dashboard: ", "bold green"), f"{ready.dashboard}\n") if ready.dashboard else ()),
         *((("Metrics: ", "bold green"), f"{ready.metrics}\n") if ready.metrics else ()),
         "\nIn other terminals:\n\n",

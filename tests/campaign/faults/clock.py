@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from streamsched.server.embedded import valkey_binary
+from streamsched.server.embedded import server_binary
 
 from ..check import Evidence
 from ..stage import Stage
@@ -32,7 +32,7 @@ class ClockSet(Fault):
         told = stage.folder / "clock"
         told.write_text("+0\n")
         program.write_text(
-            f'#!/bin/sh\nexport {library} FAKETIME_TIMESTAMP_FILE={told}\nexec {stage.binary or valkey_binary()} "$@"\n'
+            f'#!/bin/sh\nexport {library} FAKETIME_TIMESTAMP_FILE={told}\nexec {stage.binary or server_binary()} "$@"\n'
         )
         program.chmod(0o755)
         stage.binary = program

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from redis import Redis
 
-from streamsched.server.embedded import EmbeddedServer, free_port, valkey_binary
+from streamsched.server.embedded import EmbeddedServer, free_port, server_binary
 
 from ...support.parted import lacks
 from ..check import Allowance, Evidence
@@ -135,7 +135,7 @@ class PartitionOfNetworks(PartitionGuarded):
         stage.options |= {"bind": f"127.0.0.1 {ours}", "protected-mode": "no"}
         master = stage.serve()
         program = stage.folder / "server-in-a-namespace"
-        program.write_text(f'#!/bin/sh\nexec ip netns exec {self.space} {stage.binary or valkey_binary()} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec ip netns exec {self.space} {stage.binary or server_binary()} "$@"\n')
         program.chmod(0o755)
         self.socket = stage.folder / "replica.sock"
         port = free_port()

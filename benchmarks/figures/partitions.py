@@ -21,9 +21,13 @@ from streamsched.contract.events import Event
 from streamsched.contract.keys import Keys
 from streamsched.server.embedded import EmbeddedServer
 
-from .bench import CORES, Bench, Figure, Ground, completion, dispatched, names, pinned_server, submission
-from .draining import PAIRS_OF_ONE
-from .process import cpu_s, running
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import Ground, completion, dispatched, names, submission
+from ..harness.machine import CORES
+from ..harness.process import cpu_s, running
+from ..harness.server import pinned_server
+from .drain_rate import PAIRS_OF_ONE
 
 LAYOUTS = ((1, 1), (2, 1), (4, 1), (2, 2), (4, 2))
 """Partitions, and the servers they are on."""
@@ -91,7 +95,7 @@ class Layout:
         with ExitStack() as stack:
             nodes = []
             for url, ground in zip(self.urls, self.grounds, strict=True):
-                words = ("benchmarks.serving", url, ground.keys.namespace, str(ground.keys.partition))
+                words = ("benchmarks.harness.node_process", url, ground.keys.namespace, str(ground.keys.partition))
                 nodes.append(stack.enter_context(running(*words, cores=self.rest)))
             before, of_nodes, began = self.cpu_s(), sum(node.cpu_s() for node in nodes), time.perf_counter()
             for node in nodes:

@@ -6,9 +6,7 @@ differ as real ones do. The commands run as processes of their own, their memory
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -20,92 +18,17 @@ from typing import Any
 from streamsched.archive.archiver import Archiver
 from streamsched.archive.writer import ArchiveWriter
 from streamsched.connect.client import connect
-from streamsched.contract.events import Event, JobCompleted, JobStarted, JobStatus, JobSubmitted, SchedulerConfigured
 from streamsched.contract.keys import Keys
 from streamsched.log.live import LiveLog
 from streamsched.replay.rebuild import rebuild
 from streamsched.replay.restore import restore
 
-from .bench import PAIRS, Bench, Figure, Ground
-
-ROUND = 8_000
-"""Jobs under way at once: what 100 nodes with their full windows hold, however unevenly the pairs are drawn."""
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import Ground, Speech, live_again
 
 SHORT, LONG = 100_000, 1_000_000
 """Events of the log, in the rounds and in the one that shows what length costs."""
-
-RETENTION_MS = 1000
-"""How long finished jobs stay in the state: as short as this, because hours of work are folded here in a minute."""
-
-DAY = 24 * 3600 * 1000
-
-
-class Speech:
-    """Payloads and results of a translation service: references, times, and sentences of a language's word frequencies.
-
-    The words are made up; their number and their frequencies (Zipf's law, exponent 1) are those of everyday speech.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self.draw = random.Random(seed)
-        syllables = [a + b for a in ("k", "l", "m", "n", "r", "s", "t", "v", "sh", "") for b in "aeiou"]
-        self.words = ["".join(self.draw.choices(syllables, k=self.draw.randint(1, 4))) for _ in range(3000)]
-        self.weights = [1 / rank for rank in range(1, 3001)]
-        self.sessions = [self.session() for _ in range(200)]
-
-    def session(self) -> str:
-        return f"{self.draw.getrandbits(64):016x}"
-
-    def sentence(self) -> str:
-        return " ".join(self.draw.choices(self.words, self.weights, k=self.draw.randint(4, 14)))
-
-    def submission(self, n: int) -> JobSubmitted:
-        """A job of some 250 bytes: where the audio lies, and what was said before it."""
-        at = self.draw.randrange(len(self.sessions))
-        session = self.sessions[at]
-        if self.draw.random() < 1 / 40:
-            self.sessions[at] = self.session()
-        src, tgt = PAIRS[int(session, 16) % len(PAIRS)]
-        payload = {
-            "audio": f"s3://utterances/{session}/{n:07d}.opus",
-            "seq": n,
-            "offset_ms": n * 731 % DAY,
-            "duration_ms": self.draw.randint(300, 9000),
-            "codec": "opus",
-            "sample_rate": 16000,
-            "context": self.sentence(),
-        }
-        return JobSubmitted(session_id=session, src_lang=src, tgt_lang=tgt, payload_json=json.dumps(payload))
-
-    def result(self) -> str:
-        return json.dumps({"text": self.sentence(), "confidence": round(self.draw.uniform(0.6, 1.0), 3)})
-
-
-async def live_again(ground: Ground, speech: Speech, events: int) -> float:
-    """Let jobs live that leave about so many events in the log; returns how many a second were folded."""
-    # the nodes beat once: nothing else keeps them for as long as the log is being written
-    await ground.fill("events", [SchedulerConfigured(retention_ms=RETENTION_MS, heartbeat_timeout_ms=DAY)])
-    await ground.fleet(100)
-    await ground.widen()
-    seconds, number = 0.0, 0
-    while number < events // 4:
-        count = min(ROUND, events // 4 - number)
-        last = (await ground.redis.xinfo_stream(ground.keys("events")))["last-generated-id"]
-        await ground.fill("events", [speech.submission(number + n) for n in range(count)])
-        number += count
-        seconds += await ground.drain()
-        found: Any = await ground.redis.xrange(ground.keys("events"), min=f"({last}")
-        facts = [(e["job_id"], e["node_id"], f"{id}-{e['nonce']}") for id, e in found if e["type"] == "job.dispatched"]
-        assert len(facts) == count, f"{count - len(facts)} jobs found no node"
-        await ground.fill("events", [JobStarted(job_id=j, node_id=node, attempt=a) for j, node, a in facts])
-        seconds += await ground.drain()
-        done: list[Event] = [
-            JobCompleted(job_id=j, node_id=node, attempt=a, status=JobStatus.FINISHED, result_json=speech.result())
-            for j, node, a in facts
-        ]
-        await ground.fill("events", done)
-        seconds += await ground.drain()
-    return 4 * number / seconds
 
 
 class Tool:

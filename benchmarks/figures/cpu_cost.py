@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from streamsched.client.scheduler import Scheduler
 
-from . import dispatch, draining
-from .bench import POOLS, Bench, Figure, Ground, submission
-from .growth import register, steady
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.large_states import register, steady
+from ..harness.load import POOLS, Ground, submission
+from . import dispatch_latency, drain_rate
 from .scaling import Side, cpu_us, widen
 
 CALLS = 5_000
@@ -64,8 +66,8 @@ async def measure(bench: Bench) -> list[Figure]:
         row.values.append(cost / base)
         row.note = f"{cost:.1f} µs against {base:.1f} µs in the last round"
 
-    many, calls = bench.size(dispatch.LARGE), bench.size(CALLS)
-    async with dispatch.in_pools_of(bench, dispatch.SMALL, many) as schedulers:
+    many, calls = bench.size(dispatch_latency.LARGE), bench.size(CALLS)
+    async with dispatch_latency.in_pools_of(bench, dispatch_latency.SMALL, many) as schedulers:
         side, sent = await usual_side(bench), 0
 
         async def pings() -> None:
@@ -74,7 +76,7 @@ async def measure(bench: Bench) -> list[Figure]:
 
         async def dispatches(scheduler: Scheduler) -> None:
             for n in range(sent, sent + calls):
-                await dispatch.one(scheduler, n)
+                await dispatch_latency.one(scheduler, n)
 
         for _ in range(bench.rounds):
             floor = await append(bench, bench.size(ENTRIES))
@@ -85,8 +87,10 @@ async def measure(bench: Bench) -> list[Figure]:
             sent += calls
             note("server CPU: dispatch_task", "x PING", few.server, ping.server)
             note("client CPU: dispatch_task", "x PING", few.client, ping.client)
-            note(f"server CPU: dispatch_task at {many:,} nodes", f"x {dispatch.SMALL}", large.server, few.server)
-            drained = await spent(bench, bench.size(draining.JOBS), lambda: draining.drain(bench))
+            note(
+                f"server CPU: dispatch_task at {many:,} nodes", f"x {dispatch_latency.SMALL}", large.server, few.server
+            )
+            drained = await spent(bench, bench.size(drain_rate.JOBS), lambda: drain_rate.drain(bench))
             note("server CPU: job appended and drained", "x XADD", drained.server, floor.server)
             note("client CPU: job appended and drained", "x XADD", drained.client, floor.client)
     await bench.wipe()

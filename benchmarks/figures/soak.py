@@ -21,10 +21,12 @@ from redis.asyncio import Redis
 from streamsched.contract.events import SchedulerConfigured
 from streamsched.server.embedded import EmbeddedServer
 
-from .bench import Bench, Figure, Ground, pinned_server
-from .peers.curves import Curve
-from .peers.plots import Plot
-from .process import Process, running
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import Ground
+from ..harness.plots import Curve, Plot
+from ..harness.process import Process, running
+from ..harness.server import pinned_server
 
 WINDOWS = 15
 """Into so many parts a run is cut; in one of 15 minutes each is a minute."""
@@ -76,7 +78,7 @@ class Cast:
 
 async def capacity(cast: Cast, url: str, seconds: float) -> float:
     """Return how many jobs a second end while the producer keeps so many of them under way."""
-    with running("benchmarks.producing", url, cast.ground.keys.namespace, "held", str(IN_FLIGHT)):
+    with running("benchmarks.harness.producer_process", url, cast.ground.keys.namespace, "held", str(IN_FLIGHT)):
         await asyncio.sleep(seconds / 4)
         before, began = await _finished(cast), time.monotonic()
         await asyncio.sleep(seconds)
@@ -159,14 +161,16 @@ async def soak(bench: Bench, server: EmbeddedServer, folder: Path) -> list[Figur
                     talks=False,
                 )
             ),
-            "node": start(running("benchmarks.serving", server.url, name, "0")),
+            "node": start(running("benchmarks.harness.node_process", server.url, name, "0")),
         }
         processes["node"].tell("begin")
         cast = Cast(redis, ground, processes)
         full = await capacity(cast, server.url, min(20, max(5, seconds)))
         tell(f"  {full:,.0f} jobs/s at most")
         await all_ended(cast)
-        processes["producer"] = start(running("benchmarks.producing", server.url, name, "rate", str(full / 2)))
+        processes["producer"] = start(
+            running("benchmarks.harness.producer_process", server.url, name, "rate", str(full / 2))
+        )
         await cast.window(0)  # whatever was measured while the capacity was
         cast.read.clear()
         for number in range(WINDOWS):

@@ -8,7 +8,9 @@ Every round pre-fills the streams, then times the ``advance`` calls alone. Jobs 
 
 from __future__ import annotations
 
-from .bench import Bench, Figure, Ground, beat, completion, submission
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import Ground, beat, completion, submission
 
 BATCHES = (256, 512)
 

@@ -25,10 +25,11 @@ from streamsched.node.task import Assignment
 from streamsched.ops.acl import rules
 from tests.support.tls import Certificates, over_tls
 
-from .bench import PAYLOAD, Bench, Figure
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import CONCURRENCY, PAYLOAD
 
 NAMESPACE, LOGIN = "guarded", "bench:bench"
-CONCURRENCY = 256
 
 
 async def lives(url: str, count: int) -> float:

@@ -1,8 +1,11 @@
-"""The servers on which all are measured, and what one tells of itself: its CPU time, its commands, its memory."""
+"""The servers on which all is measured, what one tells of itself, and redis-benchmark as the yardstick."""
 
 from __future__ import annotations
 
+import csv
+import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +15,9 @@ from redis import Redis
 
 from streamsched.server.embedded import EmbeddedServer
 
+from .machine import CORES
+
+REMEDY = "redis-benchmark is not installed: add it (Debian: apt install redis-tools) and run this again"
 SETTINGS = ("valkey", "valkey-aof", "redis", "redis-aof")
 """The programs, without persistence and with an append-only file synced every second. The first gets all figures."""
 
@@ -83,3 +89,36 @@ def serve(setting: str) -> Iterator[Server]:
             yield server
         finally:
             server.redis.close()
+
+
+@contextmanager
+def pinned_server(core: int = 0, options: dict[str, str] | None = None) -> Iterator[EmbeddedServer]:
+    """A server on one core, this program and its children on the others, where the system lets it choose."""
+    own = CORES[core % len(CORES)] if len(CORES) > 1 else None
+    server = EmbeddedServer(options=options)
+    try:
+        if own is not None:
+            os.sched_setaffinity(0, [own])  # inherited by all threads of the server
+        server.start()
+    finally:
+        if own is not None:
+            os.sched_setaffinity(0, [other for other in CORES if other != own])
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def benchmark_rate(port: int, count: int, pipelined: int, *words: str) -> float:
+    """How often a second ``redis-benchmark`` carries a command out, over one connection.
+
+    Raises:
+        SystemExit: it is not installed.
+    """
+    program = shutil.which("redis-benchmark")
+    if program is None:
+        raise SystemExit(REMEDY)
+    options = ["-p", str(port), "-P", str(pipelined), "-c", "1", "-n", str(count), "--csv"]
+    done = subprocess.run([program, *options, *words], capture_output=True, text=True, check=True)
+    rows = list(csv.reader(done.stdout.splitlines()))
+    return float(rows[-1][-7])  # a row ends in the rate and six latencies; the command before it may hold commas

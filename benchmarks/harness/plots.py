@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ matplotlib.use("svg")
 
 from matplotlib import pyplot
 
-from .curves import Curve
+Curve = dict[str, list[tuple[float, float]]]
+"""For each name, what was measured at which size."""
 
 LARGEST = 60_000
 """Bytes of one plot: they are kept in the repository."""
@@ -27,15 +29,6 @@ class Plot:
     up: str
     scales: tuple[str, str] = ("log", "log")
     """Of the two axes: a size grows tenfold, time and ratios do not."""
-
-
-PLOTS = (
-    Plot("nodes", "One dispatch over the nodes in the pool", "nodes", "p50, µs"),
-    Plot("waiting", "One drained job over the jobs that wait", "waiting jobs", "µs per job"),
-    Plot("log", "One dispatch over the length of the log", "entries of the log", "p50, µs"),
-    Plot("load_p50", "Enqueue to start over load, half of the jobs", "jobs/s", "p50, ms"),
-    Plot("load_p99", "Enqueue to start over load, all but one in a hundred", "jobs/s", "p99, ms"),
-)
 
 
 def draw(plot: Plot, curve: Curve, folder: Path) -> Path:
@@ -58,11 +51,11 @@ def draw(plot: Plot, curve: Curve, folder: Path) -> Path:
     return path
 
 
-def draw_all(curves: dict[str, Curve], folder: Path) -> list[Plot]:
+def draw_all(plots: Sequence[Plot], curves: dict[str, Curve], folder: Path) -> list[Plot]:
     """Draw what was measured; returns the plots that have a file now."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
-    for plot in PLOTS:
+    for plot in plots:
         if curves.get(plot.name):
             draw(plot, curves[plot.name], folder)
             drawn.append(plot)

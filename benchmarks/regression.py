@@ -15,11 +15,10 @@ from typing import Literal
 
 import msgspec
 
-from .bench import Figure
-from .peers.targets import number
+from .harness.figures import Figure, number
 
-FILE = Path(__file__).parent / "recorded.json"
-GUARDED = ("costs", "memory")
+FILE = Path(__file__).parent / "baseline.json"
+GUARDED = ("cpu_cost", "memory")
 """What is measured for it, in less than two minutes: CPU time and bytes, which a busy machine disturbs least."""
 
 ROUNDS, TIMES = 9, 5

@@ -13,9 +13,8 @@ from typing import Any
 from streamsched.contract.events import Event, NodeHeartbeat, NodeRegistered, SchedulerConfigured
 from streamsched.contract.wire import to_wire
 
-from .bench import Ground
+from .load import DAY, Ground
 
-DAY = 24 * 3600 * 1000
 CHUNK = 2_000
 """Events written before they are folded: what nodes hold meanwhile fits into their windows."""
 

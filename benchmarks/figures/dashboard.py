@@ -24,7 +24,9 @@ from streamsched.contract.keys import Keys
 from streamsched.server.embedded import free_port
 from streamsched.worker.worker import Worker
 
-from .bench import Bench, Figure, Ground, submission
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import Ground, submission
 
 NODES, EVENTS = 10_000, 1_000_000
 ROUND = 8_000

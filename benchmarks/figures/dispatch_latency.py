@@ -10,7 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from streamsched.client.requests import DispatchRequest
 from streamsched.client.scheduler import Scheduler
 
-from .bench import PAYLOAD, Bench, Figure, Ground
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import PAYLOAD, Ground
 
 SMALL, LARGE = 10, 100_000
 

@@ -1,4 +1,4 @@
-"""A producer as a process of its own: ``python -m benchmarks.producing URL NAMESPACE rate|held NUMBER``.
+"""A producer as a process of its own: ``python -m benchmarks.harness.producer_process URL NAMESPACE rate|held NUMBER``.
 
 ``rate`` sends so many jobs a second, whatever becomes of them; ``held`` sends whenever fewer than so many have not
 ended, and so finds how many a second there can be. It ends where stdin does.

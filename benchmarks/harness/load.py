@@ -1,19 +1,12 @@
-"""What every figure needs: a server on its own core, redis-benchmark as the yardstick, fleets and logs to fold."""
+"""Work for a scheduler: events, payloads as real ones are, fleets and logs to fold."""
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
-import os
-import shutil
-import statistics
-import subprocess
+import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -25,22 +18,27 @@ from streamsched.contract.events import (
     JobSubmitted,
     NodeHeartbeat,
     NodeRegistered,
+    SchedulerConfigured,
 )
 from streamsched.contract.keys import Keys
 from streamsched.contract.wire import to_wire
 from streamsched.engine.loader import script
-from streamsched.server.embedded import EmbeddedServer
 
-if TYPE_CHECKING:
-    from .findings import Findings
-
-CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-"""What this program may use, as it was when it started."""
-REMEDY = "redis-benchmark is not installed: add it (Debian: apt install redis-tools) and run this again"
 PAYLOAD = json.dumps({"audio": "x" * 187})  # 200 bytes
 POOLS = ("en-zh", "de-en-fr", "es-pt", "en-ja-ko", "de-it")
 PAIRS = (("en", "zh"), ("zh", "en"), ("en", "de"), ("fr", "en"), ("es", "pt"), ("ja", "en"), ("ko", "ja"), ("de", "it"))
 RESULT = '{"text":"a translated sentence of a usual length"}'
+CONCURRENCY = 256
+"""Jobs that a node process carries out at once."""
+
+ROUND = 8_000
+"""Jobs under way at once: what 100 nodes with their full windows hold, however unevenly the pairs are drawn."""
+
+RETENTION_MS = 1000
+"""How long finished jobs stay in the state: as short as this, because hours of work are folded here in a minute."""
+
+DAY = 24 * 3600 * 1000
+
 names = (f"bench{n}" for n in itertools.count())
 
 
@@ -63,106 +61,6 @@ def completion(job_id: str, node_id: str, attempt: str) -> Event:
 def dispatched(entries: list[tuple[str, dict[str, str]]]) -> list[tuple[str, str, str]]:
     """Return job, node and attempt of each dispatch among entries of a log."""
     return [(e["job_id"], e["node_id"], f"{id}-{e['nonce']}") for id, e in entries if e["type"] == "job.dispatched"]
-
-
-@dataclass
-class Figure:
-    """One figure: a value a round; ``target`` bounds the median, from below or above; None: reported only."""
-
-    name: str
-    unit: str
-    target: float | None = None
-    at_most: bool = False
-    values: list[float] = field(default_factory=list)
-    note: str = ""
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.values)
-
-    @property
-    def reached(self) -> bool | None:
-        """Whether the median is on the right side of the target; None without one."""
-        if self.target is None:
-            return None
-        return self.median <= self.target if self.at_most else self.median >= self.target
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "median": self.median,
-            "min": min(self.values),
-            "max": max(self.values),
-            "rounds": len(self.values),
-            "target": self.target,
-            "bound": None if self.target is None else "at most" if self.at_most else "at least",
-            "reached": self.reached,
-            "note": self.note,
-        }
-
-
-@dataclass
-class Bench:
-    """A running server, a connection to it, and how much to do."""
-
-    server: EmbeddedServer
-    redis: Redis
-    rounds: int
-    scale: float
-    minutes: float
-    """How long what is watched over time is watched."""
-    findings: Findings
-
-    def size(self, full: int) -> int:
-        """A number of events or jobs, less of them in a quick run."""
-        return max(500, int(full * self.scale))
-
-    async def command(self, *words: str | int) -> Any:
-        """Any command of the server."""
-        client: Any = self.redis
-        return await client.execute_command(*words)
-
-    async def wipe(self) -> None:
-        """Drop everything, and wait until it is gone: what is freed in the background would disturb the next figure."""
-        await self.command("FLUSHALL", "SYNC")
-
-    def xadd_rate(self, event: Event) -> float:
-        """Entries/s of ``redis-benchmark -P 64 -c 1 XADD`` with the fields of this event, into a stream of its own."""
-        return benchmark_rate(self.server.port, self.size(200_000), 64, "XADD", "yardstick", "*", *to_wire(event))
-
-
-def benchmark_rate(port: int, count: int, pipelined: int, *words: str) -> float:
-    """How often a second ``redis-benchmark`` carries a command out, over one connection.
-
-    Raises:
-        SystemExit: it is not installed.
-    """
-    program = shutil.which("redis-benchmark")
-    if program is None:
-        raise SystemExit(REMEDY)
-    options = ["-p", str(port), "-P", str(pipelined), "-c", "1", "-n", str(count), "--csv"]
-    done = subprocess.run([program, *options, *words], capture_output=True, text=True, check=True)
-    rows = list(csv.reader(done.stdout.splitlines()))
-    return float(rows[-1][-7])  # a row ends in the rate and six latencies; the command before it may hold commas
-
-
-@contextmanager
-def pinned_server(core: int = 0, options: dict[str, str] | None = None) -> Iterator[EmbeddedServer]:
-    """A server on one core, this program and its children on the others, where the system lets it choose."""
-    own = CORES[core % len(CORES)] if len(CORES) > 1 else None
-    server = EmbeddedServer(options=options)
-    try:
-        if own is not None:
-            os.sched_setaffinity(0, [own])  # inherited by all threads of the server
-        server.start()
-    finally:
-        if own is not None:
-            os.sched_setaffinity(0, [other for other in CORES if other != own])
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 class Ground:
@@ -243,3 +141,71 @@ class Ground:
         """Let the nodes earn their full windows: 8 unread assignments at first, doubled when all were started."""
         for _ in range(5):
             await self.lifecycle(500, True)
+
+
+class Speech:
+    """Payloads and results of a translation service: references, times, and sentences of a language's word frequencies.
+
+    The words are made up; their number and their frequencies (Zipf's law, exponent 1) are those of everyday speech.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.draw = random.Random(seed)
+        syllables = [a + b for a in ("k", "l", "m", "n", "r", "s", "t", "v", "sh", "") for b in "aeiou"]
+        self.words = ["".join(self.draw.choices(syllables, k=self.draw.randint(1, 4))) for _ in range(3000)]
+        self.weights = [1 / rank for rank in range(1, 3001)]
+        self.sessions = [self.session() for _ in range(200)]
+
+    def session(self) -> str:
+        return f"{self.draw.getrandbits(64):016x}"
+
+    def sentence(self) -> str:
+        return " ".join(self.draw.choices(self.words, self.weights, k=self.draw.randint(4, 14)))
+
+    def submission(self, n: int) -> JobSubmitted:
+        """A job of some 250 bytes: where the audio lies, and what was said before it."""
+        at = self.draw.randrange(len(self.sessions))
+        session = self.sessions[at]
+        if self.draw.random() < 1 / 40:
+            self.sessions[at] = self.session()
+        src, tgt = PAIRS[int(session, 16) % len(PAIRS)]
+        payload = {
+            "audio": f"s3://utterances/{session}/{n:07d}.opus",
+            "seq": n,
+            "offset_ms": n * 731 % DAY,
+            "duration_ms": self.draw.randint(300, 9000),
+            "codec": "opus",
+            "sample_rate": 16000,
+            "context": self.sentence(),
+        }
+        return JobSubmitted(session_id=session, src_lang=src, tgt_lang=tgt, payload_json=json.dumps(payload))
+
+    def result(self) -> str:
+        return json.dumps({"text": self.sentence(), "confidence": round(self.draw.uniform(0.6, 1.0), 3)})
+
+
+async def live_again(ground: Ground, speech: Speech, events: int) -> float:
+    """Let jobs live that leave about so many events in the log; returns how many a second were folded."""
+    # the nodes beat once: nothing else keeps them for as long as the log is being written
+    await ground.fill("events", [SchedulerConfigured(retention_ms=RETENTION_MS, heartbeat_timeout_ms=DAY)])
+    await ground.fleet(100)
+    await ground.widen()
+    seconds, number = 0.0, 0
+    while number < events // 4:
+        count = min(ROUND, events // 4 - number)
+        last = (await ground.redis.xinfo_stream(ground.keys("events")))["last-generated-id"]
+        await ground.fill("events", [speech.submission(number + n) for n in range(count)])
+        number += count
+        seconds += await ground.drain()
+        found: Any = await ground.redis.xrange(ground.keys("events"), min=f"({last}")
+        facts = [(e["job_id"], e["node_id"], f"{id}-{e['nonce']}") for id, e in found if e["type"] == "job.dispatched"]
+        assert len(facts) == count, f"{count - len(facts)} jobs found no node"
+        await ground.fill("events", [JobStarted(job_id=j, node_id=node, attempt=a) for j, node, a in facts])
+        seconds += await ground.drain()
+        done: list[Event] = [
+            JobCompleted(job_id=j, node_id=node, attempt=a, status=JobStatus.FINISHED, result_json=speech.result())
+            for j, node, a in facts
+        ]
+        await ground.fill("events", done)
+        seconds += await ground.drain()
+    return 4 * number / seconds

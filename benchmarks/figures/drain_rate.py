@@ -13,10 +13,11 @@ from streamsched.client.scheduler import Scheduler
 from streamsched.node.node import Node
 from streamsched.node.task import Assignment
 
-from .bench import Bench, Figure, Ground, submission
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import CONCURRENCY, Ground, submission
 
 PAIRS_OF_ONE = 8  # every eighth job of the generator is of the first pair
-CONCURRENCY = 256
 JOBS = 10_000
 
 

@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 
 from streamsched.contract.events import Event, JobStarted, JobSubmitted, NodeRegistered
 
-from .bench import PAIRS, PAYLOAD, POOLS, RESULT, Bench, Figure, Ground, beat, completion, dispatched
-from .growth import finish_all, last_id, many_pools, register, say_often, steady, write
-from .peers.curves import Curve
-from .peers.plots import Plot
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.large_states import finish_all, last_id, many_pools, register, say_often, steady, write
+from ..harness.load import PAIRS, PAYLOAD, POOLS, RESULT, Ground, beat, completion, dispatched
+from ..harness.plots import Curve, Plot
 
 WORK = 1_000
 """Jobs, beats and registrations of one measurement."""

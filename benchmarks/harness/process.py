@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-HERE = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 END_S = 20
 """How long a process may take to end by itself."""
 
@@ -84,7 +84,7 @@ def running(*words: str, cores: Sequence[int] = (), talks: bool = True) -> Itera
 
     started = subprocess.Popen(
         [sys.executable, "-m", *words],
-        cwd=HERE,
+        cwd=ROOT,
         stdin=pipe,
         stdout=pipe if talks else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if not talks else None,

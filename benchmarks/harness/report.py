@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .bench import Figure
-from .peers.curves import Curve
-from .peers.plots import Plot, draw
-from .peers.results import machine
+from .figures import Figure
+from .machine import machine
+from .plots import Curve, Plot, draw
 
 
 @dataclass

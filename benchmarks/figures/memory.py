@@ -5,7 +5,9 @@ from __future__ import annotations
 from streamsched.client.requests import DispatchRequest
 from streamsched.client.scheduler import Scheduler
 
-from .bench import PAIRS, PAYLOAD, Bench, Figure, Ground
+from ..harness.bench import Bench
+from ..harness.figures import Figure
+from ..harness.load import PAIRS, PAYLOAD, Ground
 
 JOBS_PER_SESSION = 5
 SETTING, COMPACT, DEFAULT = "hash-max-listpack-value", 1024, 64

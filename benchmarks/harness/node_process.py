@@ -1,4 +1,4 @@
-"""A node as a process of its own, with a handler that does nothing: ``python -m benchmarks.serving URL KEYS…``.
+"""A node process with a handler that does nothing: ``python -m benchmarks.harness.node_process URL KEYS…``.
 
 It says ``ready`` once it is connected, begins with the first line on stdin, and answers every further one with what
 became of the jobs since the one before. A payload that says when it was sent (``t``, ns of the machine's own clock,
@@ -18,7 +18,7 @@ from streamsched.client.scheduler import Scheduler
 from streamsched.node.node import Node
 from streamsched.node.task import Assignment
 
-from .draining import CONCURRENCY
+from .load import CONCURRENCY
 
 
 class Tally:
