@@ -11,7 +11,7 @@ import anyio.to_thread
 import structlog
 from redis.exceptions import RedisError
 
-from ..connect.outage import is_away, pause
+from ..connect.outage import backoff, is_away
 from ..contract.entries import Entry, position, refusal
 from ..contract.errors import PASSING, LogGap
 from ..engine.loader import script
@@ -105,7 +105,7 @@ class Archiver:
                 if given_up or not (is_away(problem) or isinstance(problem, (OSError, *PASSING))):
                     raise
                 log.error("not archived", problem=str(problem))
-                await pause(attempt)
+                await backoff(attempt)
                 attempt += 1
 
     async def once(self, flush: bool = True) -> None:

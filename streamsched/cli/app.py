@@ -140,7 +140,7 @@ def streamsched(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
-        from .. import __version__
+        from ..version import __version__
 
         say(f"streamsched {__version__}")
         raise typer.Exit(OK)

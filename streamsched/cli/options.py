@@ -115,10 +115,10 @@ class Target(NamedTuple):
         Raises:
             ServerUnreachable, ServerTooOld: see :func:`open_partition`.
         """
-        from ..engine.ingress import open_speaker
+        from ..engine.ingress import open_source
 
         patience_s, speaker = self.patience(PATIENCE_S), source or self.settings.source
-        async with open_speaker(self.settings.url, self.settings.keys, patience_s, speaker) as partition:
+        async with open_source(self.settings.url, self.settings.keys, patience_s, speaker) as partition:
             yield partition
 
     @asynccontextmanager

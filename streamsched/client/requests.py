@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..contract.events import (
-    Affinity,
-    JobStatus,
-)
+from ..contract.events import Affinity, JobStatus
 
 
 class RegisterNodeRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import secrets
 from typing import NamedTuple
 
@@ -12,24 +11,8 @@ import anyio
 from ..connect.stream import read_stream
 from ..contract.entries import position
 from ..contract.errors import ResultTimeout, UnknownJob
+from ..contract.jobs import ENDED, JobState
 from ..engine.partition import Partition
-
-
-class JobState(enum.StrEnum):
-    """Where a job stands."""
-
-    CREATED = "created"
-    DISPATCHED = "dispatched"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    REFUSED = "refused"
-
-
-ENDED = frozenset((JobState.FINISHED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED, JobState.REFUSED))
-"""A job in one of these never changes again."""
 
 
 class JobResult(NamedTuple):
@@ -42,7 +25,7 @@ class JobResult(NamedTuple):
     error: str
 
 
-class Outcomes:
+class ResultListener:
     """Tells every awaited job's end, read from the one reply stream of this process.
 
     The stream is an effect: capped, and gone with a wiped server. So whenever the connection was lost, and every few
@@ -129,7 +112,7 @@ class Outcomes:
 class Job:
     """A submitted job, and the way to its result."""
 
-    def __init__(self, job_id: str, outcomes: Outcomes, expected: asyncio.Future[JobResult] | None) -> None:
+    def __init__(self, job_id: str, outcomes: ResultListener, expected: asyncio.Future[JobResult] | None) -> None:
         self.job_id = job_id
         self._outcomes = outcomes
         self._expected = expected

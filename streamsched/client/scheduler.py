@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from ..connect.background import beside
+from ..connect.background import background_task
 from ..connect.url import of_partition
 from ..contract.errors import InvalidField, NotPermitted, error_of
 from ..contract.events import (
@@ -23,14 +23,15 @@ from ..contract.events import (
     NodeRegistered,
     SessionReleased,
 )
+from ..contract.jobs import ENDED, JobState
 from ..contract.keys import DEFAULT_NAMESPACE, Keys
 from ..contract.kinds import LIMITS
 from ..contract.wire import to_wire
-from ..engine.batch import hand_in
-from ..engine.ingress import open_speaker
+from ..engine.batch import append_batch
+from ..engine.ingress import open_source
 from ..engine.partition import PATIENCE_S, Answer, Partition
 from .requests import CompleteTaskRequest, DispatchRequest, HeartbeatRequest, RegisterNodeRequest, SubmitRequest
-from .results import ENDED, Job, JobState, Outcomes
+from .results import Job, ResultListener
 from .tracing import submitting
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class Scheduler:
     def __init__(self, url: str, partition: Partition) -> None:
         self.url = url
         self.partition = partition
-        self.outcomes = Outcomes(url, partition)
+        self.outcomes = ResultListener(url, partition)
 
     @classmethod
     @asynccontextmanager
@@ -81,9 +82,9 @@ class Scheduler:
             ServerUnreachable: it did not answer.
         """
         url = of_partition(url, partition)
-        async with open_speaker(url, Keys(namespace, partition), patience_s, source) as opened:
+        async with open_source(url, Keys(namespace, partition), patience_s, source) as opened:
             scheduler = cls(url, opened)
-            async with beside(scheduler.outcomes.follow):
+            async with background_task(scheduler.outcomes.follow):
                 yield scheduler
 
     async def append(self, event: Event) -> Answer:
@@ -230,7 +231,7 @@ class Scheduler:
                 with self._span(job_id, request) as traceparent:
                     submissions.append(self._submission(request, job_id, reply, traceparent))
             if self.partition.source is None:
-                last_id = await hand_in(self.partition, submissions)
+                last_id = await append_batch(self.partition, submissions)
                 self.outcomes.handed_in([job.job_id for job in jobs], last_id)
             else:  # an ingress is a stream anyway
                 await asyncio.gather(*(self.partition.append_soon(to_wire(event)) for event in submissions))

@@ -26,7 +26,7 @@ def tracer_in_use() -> Tracer | None:
 
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return None
-    from .. import __version__
+    from ..version import __version__
 
     return trace.get_tracer(SYSTEM, __version__)
 

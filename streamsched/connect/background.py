@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def beside(run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def background_task(run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Run ``run()`` while the block lasts, then cancel it and wait until it has ended.
 
     Not a task group, because what the block raises must reach its caller as it is, not inside an exception group; and

@@ -13,8 +13,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.utils import str_if_bytes
 
 from .address import address
-from .cluster import HolderPool, Slot
-from .sentinel import Watch, WatchedPool
+from .cluster import Slot, SlotPool
+from .sentinel import SentinelClient, SentinelPool
 from .url import place_of
 
 SOCKET_TIMEOUT_S = 10.0
@@ -46,7 +46,7 @@ def connect(url: str, decode: bool = True) -> Redis:
     never: Any = {"protocol": 2, "retry": Retry(NoBackoff(), 0), **NAMELESS}
     master = place.role == "master"
     ours = never | {
-        "redis_connect_func": Greeter(bool(place.guides) and master).greet,
+        "redis_connect_func": OnConnect(bool(place.guides) and master).greet,
         "decode_responses": decode,
         "encoding_errors": "backslashreplace",
         "socket_timeout": SOCKET_TIMEOUT_S,
@@ -58,14 +58,14 @@ def connect(url: str, decode: bool = True) -> Redis:
         options = ours | place.options
         secure = options.pop("ssl", False)
         return Redis.from_pool(
-            HolderPool(Slot(place.guides, place.partition, never | place.guide_options), secure, **options)
+            SlotPool(Slot(place.guides, place.partition, never | place.guide_options), secure, **options)
         )
-    pool: Any = WatchedPool  # redis-py has no types here
-    watch = cast(Any, Watch)(place.guides, sentinel_kwargs=never | place.guide_options)
+    pool: Any = SentinelPool  # redis-py has no types here
+    watch = cast(Any, SentinelClient)(place.guides, sentinel_kwargs=never | place.guide_options)
     return Redis.from_pool(pool(place.name, watch, is_master=master, **ours | place.options))
 
 
-class Greeter:
+class OnConnect:
     """What is done on each new connection of a client: it is counted, and a master is asked whether it still is one."""
 
     def __init__(self, wants_master: bool) -> None:
@@ -102,10 +102,10 @@ def connections_made(redis: Redis) -> int:
 def where_is(redis: Redis) -> str:
     """Say which server a client talks to, for a message."""
     pool = redis.connection_pool
-    if isinstance(pool, WatchedPool):
+    if isinstance(pool, SentinelPool):
         known = ", ".join(where_is(sentinel) for sentinel in pool.sentinel_manager.sentinels)
         return f"{pool.service_name} (sentinels {known})"
-    if isinstance(pool, HolderPool):
+    if isinstance(pool, SlotPool):
         return (
             f"slot {pool.slot.number} of the cluster of {', '.join(f'{host}:{port}' for host, port in pool.slot.seeds)}"
         )

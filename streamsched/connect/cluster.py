@@ -85,7 +85,7 @@ def _address(server: list[Any], asked: str) -> Address:
     return str_if_bytes(server[0] or b"") or asked, int(server[1])
 
 
-class ToHolder(Connection):
+class SlotConnection(Connection):
     """A connection to whichever server holds a slot when it is made."""
 
     def __init__(self, *, slot: Slot, **options: Any) -> None:
@@ -115,13 +115,13 @@ class ToHolder(Connection):
             raise RedisConnectionError(f"{self.host}:{self.port} holds the slot no more: {problem}") from problem
 
 
-class SecureToHolder(ToHolder, SSLConnection):
+class SecureSlotConnection(SlotConnection, SSLConnection):
     """The same over TLS."""
 
 
-class HolderPool(ConnectionPool):
+class SlotPool(ConnectionPool):
     """Connections to whichever server holds a slot."""
 
     def __init__(self, slot: Slot, secure: bool, **options: Any) -> None:
-        super().__init__(SecureToHolder if secure else ToHolder, slot=slot, **options)
+        super().__init__(SecureSlotConnection if secure else SlotConnection, slot=slot, **options)
         self.slot = slot

@@ -66,7 +66,7 @@ def is_read_only(problem: BaseException) -> bool:
     return isinstance(problem, ServerReadOnly | ReadOnlyError)
 
 
-async def look_anew(*clients: Redis) -> None:
+async def drop_idle_connections(*clients: Redis) -> None:
     """Drop idle connections: where a name or an address moves with the master, the next call goes to the new one."""
     for redis in clients:
         await redis.connection_pool.disconnect(inuse_connections=False)
@@ -78,7 +78,7 @@ def block_ms(redis: Redis, wanted: int) -> int:
     return wanted if timeout_s is None else max(1, min(wanted, int(timeout_s * 500)))
 
 
-async def pause(attempt: int) -> None:
+async def backoff(attempt: int) -> None:
     """Sleep before try number ``attempt``: twice as long each time up to two seconds, with full jitter so that a fleet
     spreads out.
 

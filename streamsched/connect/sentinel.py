@@ -13,7 +13,7 @@ from .address import address
 from .outage import A_SENTINEL, AWAY
 
 
-class Watch(Sentinel):
+class SentinelClient(Sentinel):
     """The sentinels, who know which server is the master now."""
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
@@ -45,10 +45,10 @@ class Watch(Sentinel):
         raise MasterNotFoundError(f"no sentinel knows a master {service_name!r}: {'; '.join(told)}") from away
 
 
-class WatchedPool(SentinelConnectionPool):
+class SentinelPool(SentinelConnectionPool):
     """Connections to whichever server the sentinels name."""
 
-    sentinel_manager: Watch
+    sentinel_manager: SentinelClient
 
     async def rotate_slaves(self) -> AsyncIterator[tuple[str, int]]:
         """Yield the replicas, in random order; never the master, which would take what is written."""

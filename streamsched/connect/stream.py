@@ -13,7 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from ..contract.entries import position
 from ..contract.kinds import LIMITS
 from .client import connect, connections_made
-from .outage import block_ms, is_away, pause
+from .outage import backoff, block_ms, is_away
 
 log = structlog.get_logger(__name__)
 
@@ -38,13 +38,13 @@ async def read_stream(
                     reply = await redis.xread({key: last_id}, count=count, block=block_ms(redis, longest_ms))
                     same = connections_made(redis) == made
                 if not same:
-                    last_id = await place_in(redis, key, last_id, read)
+                    last_id = await resume_point(redis, key, last_id, read)
             except (RedisError, OSError) as problem:
                 if not is_away(problem):
                     raise
                 if attempt == 0:
                     log.info("server away", stream=key, problem=str(problem))
-                await pause(attempt)
+                await backoff(attempt)
                 attempt += 1
                 continue
             attempt, made = 0, connections_made(redis)
@@ -61,7 +61,7 @@ async def read_stream(
             await redis.aclose()
 
 
-async def place_in(redis: Any, key: str, last_id: str, read: deque[str]) -> str:
+async def resume_point(redis: Any, key: str, last_id: str, read: deque[str]) -> str:
     """Return where to read on after an outage: behind ``last_id``, or behind the last of what was ``read`` that is
     still there. Another server may have less of the stream and a clock that is behind: what it adds would then go by
     unseen."""

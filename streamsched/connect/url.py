@@ -32,7 +32,7 @@ SCHEMES = {
 """How a URL may begin, and how it goes on."""
 
 
-class Place(NamedTuple):
+class ServerAddress(NamedTuple):
     """What a URL says."""
 
     options: dict[str, Any]
@@ -49,7 +49,7 @@ class Place(NamedTuple):
     """Of which the server is to hold the slot, in a cluster."""
 
 
-def place_of(url: str) -> Place:
+def place_of(url: str) -> ServerAddress:
     """Read a URL.
 
     ``redis://``, ``rediss://`` (TLS) and ``unix://`` name a server. ``redis+sentinel://`` and ``rediss+sentinel://``
@@ -68,7 +68,7 @@ def place_of(url: str) -> Place:
         raise ValueError(f"it begins with none of {', '.join(scheme + '://' for scheme in SCHEMES)}")
     scheme, _, kind = parts.scheme.partition("+")
     if not kind:
-        return Place(cast(dict[str, Any], parse_url(url)), [], {}, "", "master")
+        return ServerAddress(cast(dict[str, Any], parse_url(url)), [], {}, "", "master")
     login, at, hosts = parts.netloc.rpartition("@")
     name, _, db = parts.path.strip("/").partition("/")
     if kind == "cluster":
@@ -90,15 +90,15 @@ def place_of(url: str) -> Place:
     for key in ("username", "password"):
         if (value := options.pop(f"sentinel_{key}", None)) is not None:
             asked[key] = value
-    return Place(options, sentinels, asked, unquote(name), role)
+    return ServerAddress(options, sentinels, asked, unquote(name), role)
 
 
-def _in_cluster(scheme: str, login: str, servers: list[tuple[str, int]], partition: int, query: str) -> Place:
+def _in_cluster(scheme: str, login: str, servers: list[tuple[str, int]], partition: int, query: str) -> ServerAddress:
     options = _options(scheme, login, "", query)
     if "db" in options or "role" in options:
         raise ValueError("a cluster has one database, and its replicas are not read: leave db and role out")
     asked = _brief(options) | {key: options[key] for key in ("username", "password") if key in options}
-    return Place(options, servers, asked, "", "master", partition)
+    return ServerAddress(options, servers, asked, "", "master", partition)
 
 
 def _addresses(hosts: str, what: str, port: int) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ import msgspec
 
 from ..contract.errors import InvalidField
 from ..contract.wire import EVENTS, from_wire, to_wire
-from ..deadletters.queue import Letters, retry
+from ..deadletters.queue import DeadLetterQueue, retry
 from ..engine.partition import Answer, Partition
 
 ACTIONS = {
@@ -96,7 +96,7 @@ async def carry_out(partition: Partition, raw: Any, action: Action) -> dict[str,
     """
     answer: Answer
     if action.action == RETRY:
-        answer = await retry(partition, await Letters(raw, partition.keys).get(action.id))
+        answer = await retry(partition, await DeadLetterQueue(raw, partition.keys).get(action.id))
     else:
         answer = await partition.append_soon(event_of(action))
     return {"id": answer.event_id}

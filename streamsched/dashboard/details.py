@@ -12,7 +12,7 @@ from ..history.rows import UNSHOWN, short
 from ..history.story import Step, trace
 from ..state.jobs import read_job
 from ..state.nodes import read_node
-from .filtered_history import Lens
+from .filtered_history import FilteredHistory
 
 STEPS = 200
 """Steps of a story that are shown, the last ones."""
@@ -24,7 +24,7 @@ PRIVATE = ("payload_json", "result_json")
 """What was said in a conversation: for operators only."""
 
 
-async def about(redis: Any, history: Lens, kind: str, name: str, operator: bool) -> dict[str, Any] | None:
+async def about(redis: Any, history: FilteredHistory, kind: str, name: str, operator: bool) -> dict[str, Any] | None:
     """Tell about a job, a node or a session; ``None`` if nothing is known of it.
 
     Args:
@@ -61,7 +61,7 @@ def _shown(step: Step) -> dict[str, Any]:
     }
 
 
-async def _job(redis: Any, history: Lens, name: str) -> dict[str, Any]:
+async def _job(redis: Any, history: FilteredHistory, name: str) -> dict[str, Any]:
     job, explanation = await read_job(redis, history.keys, name), await explain(redis, history, name)
     return {
         "state": msgspec.to_builtins(job) if job else {},
@@ -69,7 +69,7 @@ async def _job(redis: Any, history: Lens, name: str) -> dict[str, Any]:
     }
 
 
-async def _node(redis: Any, history: Lens, name: str) -> dict[str, Any]:
+async def _node(redis: Any, history: FilteredHistory, name: str) -> dict[str, Any]:
     node = await read_node(redis, history.keys, name)
     if node is None:
         return {"state": {}}
@@ -81,5 +81,5 @@ async def _node(redis: Any, history: Lens, name: str) -> dict[str, Any]:
     return {"state": msgspec.to_builtins(node), "jobs": sorted(jobs)}
 
 
-async def _session(redis: Any, history: Lens, name: str) -> dict[str, Any]:
+async def _session(redis: Any, history: FilteredHistory, name: str) -> dict[str, Any]:
     return {"state": await redis.hgetall(history.keys("session", name))}

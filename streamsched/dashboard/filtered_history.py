@@ -12,7 +12,7 @@ from ..log.live import CHUNK, LiveLog
 from .index import Index
 
 
-class KnownLog(LiveLog):
+class IndexedLog(LiveLog):
     """A live log of which the refused events need not be looked for, as far as the index reaches.
 
     Whoever reads some place of a log otherwise reads all its dead letters first.
@@ -28,7 +28,7 @@ class KnownLog(LiveLog):
         return await super().refused(after, until)
 
 
-class Lens(History):
+class FilteredHistory(History):
     """A history up to a moment.
 
     Args:
@@ -42,9 +42,9 @@ class Lens(History):
         super().__init__(history.keys, history.live, history.archive)
         self.index, self.until, self.names = index, until, names
 
-    def about(self, names: Collection[str]) -> Lens:
+    def about(self, names: Collection[str]) -> FilteredHistory:
         """Return the same history seen for some names only."""
-        return Lens(self, self.index, self.until, names)
+        return FilteredHistory(self, self.index, self.until, names)
 
     async def chunks(self, after: str = "0-0", until: str = "+", count: int = CHUNK) -> AsyncIterator[Chunk]:
         """Yield as :meth:`History.chunks` does, without what lies behind the moment or speaks of other names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..contract.keys import Keys
-from ..deadletters.queue import Letters, Wanted
+from ..deadletters.queue import DeadLetterQueue, LetterFilter
 from ..history.rows import short, subjects
 
 LETTERS = 50
@@ -24,7 +24,7 @@ async def latest_letters(raw: Any, keys: Keys) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     examined = 0
-    async for letter in Letters(raw, keys).newest_first(Wanted(handled=True)):
+    async for letter in DeadLetterQueue(raw, keys).newest_first(LetterFilter(handled=True)):
         examined += 1
         if len(rows) == LETTERS or examined == EXAMINED:
             break

@@ -19,13 +19,13 @@ from ..contract.keys import Keys
 from ..history.history import History
 from ..replay.scratch import Scratch
 from ..server.embedded import EmbeddedServer
-from .state_reader import Scene
+from .state_reader import StateReader
 from .view import ROWS
 
-Fed = Callable[["Stage", Chunk], Awaitable[None]]
+Fed = Callable[["PastState", Chunk], Awaitable[None]]
 
 
-class Stage:
+class PastState:
     """A state of the past, which can be moved forward.
 
     Args:
@@ -34,7 +34,7 @@ class Stage:
         scene: the board it is read onto.
     """
 
-    def __init__(self, server: EmbeddedServer, scratch: Scratch, scene: Scene) -> None:
+    def __init__(self, server: EmbeddedServer, scratch: Scratch, scene: StateReader) -> None:
         self.server, self.scratch, self.scene = server, scratch, scene
         self.seen = False
         """Whether the board has been read at all."""
@@ -43,7 +43,7 @@ class Stage:
         """The events folded since the last look, each with why it was refused."""
 
     @classmethod
-    async def open(cls, keys: Keys, pairs: set[tuple[str, str]], dump: Path | None = None) -> Stage:
+    async def open(cls, keys: Keys, pairs: set[tuple[str, str]], dump: Path | None = None) -> PastState:
         """Start a server, empty or with the state of a checkpoint.
 
         Raises:
@@ -65,7 +65,7 @@ class Stage:
         if dump is not None:
             watermark, folded = await redis.hmget(keys("meta"), ("watermark", "folded"))
             scratch.watermark, scratch.folded = watermark, int(folded)
-        return cls(server, scratch, Scene(redis, keys, pairs))
+        return cls(server, scratch, StateReader(redis, keys, pairs))
 
     async def move(self, history: History, until: str, fed: Fed | None = None) -> None:
         """Fold on to an event; ``fed`` is called after each chunk, before the next one is folded.

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from ..connect.client import connect
 from ..contract.keys import Keys
 from ..history.history import History
-from .filtered_history import KnownLog
+from .filtered_history import IndexedLog
 from .index import Index
 
 if TYPE_CHECKING:
     from ..archive.reader import Archive
 
 
-class Source:
+class Reader:
     """Connections to one partition, and its archive if there is one.
 
     Args:
@@ -45,11 +45,11 @@ class Source:
         Raises:
             ArchiveDamaged: the archive cannot be read; the text says what would mend it.
         """
-        return History(self.keys, KnownLog(self.raw, self.keys, index), self._kept())
+        return History(self.keys, IndexedLog(self.raw, self.keys, index), self._kept())
 
     def live(self, index: Index) -> History:
         """Return what the live log holds alone, for one reader."""
-        return History(self.keys, KnownLog(self.raw, self.keys, index), None)
+        return History(self.keys, IndexedLog(self.raw, self.keys, index), None)
 
     def _kept(self) -> Archive | None:
         if self.folder is None:

@@ -26,7 +26,7 @@ from ..history.search import latest_rows
 from ..server.embedded import ServerDidNotStart
 from .actions import action_of, carry_out
 from .details import about
-from .filtered_history import Lens
+from .filtered_history import FilteredHistory
 from .guard import Guard, Operators
 from .index import END, KINDS
 from .watcher import CHARTS_MS, Watcher
@@ -253,8 +253,8 @@ class Api:
             found = await latest_rows(self._lens(END), until, wanted, limit)
         return as_json({"rows": found.rows, "behind": found.behind})
 
-    def _lens(self, until: str) -> Lens:
-        return Lens(self.watcher.history(), self.watcher.index, until)
+    def _lens(self, until: str) -> FilteredHistory:
+        return FilteredHistory(self.watcher.history(), self.watcher.index, until)
 
     async def about(self, request: Request) -> Response:
         """Tell everything about a job, a node or a session."""

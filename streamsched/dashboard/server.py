@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 import anyio
 import uvicorn
 
-from .reader import Source
+from .reader import Reader
 from .routes import create_app
 from .watcher import Watcher
 
@@ -25,7 +25,7 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(source: Source, host: str, port: int, token: str | None, names: frozenset[str]) -> AsyncIterator[int]:
+async def serving(source: Reader, host: str, port: int, token: str | None, names: frozenset[str]) -> AsyncIterator[int]:
     """Serve the dashboard while the block lasts; yields its port.
 
     Args:

@@ -12,7 +12,7 @@ from ..contract.keys import Keys
 from ..engine.loader import script
 from ..state.overview import COUNTERS
 from ..state.pauses import PauseView, read_pauses
-from .view import Board
+from .view import View
 
 PAGE = 500
 """Nodes read in one call: half a millisecond of the server's time."""
@@ -27,7 +27,7 @@ PAIRS = 300
 """Language pairs, and pools, that are shown."""
 
 
-class Scene:
+class StateReader:
     """One state, live or folded to a moment, and the board it is read onto.
 
     Args:
@@ -38,7 +38,7 @@ class Scene:
 
     def __init__(self, redis: Any, keys: Keys, pairs: set[tuple[str, str]]) -> None:
         self.redis, self.keys, self.pairs = redis, keys, pairs
-        self.board = Board()
+        self.board = View()
         self.counters: dict[str, int] = {}
         self._stale: dict[str, None] = {}  # nodes to read, in the order in which they were named
         self._jobs: dict[str, None] = {}  # jobs whose node is to be read

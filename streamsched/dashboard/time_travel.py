@@ -14,10 +14,10 @@ from ..history.history import History
 from ..history.rows import row_of
 from ..history.search import latest_rows
 from .checkpoints import Checkpoint, Checkpoints
-from .filtered_history import Lens
+from .filtered_history import FilteredHistory
 from .index import END, Index
 from .letters import LETTERS
-from .past_state import Stage
+from .past_state import PastState
 from .view import ROWS, Message
 
 STAGES = 3
@@ -33,7 +33,7 @@ LAY = 2_000_000
 """A history of up to this many events is folded in the background, so that the first jump is as quick as the next."""
 
 
-class Moments:
+class TimeTravel:
     """The past of one partition.
 
     Args:
@@ -45,7 +45,7 @@ class Moments:
     def __init__(self, keys: Keys, history: Callable[[], History], index: Index) -> None:
         self.keys, self.history, self.index = keys, history, index
         self.checkpoints = Checkpoints()
-        self._free: list[Stage] = []
+        self._free: list[PastState] = []
         self._room = anyio.Semaphore(STAGES)
         self._laying = anyio.Lock()
         self._laid, self._laid_on = "0-0", anyio.Event()
@@ -82,11 +82,11 @@ class Moments:
             stage.seen = True
             return board.message(gen, rev)
 
-    def _lens(self, until: str) -> Lens:
-        return Lens(self.history(), self.index, until)
+    def _lens(self, until: str) -> FilteredHistory:
+        return FilteredHistory(self.history(), self.index, until)
 
     @asynccontextmanager
-    async def at(self, until: str) -> AsyncIterator[Stage]:
+    async def at(self, until: str) -> AsyncIterator[PastState]:
         """Give a stage that has been moved to an event; nobody else moves it meanwhile.
 
         Raises:
@@ -118,7 +118,7 @@ class Moments:
         finally:
             self._hurried -= 1
 
-    async def _nearest(self, until: str) -> Stage:
+    async def _nearest(self, until: str) -> PastState:
         """Take the free stage with the shortest way, or start one from a checkpoint, a snapshot, or nothing."""
         behind = [stage for stage in self._free if position(stage.scratch.watermark) <= position(until)]
         best = max(behind, key=lambda stage: stage.scratch.folded, default=None)
@@ -132,10 +132,10 @@ class Moments:
             await oldest.close()
         return await self._open(checkpoint, until)
 
-    async def _open(self, checkpoint: Checkpoint | None, until: str) -> Stage:
+    async def _open(self, checkpoint: Checkpoint | None, until: str) -> PastState:
         history = self.history()
         await history.whole()
-        stage = await Stage.open(self.keys, self.index.pairs, checkpoint.path if checkpoint else None)
+        stage = await PastState.open(self.keys, self.index.pairs, checkpoint.path if checkpoint else None)
         if checkpoint is None and history.archive is not None:
             from ..replay.snapshot import start_from  # here, because the extra that reads Parquet may be missing
 
@@ -146,7 +146,7 @@ class Moments:
                 raise
         return stage
 
-    async def _fed(self, stage: Stage, chunk: Chunk) -> None:
+    async def _fed(self, stage: PastState, chunk: Chunk) -> None:
         """Keep a checkpoint where none is near, and note how things stood."""
         await self.checkpoints.keep(stage.scratch, stage.server.data)
         redis = stage.scratch.redis
@@ -156,7 +156,7 @@ class Moments:
             (waiting, held), online = await pipe.execute()
         self.index.gauge(position(chunk.entries[-1].id)[0], int(waiting or 0), int(held or 0), online)
 
-    async def _fed_gently(self, stage: Stage, chunk: Chunk) -> None:
+    async def _fed_gently(self, stage: PastState, chunk: Chunk) -> None:
         """Do the same; and unless somebody waits for it, leave as much time to others as the chunk took."""
         await self._fed(stage, chunk)
         self._lay_on(stage.scratch.watermark)
@@ -201,7 +201,7 @@ class Moments:
         self.checkpoints.close()
 
     @staticmethod
-    async def _end(stages: list[Stage]) -> None:
+    async def _end(stages: list[PastState]) -> None:
         while stages:
             with suppress(RedisError, OSError):
                 await stages.pop().close()

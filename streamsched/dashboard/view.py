@@ -22,7 +22,7 @@ class Message(NamedTuple):
     rev: int
 
 
-class Board:
+class View:
     """Sections by name, a table of nodes, and the latest rows of the log, each with the revision that last changed it.
 
     A page that has seen revision *r* of this board is sent what changed after *r*: nothing is kept for a page, one that

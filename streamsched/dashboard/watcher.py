@@ -13,7 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from ..connect.client import connect
-from ..connect.outage import block_ms, is_away, pause
+from ..connect.outage import backoff, block_ms, is_away
 from ..contract.entries import Entry, position
 from ..contract.errors import SchedulerError
 from ..history.history import History
@@ -23,10 +23,10 @@ from ..server.embedded import ServerDidNotStart
 from ..state.partition import PartitionView, read_partition
 from .index import Index
 from .letters import latest_letters
-from .reader import Source
-from .state_reader import Scene
-from .time_travel import Moments
-from .view import ROWS, Board
+from .reader import Reader
+from .state_reader import StateReader
+from .time_travel import TimeTravel
+from .view import ROWS, View
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class Watcher:
         with_past: fold the history ahead, so that any moment of it can be shown soon; true by default.
     """
 
-    def __init__(self, source: Source, with_past: bool = True) -> None:
+    def __init__(self, source: Reader, with_past: bool = True) -> None:
         self.source, self.with_past = source, with_past
         self.viewers = 0
         self.closing = False
@@ -66,8 +66,8 @@ class Watcher:
 
     def _start_over(self) -> None:
         self.index = Index()
-        self.moments = Moments(self.source.keys, self.history, self.index)
-        self._scene = Scene(self.source.redis, self.source.keys, self.index.pairs)
+        self.moments = TimeTravel(self.source.keys, self.history, self.index)
+        self._scene = StateReader(self.source.redis, self.source.keys, self.index.pairs)
         self._latest: deque[tuple[Entry, str]] = deque(maxlen=ROWS)
         self._last_row = "0-0"
         self._checked = self._charted = -CHECK_S
@@ -77,7 +77,7 @@ class Watcher:
         self._reader: History | None = None  # the one that reads on: it knows up to where it has read the letters
 
     @property
-    def board(self) -> Board:
+    def board(self) -> View:
         """What every page that is live shows."""
         return self._scene.board
 
@@ -130,7 +130,7 @@ class Watcher:
                         if not is_away(problem):
                             raise
                         self._say_away(str(problem))
-                        await pause(attempt)
+                        await backoff(attempt)
                         attempt += 1
                 beside.cancel_scope.cancel()
         finally:

@@ -19,8 +19,8 @@ from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
 from ..engine.loader import facts
 from ..engine.partition import Answer, Partition
-from ..log.live import as_it_is
-from .store import Filed
+from ..log.live import raw_reply
+from .store import LetterStore
 
 if TYPE_CHECKING:
     from ..archive.reader import Archive
@@ -62,7 +62,7 @@ class Letter(msgspec.Struct, kw_only=True):
         return self.handled.startswith("retried")
 
 
-class Wanted(msgspec.Struct, kw_only=True, frozen=True):
+class LetterFilter(msgspec.Struct, kw_only=True, frozen=True):
     """Which letters somebody asks for; what is left out takes any."""
 
     code: str | None = None
@@ -82,7 +82,7 @@ class Wanted(msgspec.Struct, kw_only=True, frozen=True):
         )
 
 
-class Letters:
+class DeadLetterQueue:
     """The dead letters of a running partition.
 
     Args:
@@ -93,10 +93,10 @@ class Letters:
 
     def __init__(self, redis: Any, keys: Keys, archive: Archive | None = None) -> None:
         self.redis, self.keys = redis, keys
-        self.filed = Filed(redis, keys, archive)
+        self.filed = LetterStore(redis, keys, archive)
         for command in ("XRANGE", "XREVRANGE"):
             # redis-py makes a dict of each entry, which loses a field that was sent twice
-            self.redis.set_response_callback(command, as_it_is)
+            self.redis.set_response_callback(command, raw_reply)
 
     async def get(self, letter_id: str) -> Letter:
         """Return one letter; for a retry that was refused, which is kept as a letter too, the one that was retried.
@@ -112,7 +112,7 @@ class Letters:
         roots = await self._retried(page)
         return await self.get(page[0].fields[RETRY]) if roots else page[0]
 
-    async def newest_first(self, wanted: Wanted) -> AsyncIterator[Letter]:
+    async def newest_first(self, wanted: LetterFilter) -> AsyncIterator[Letter]:
         """Yield letters, the latest first; whatever there is, a page of them is held."""
         refused: dict[str, tuple[int, str]] = {}
         up_to = "+"
@@ -130,7 +130,7 @@ class Letters:
                 return
             up_to = before(page[-1].letter)
 
-    async def oldest_first(self, wanted: Wanted) -> AsyncIterator[list[Letter]]:
+    async def oldest_first(self, wanted: LetterFilter) -> AsyncIterator[list[Letter]]:
         """Yield the letters there are now, page by page, in the order in which they were refused."""
         last = position(await self.filed.last())
         after = before(f"{wanted.since_ts}-0") if wanted.since_ts else "0-0"

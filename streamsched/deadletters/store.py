@@ -23,7 +23,7 @@ SEGMENTS = 4
 """Segments whose letters are held: who asks for one mostly asks for its neighbours too."""
 
 
-class Filed:
+class LetterStore:
     """The dead letters of a partition, as entries of one stream. Where both hold one, the server's is read.
 
     Args:

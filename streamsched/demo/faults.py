@@ -9,12 +9,12 @@ import anyio
 from ..workload.fleet import NodePlan, lone_pairs
 from ..workload.traces import Churn, Pair
 from .link import Add, Pause, Remove, Resume
-from .processes import Child, Crew
+from .processes import Child, Processes
 
 Say = Callable[[str], None]
 
 
-class Cast:
+class Targets:
     """Which nodes play a part, and which process hosts which node.
 
     The node that comes back is one that some pair depends on: its jobs wait for it. The one that stays away and the one
@@ -44,10 +44,10 @@ def names(pairs: Sequence[Pair]) -> str:
     return ", ".join(f"{pair.source}-{pair.target}" for pair in pairs)
 
 
-class Trouble:
+class Faults:
     """Plays the incidents of a demo."""
 
-    def __init__(self, crew: Crew, cast: Cast, say: Say) -> None:
+    def __init__(self, crew: Processes, cast: Targets, say: Say) -> None:
         self.crew, self.cast, self.say = crew, cast, say
         self.hosts: list[Child] = []
         self.workers: list[Child] = []

@@ -60,7 +60,7 @@ class Child:
         self._close()
 
     def leave(self) -> None:
-        """Ask it to end in good order; :meth:`Crew.end` waits for it."""
+        """Ask it to end in good order; :meth:`Processes.end` waits for it."""
         self.dismissed = True
         self.tell(Leave())
         self._close()
@@ -71,7 +71,7 @@ class Child:
             self._process.stdin.close()
 
 
-class Crew:
+class Processes:
     """All children of one demo. ``with`` ends every one of them on the way out, whatever happened inside."""
 
     def __init__(self, url: str, namespace: str, folder: Path) -> None:
@@ -109,7 +109,7 @@ class Crew:
                 texts.append("\n".join([f"--- {child.name} (pid {child.pid})", *tail]))
         return "\n".join(texts)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Processes:
         return self
 
     def __exit__(

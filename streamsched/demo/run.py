@@ -15,7 +15,7 @@ import anyio.to_thread
 import msgspec
 
 from ..client.scheduler import Scheduler
-from ..connect.background import beside
+from ..connect.background import background_task
 from ..contract.events import SchedulerConfigured
 from ..contract.keys import Keys
 from ..replay.rebuild import refold
@@ -24,8 +24,8 @@ from ..server.embedded import EmbeddedServer
 from ..workload.fleet import NodePlan, plan_fleet
 from ..workload.generator import PAIRS, Request, arrivals, requests
 from ..workload.traces import Churn, Pair, read_arrivals, read_churn, read_pairs
-from .faults import Cast, Trouble
-from .processes import Crew
+from .faults import Faults, Targets
+from .processes import Processes
 from .producer import Producer
 from .report import DemoReport, judged
 from .screen import Screen, open_screen
@@ -141,22 +141,24 @@ async def run_demo(options: DemoOptions) -> DemoReport:
         _terminated_as_interrupted(),
         tempfile.TemporaryDirectory(prefix="streamsched-demo-") as folder,
         EmbeddedServer(Path(folder) / "server", append_only=True) as server,
-        Crew(server.url, NAMESPACE, Path(folder)) as crew,
+        Processes(server.url, NAMESPACE, Path(folder)) as crew,
         open_screen(options.json) as screen,
     ):
         async with Scheduler.connect(server.url, NAMESPACE) as scheduler:
             return await _play(options, script, scheduler, crew, screen)
 
 
-async def _play(options: DemoOptions, script: Script, scheduler: Scheduler, crew: Crew, screen: Screen) -> DemoReport:
+async def _play(
+    options: DemoOptions, script: Script, scheduler: Scheduler, crew: Processes, screen: Screen
+) -> DemoReport:
     redis, keys = scheduler.partition.redis, scheduler.partition.keys
-    trouble = Trouble(crew, Cast(script.fleet, HOSTS), lambda text: watch.say(text))
+    trouble = Faults(crew, Targets(script.fleet, HOSTS), lambda text: watch.say(text))
     watch = Watch(redis, keys, trouble, script.pairs, screen)
     producer = Producer(scheduler, options.speed)
     await scheduler.append(CONFIGURATION)
     trouble.start_workers(WORKERS)
     trouble.start_hosts()
-    async with beside(watch.look_on):
+    async with background_task(watch.look_on):
         await _all_online(watch, crew, script.fleet)
         watch.say(f"{NODES} nodes in {HOSTS} processes are online; jobs arrive for {options.seconds:g} s")
         await _arrivals(options, script, producer, trouble, watch)
@@ -190,7 +192,7 @@ async def _play(options: DemoOptions, script: Script, scheduler: Scheduler, crew
     )
 
 
-async def _all_online(watch: Watch, crew: Crew, fleet: Sequence[NodePlan]) -> None:
+async def _all_online(watch: Watch, crew: Processes, fleet: Sequence[NodePlan]) -> None:
     """Wait until every node of the fleet is online."""
     deadline = time.monotonic() + START_S
     while (online := await watch.online(fleet)) < len(fleet):
@@ -199,7 +201,7 @@ async def _all_online(watch: Watch, crew: Crew, fleet: Sequence[NodePlan]) -> No
         await anyio.sleep(0.05)
 
 
-async def _arrivals(options: DemoOptions, script: Script, producer: Producer, trouble: Trouble, watch: Watch) -> None:
+async def _arrivals(options: DemoOptions, script: Script, producer: Producer, trouble: Faults, watch: Watch) -> None:
     """Let jobs arrive and things go wrong; return when all jobs have ended, or have had :data:`DRAIN_S` to do so."""
     ends_at = anyio.current_time() + options.seconds
     watch.phase = lambda: (

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from ..contract.keys import Keys
 from ..workload.fleet import NodePlan
 from ..workload.traces import Pair
-from .faults import Trouble
+from .faults import Faults
 from .screen import PairRow, Screen, Snapshot
 from .tally import Tally, percentile
 
@@ -22,7 +22,7 @@ LOOK_EVERY_S = 0.25
 class Watch:
     """Takes snapshots of a demo and shows them."""
 
-    def __init__(self, redis: Redis, keys: Keys, trouble: Trouble, pairs: Sequence[Pair], screen: Screen) -> None:
+    def __init__(self, redis: Redis, keys: Keys, trouble: Faults, pairs: Sequence[Pair], screen: Screen) -> None:
         self.redis, self.keys, self.trouble, self.pairs, self.screen = redis, keys, trouble, pairs, screen
         self.tally = Tally()
         self.phase: Callable[[], str] = lambda: "starting"

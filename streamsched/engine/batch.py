@@ -16,7 +16,7 @@ BATCH = 512
 """Submissions one call adds: one or two milliseconds of the server's time."""
 
 
-async def hand_in(partition: Partition, jobs: Iterable[JobSubmitted]) -> str:
+async def append_batch(partition: Partition, jobs: Iterable[JobSubmitted]) -> str:
     """Add submissions that have a ``job_id`` to the log; while the server takes in one batch, the next is being made.
 
     Returns the id of the last one; empty if there was none.

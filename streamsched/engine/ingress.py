@@ -20,7 +20,7 @@ from .partition import PATIENCE_S, Answer, Partition, open_partition
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class Ingress(Partition):
+class IngressPartition(Partition):
     """A partition to which a source speaks through its ingress stream.
 
     What is appended is on its way, no more: whether it was accepted is told by what comes of it, such as an outcome on
@@ -59,7 +59,7 @@ class Ingress(Partition):
                 future.set_result(Answer(entry_id, None))
 
 
-def open_speaker(
+def open_source(
     url: str, keys: Keys, patience_s: float = PATIENCE_S, source: str | None = None
 ) -> AbstractAsyncContextManager[Partition]:
     """Connect to a server, to append to the log or, as a source, to speak through an ingress.
@@ -70,4 +70,4 @@ def open_speaker(
     """
     if source is None:
         return open_partition(url, keys, patience_s)
-    return open_partition(url, keys, patience_s, partial(Ingress, source=source))
+    return open_partition(url, keys, patience_s, partial(IngressPartition, source=source))

@@ -18,7 +18,7 @@ from redis.exceptions import AuthenticationError, MovedError, NoPermissionError,
 
 from ..connect import tls
 from ..connect.client import connect, connections_made, where_is
-from ..connect.outage import NO_ANSWER, is_away, login_refused, look_anew, pause
+from ..connect.outage import NO_ANSWER, backoff, drop_idle_connections, is_away, login_refused
 from ..connect.url import of_partition
 from ..contract.entries import position
 from ..contract.errors import (
@@ -142,7 +142,7 @@ class Partition:
                 # a server that took writes from us has been demoted: its address may soon be that of the new master
                 if not self._known or anyio.current_time() > deadline:
                     raise
-                await look_anew(self.redis)
+                await drop_idle_connections(self.redis)
             except AuthenticationError as problem:
                 raise ServerUnreachable(login_refused(str(problem))) from problem
             except NoPermissionError as problem:
@@ -159,7 +159,7 @@ class Partition:
                     told = f"{problem}{tls.hint(problem)}"
                     where = where_is(self.redis)
                     raise ServerUnreachable(f"{NO_ANSWER} {where} for {self.patience_s:g} s: {told}") from problem
-            await pause(attempt)
+            await backoff(attempt)
             attempt += 1
 
     async def _call(self, name: str, **given: Any) -> Any:
@@ -239,7 +239,7 @@ class Partition:
                     raise
                 if not attempt:
                     log.warning("nothing can be written now", waiting=flat[1], problem=str(problem))
-            await pause(attempt)
+            await backoff(attempt)
             attempt += 1
 
     def append_soon(self, fields: list[str]) -> asyncio.Future[Answer]:

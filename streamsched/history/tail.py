@@ -10,8 +10,8 @@ import anyio
 from redis.exceptions import RedisError
 
 from ..connect.client import connections_made
-from ..connect.outage import block_ms, is_away, pause
-from ..connect.stream import place_in
+from ..connect.outage import backoff, block_ms, is_away
+from ..connect.stream import resume_point
 from ..contract.entries import position
 from ..contract.kinds import LIMITS
 from ..engine.partition import Partition
@@ -60,7 +60,7 @@ async def follow(
     while True:
         try:
             if made != connections_made(redis):
-                place = await place_in(redis, events, after, read)
+                place = await resume_point(redis, events, after, read)
                 if place != after:
                     yield Note(f"the log is not the one that was read: reading on behind {place}")
                     after, known = place, None
@@ -96,5 +96,5 @@ async def follow(
                 raise
             if not attempt:
                 yield Note(f"the server is away ({problem}); reading on when it is back")
-            await pause(attempt)
+            await backoff(attempt)
             attempt += 1

@@ -36,7 +36,7 @@ class Span(msgspec.Struct, frozen=True):
         return f"{self.count} events from {self.first} to {self.last}" if self.count else "no event"
 
 
-def as_it_is(reply: Any, **options: Any) -> Any:
+def raw_reply(reply: Any, **options: Any) -> Any:
     """Leave a reply of the server as it came; a response callback."""
     return reply
 
@@ -47,7 +47,7 @@ class LiveLog:
     def __init__(self, redis: Any, keys: Keys) -> None:
         self.redis = redis
         # redis-py makes a dict of each entry, which loses a field that was sent twice
-        self.redis.set_response_callback("XRANGE", as_it_is)
+        self.redis.set_response_callback("XRANGE", raw_reply)
         self.keys = keys
         self._letters: dict[str, str] = {}
         self._letters_read = "0-0"

@@ -15,11 +15,11 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from .. import __version__
-from ..connect.background import beside
+from ..connect.background import background_task
 from ..contract.errors import SchedulerError
 from ..contract.keys import Keys
 from ..sanitize import one_line
+from ..version import __version__
 from .catalogue import BY_NAME, PARTITION
 from .follower import Follower
 from .stages import BOUNDS_S
@@ -102,7 +102,7 @@ async def serving(url: str, keys: Keys, host: str, port: int) -> AsyncIterator[i
     registry.register(Exporter(follower, asyncio.get_running_loop()))
     server, _ = start_http_server(port, host, registry)
     try:
-        async with beside(follower.run):
+        async with background_task(follower.run):
             yield server.server_port
     finally:
         with anyio.CancelScope(shield=True):

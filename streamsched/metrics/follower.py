@@ -12,7 +12,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from ..connect.client import connect
-from ..connect.outage import is_away, pause
+from ..connect.outage import backoff, is_away
 from ..contract.entries import Entry, position
 from ..contract.errors import SchedulerError
 from ..contract.keys import Keys
@@ -109,7 +109,7 @@ class Follower:
             except (RedisError, OSError, SchedulerError) as problem:
                 if not attempt:
                     log.warning("the log cannot be read", problem=str(problem), passes=is_away(problem))
-                await pause(attempt)
+                await backoff(attempt)
                 attempt += 1
 
     async def look(self) -> None:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import NoPermissionError
 
-from ..client.results import ENDED
 from ..contract.entries import position
 from ..contract.errors import ERRORS
+from ..contract.jobs import ENDED
 from ..contract.keys import Keys
 from ..state.node_table import CORDONED, FULL, OFFLINE, OPEN, UNWILLING, NodeTable
 from ..state.pairs import read_pairs

@@ -19,13 +19,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from ..client.scheduler import Scheduler
-from ..connect.background import beside
+from ..connect.background import background_task
 from ..connect.client import connections_made
 from ..connect.stream import read_stream
 from ..contract.config import FULL
 from ..contract.errors import JobFailed, SchedulerError, ServerUnreachable, UnknownNode
 from ..contract.events import JobDeclined, NodeHeartbeat, NodeOffline, NodeRegistered
-from .starter import LEAVING, Beginning
+from .starter import LEAVING, JobStarter
 from .task import Assignment, Task
 from .tracing import traced
 
@@ -126,8 +126,8 @@ class Node:
         await self._hand_back(await self._held(), "node restarted")
         await self._beat()
         last_id = last[0][0] if last else "0-0"
-        await self._beating.enter_async_context(beside(self._keep_beating))
-        await self._background.enter_async_context(beside(partial(self._read_inbox, last_id)))
+        await self._beating.enter_async_context(background_task(self._keep_beating))
+        await self._background.enter_async_context(background_task(partial(self._read_inbox, last_id)))
         gc.freeze()
         return self
 
@@ -275,7 +275,7 @@ class Node:
     async def _read_inbox(self, last_id: str) -> None:
         redis = self.scheduler.partition.redis
         async with anyio.create_task_group() as answers:
-            beginning = Beginning(self, self._begun_send, answers)
+            beginning = JobStarter(self, self._begun_send, answers)
             async for entries in read_stream(self.scheduler.url, self._inbox, last_id, count=AT_ONCE):
                 self._reading_since = anyio.current_time()
                 await self._inbox_open.wait()

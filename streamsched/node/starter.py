@@ -29,7 +29,7 @@ MOVED_ON = (AlreadyTerminal, NodeMismatch, StaleAttempt, UnknownJob)
 """How the scheduler says that a job is here no more."""
 
 
-class Beginning:
+class JobStarter:
     """Begins jobs as they come.
 
     A job begins at once, and the scheduler is told beside it: to wait for the answer would cost every job a round

@@ -13,7 +13,7 @@ from .scratch import Progress, Scratch
 
 
 @asynccontextmanager
-async def folded_at(
+async def state_at(
     url: str, history: History, until: str, progress: Progress = lambda folded: None, decode: bool = True
 ) -> AsyncIterator[Scratch]:
     """Fold a history up to an event on the empty server at ``url``, from the nearest snapshot on if there is one.

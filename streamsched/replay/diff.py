@@ -53,10 +53,10 @@ async def _pages(redis: Any, keys: Keys) -> AsyncIterator[list[Item]]:
 def _change(item: Item, old: Any, new: Any) -> Change:
     if old is None or new is None:
         return Change(key=item.name, kind="added" if old is None else "removed", before=old, after=new)
-    return Change(key=item.name, kind="changed", before=apart(old, new), after=apart(new, old))
+    return Change(key=item.name, kind="changed", before=shown_difference(old, new), after=shown_difference(new, old))
 
 
-def apart(value: Any, other: Any) -> Any:
+def shown_difference(value: Any, other: Any) -> Any:
     """Return of a value what the other one has not, field by field or member by member."""
     if isinstance(value, dict) and isinstance(other, dict):
         return {field: text for field, text in sorted(value.items()) if other.get(field) != text}

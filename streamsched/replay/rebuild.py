@@ -64,7 +64,7 @@ async def rebuild(redis: Any, keys: Keys, progress: Callable[[int], None] = lamb
     return await _fold_anew(redis, keys, phase, progress)
 
 
-async def mend(redis: Any, keys: Keys) -> int | None:
+async def rebuild_if_damaged(redis: Any, keys: Keys) -> int | None:
     """Rebuild a state that is torn, gone or half rebuilt; ``None`` if it is whole, as when somebody has just done it.
 
     Raises:

@@ -19,7 +19,7 @@ from textual.worker import Worker
 from ..console.terminal import INTERRUPTED
 from ..contract.errors import SchedulerError
 from ..dashboard.details import about
-from ..dashboard.filtered_history import Lens
+from ..dashboard.filtered_history import FilteredHistory
 from ..dashboard.index import END
 from ..dashboard.watcher import Watcher
 from ..history.filter import matches
@@ -30,7 +30,7 @@ from .charts import Charts
 from .grid import Grid
 from .head import head
 from .keys import KeysScreen
-from .messages import Seen
+from .messages import Messages
 from .story import StoryScreen
 
 REDRAW_S = 0.5
@@ -84,7 +84,7 @@ class Top(App[None]):
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (ROOMY, "-roomy")]
         self.watcher = watcher
-        self.seen = Seen()
+        self.seen = Messages()
         self.wanted = ""
         """The filter."""
         self._found: list[dict[str, Any]] = []
@@ -126,7 +126,7 @@ class Top(App[None]):
                     gen, rev = message.gen, message.rev
                     told = msgspec.json.decode(message.text)
                     if told.pop("whole"):
-                        self.seen = Seen()
+                        self.seen = Messages()
                     self.seen.apply(told)
                     self.show()
                 await anyio.sleep(REDRAW_S)
@@ -142,7 +142,7 @@ class Top(App[None]):
         self.query_one("#head", Static).update(head(self.seen.sections))
         self.query_one(Charts).draw(self.seen.sections.get("charts", {}))
         part = self.part
-        fill: dict[str, Callable[[Seen, str], tables.Table]] = {
+        fill: dict[str, Callable[[Messages, str], tables.Table]] = {
             "nodes": tables.nodes,
             "pairs": tables.pairs,
             "pools": tables.pools,
@@ -190,8 +190,8 @@ class Top(App[None]):
 
         return self.run_worker(told(), group=what, exclusive=True)
 
-    def _lens(self) -> Lens:
-        return Lens(self.watcher.history(), self.watcher.index, END)
+    def _lens(self) -> FilteredHistory:
+        return FilteredHistory(self.watcher.history(), self.watcher.index, END)
 
     # ---- keys --------------------------------------------------------------------------------------------------------
 

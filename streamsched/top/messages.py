@@ -8,7 +8,7 @@ from typing import Any
 from ..dashboard.view import ROWS
 
 
-class Seen:
+class Messages:
     """One board as it was last told."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Seen:
         self.pool_sets: list[list[str]] = []
 
     def apply(self, message: dict[str, Any]) -> None:
-        """Take in a message that says what changed; one that says all there is begins another :class:`Seen`."""
+        """Take in a message that says what changed; one that says all there is begins another :class:`Messages`."""
         nodes = message.pop("nodes", {})
         self.pool_sets = nodes.get("pool_sets", self.pool_sets)
         if "ids" in nodes:

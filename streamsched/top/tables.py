@@ -17,7 +17,7 @@ from ..history.rows import SUBJECTS, subjects
 from ..history.story import span_words
 from ..sanitize import one_line
 from ..state.node_table import CORDONED, FULL, OFFLINE, OPEN, UNWILLING
-from .messages import Seen
+from .messages import Messages
 
 LONGEST = 200
 """Rows of a table: with ten thousand nodes, a filter finds what these do not show."""
@@ -71,7 +71,7 @@ def _plain(text: object, style: str = "") -> Text:
     return Text(one_line(str(text)), style=style)
 
 
-def nodes(seen: Seen, wanted: str) -> Table:
+def nodes(seen: Messages, wanted: str) -> Table:
     """Nodes by health, those that hold most first; ``pool_id=pattern`` asks for those of a pool."""
     words = wanted.casefold().split()
     of_pools = [word for word in words if word.startswith(POOL)]
@@ -96,12 +96,12 @@ def of_pool(pool: str) -> str:
     return POOL + re.sub(r"\s", "?", escape(pool))
 
 
-def _node_row(seen: Seen, n: int) -> dict[str, Any]:
+def _node_row(seen: Messages, n: int) -> dict[str, Any]:
     pools = " ".join(seen.pools_of(n))
     return {"id": seen.ids[n], "type": HEALTH[seen.health[n]][0], "words": pools, "fields": {"node_id": seen.ids[n]}}
 
 
-def pairs(seen: Seen, wanted: str) -> Table:
+def pairs(seen: Messages, wanted: str) -> Table:
     """Language pairs, those first whose jobs wait and cannot go anywhere."""
     lines = []
     for src, tgt, waiting, pools, open_pools, able, paused in seen.sections.get("pairs", ()):
@@ -118,7 +118,7 @@ def pairs(seen: Seen, wanted: str) -> Table:
     return Table(lines[:LONGEST], len(lines))
 
 
-def pools(seen: Seen, wanted: str) -> Table:
+def pools(seen: Messages, wanted: str) -> Table:
     """Pools by the health of their nodes, those first that can take no job."""
     lines = []
     health = seen.health_by_pool()
@@ -139,7 +139,7 @@ def pools(seen: Seen, wanted: str) -> Table:
     return Table(lines[:LONGEST], len(lines))
 
 
-def letters(seen: Seen, wanted: str) -> Table:
+def letters(seen: Messages, wanted: str) -> Table:
     """Dead letters that nobody has seen to, the latest first."""
     lines = []
     for letter in seen.sections.get("letters", ()):

@@ -11,7 +11,7 @@ import structlog
 from redis.exceptions import RedisError, ResponseError
 
 from ..connect.client import connect
-from ..connect.outage import block_ms, pause
+from ..connect.outage import backoff, block_ms
 from ..contract.errors import SchedulerError
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
@@ -26,7 +26,7 @@ GATHER_S = 0.005
 """How long after a call the next entries may gather: one call then takes in many of them."""
 
 
-class Intake:
+class Ingester:
     """Has taken in what waits in the ingress streams of a partition.
 
     What is taken in is gone from its stream: so whatever stands in one is still to be done, and nothing is lost with a
@@ -65,7 +65,7 @@ class Intake:
                     if attempt == 0:  # the worker's own loop reports what is wrong, and mends what it can
                         log.info("not taking in", problem=str(problem))
                     self._read = ""
-                    await pause(attempt)
+                    await backoff(attempt)
                     attempt += 1
         finally:
             with anyio.CancelScope(shield=True):

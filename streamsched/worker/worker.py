@@ -14,16 +14,16 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from ..connect.background import beside
+from ..connect.background import background_task
 from ..connect.client import connect
-from ..connect.outage import block_ms, is_away, is_read_only, look_anew, pause
+from ..connect.outage import backoff, block_ms, drop_idle_connections, is_away, is_read_only
 from ..connect.url import of_partition
 from ..contract.errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
 from ..engine.partition import PATIENCE_S, Partition, Reply, open_partition
-from ..replay.rebuild import mend
-from .ingester import Intake
+from ..replay.rebuild import rebuild_if_damaged
+from .ingester import Ingester
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class Worker:
         self._advanced_at = time.monotonic()
         self._stopping = anyio.Event()
         self._blocked: anyio.CancelScope | None = None
-        self._intake = Intake(url, keys, batch)
+        self._intake = Ingester(url, keys, batch)
 
     def stop(self) -> None:
         """Finish the call under way and return. Safe in a signal handler of the event loop."""
@@ -86,7 +86,7 @@ class Worker:
             wake = connect(self.url)
             try:
                 log.info("worker started")
-                async with beside(partial(self._intake.run, partition)):
+                async with background_task(partial(self._intake.run, partition)):
                     await self._work(partition, wake)
                 log.info("worker stopped", folded=self.folded)
             finally:
@@ -111,9 +111,9 @@ class Worker:
             except (SchedulerError, RedisError, OSError) as problem:
                 self._report("server away" if is_away(problem) else "call failed", problem)
                 if is_read_only(problem):
-                    await look_anew(partition.redis, wake)
+                    await drop_idle_connections(partition.redis, wake)
             with anyio.move_on_after(5):
-                await pause(attempt)
+                await backoff(attempt)
             attempt += 1
 
     def _advanced(self, reply: Reply) -> None:
@@ -168,7 +168,7 @@ class Worker:
             log.warning("rebuilding the state from the log", problem=str(problem))
         self.status, self.problem = "rebuilding", str(problem)
         try:
-            folded = await mend(partition.redis, self.keys)
+            folded = await rebuild_if_damaged(partition.redis, self.keys)
             if folded is not None:  # else another worker has just done it
                 log.info("rebuilt", folded=folded)
         except (SchedulerError, RedisError, OSError) as trouble:

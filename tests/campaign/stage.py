@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from streamsched.contract.events import SchedulerConfigured
 from streamsched.contract.keys import Keys
 from streamsched.contract.wire import to_wire
-from streamsched.demo.processes import Child, Crew
+from streamsched.demo.processes import Child, Processes
 from streamsched.server.embedded import EmbeddedServer
 
 from .journal import Journal, now_ms
@@ -70,7 +70,7 @@ class Stage:
         """What the fault adds to the environment of every process."""
         self.url = ""
         """Where clients connect: the server, or what a fault has put before it."""
-        self.crew: Crew
+        self.crew: Processes
         self.workers: list[Child] = []
         self.hosts: dict[str, Child] = {}
         self.homes: dict[str, tuple[str, ...]] = dict(HOMES)
@@ -97,7 +97,7 @@ class Stage:
         Raises:
             StageFailed: it did not come online.
         """
-        self.crew = self.held.enter_context(Crew(self.url, self.keys.namespace, self.folder))
+        self.crew = self.held.enter_context(Processes(self.url, self.keys.namespace, self.folder))
         flat = to_wire(CONFIGURATION)
         self.redis.xadd(self.keys("events"), dict(zip(flat[::2], flat[1::2], strict=True)))
         for _ in range(2):

@@ -14,7 +14,6 @@ from streamsched.client.requests import (
     RegisterNodeRequest,
     SubmitRequest,
 )
-from streamsched.client.results import JobState
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import (
     AlreadyTerminal,
@@ -30,6 +29,7 @@ from streamsched.contract.errors import (
     UnknownJob,
 )
 from streamsched.contract.events import JobStatus, SchedulerConfigured
+from streamsched.contract.jobs import JobState
 from streamsched.contract.keys import Keys
 from streamsched.node.node import Node
 from streamsched.node.task import Assignment

@@ -12,10 +12,10 @@ from streamsched.contract.entries import fields_of, position
 from streamsched.contract.keys import Keys
 from streamsched.dashboard import checkpoints, index
 from streamsched.dashboard.checkpoints import Checkpoints
-from streamsched.dashboard.filtered_history import KnownLog, Lens
+from streamsched.dashboard.filtered_history import FilteredHistory, IndexedLog
 from streamsched.dashboard.index import END, Index
 from streamsched.dashboard.series import STEPS_MS, Series, quantile
-from streamsched.dashboard.view import Board
+from streamsched.dashboard.view import View
 from streamsched.history.history import History
 from streamsched.history.story import trace
 from streamsched.log.live import LiveLog
@@ -119,7 +119,7 @@ async def test_a_story_read_where_its_name_occurs_is_the_story_read_from_everyth
     await lively(ledger)
     history = History(ledger.keys, live, None)
     known = await indexed(history)
-    lens = Lens(History(ledger.keys, KnownLog(live.redis, ledger.keys, known), None), known, END)
+    lens = FilteredHistory(History(ledger.keys, IndexedLog(live.redis, ledger.keys, known), None), known, END)
     passed_over = 0
     names = [("job", f"j{n}") for n in range(24)] + [("node", f"n{n}") for n in range(3)]
     names += [("session", f"s{n}") for n in range(4)] + [("job", "nobody5"), ("job", "unknown")]
@@ -137,7 +137,7 @@ async def test_a_lens_sees_nothing_behind_its_moment(ledger: Ledger, live: LiveL
     known = await indexed(history)
     ids = [entry.id async for chunk in history.chunks() for entry in chunk.entries]
     middle = ids[len(ids) // 2]
-    seen = [entry.id async for chunk in Lens(history, known, middle).chunks() for entry in chunk.entries]
+    seen = [entry.id async for chunk in FilteredHistory(history, known, middle).chunks() for entry in chunk.entries]
     assert seen == ids[: len(ids) // 2 + 1]
 
 
@@ -173,7 +173,7 @@ async def test_the_refused_events_that_the_index_knows_are_those_that_the_log_kn
     for after, until in ((ids[0], ids[-1]), (ids[3], ids[20]), (ids[30], ids[31]), ("0-0", ids[40])):
         told = await live.refused(after, until)
         expected = {event_id: why for event_id, why in told.items() if position(event_id) > position(after)}
-        assert await KnownLog(live.redis, ledger.keys, known).refused(after, until) == expected
+        assert await IndexedLog(live.redis, ledger.keys, known).refused(after, until) == expected
 
 
 def rows(*given: tuple[str, str, str]) -> list[str]:
@@ -182,7 +182,7 @@ def rows(*given: tuple[str, str, str]) -> list[str]:
 
 
 def test_a_board_sends_what_changed_since_and_says_so_to_all_with_the_same_bytes() -> None:
-    board = Board()
+    board = View()
     board.nodes.update(rows(("n1", "true", "0"), ("n2", "true", "0")), board.begin())
     board.put("counters", {"waiting": 1})
     first = board.message()

@@ -18,7 +18,7 @@ from streamsched.contract.errors import AlreadyTerminal, NotRetryable, UnknownJo
 from streamsched.contract.events import JobCancelled, NodeCordoned
 from streamsched.contract.keys import Keys
 from streamsched.contract.kinds import LIMITS
-from streamsched.deadletters.queue import Letter, Letters, Wanted, drop, retry
+from streamsched.deadletters.queue import DeadLetterQueue, Letter, LetterFilter, drop, retry
 from streamsched.engine.loader import script, sources
 from streamsched.engine.partition import Partition
 from streamsched.log.live import LiveLog
@@ -36,9 +36,9 @@ CANCELLED = JobCancelled(job_id="j1")
 
 
 @pytest.fixture
-async def letters(server: EmbeddedServer, keys: Keys) -> AsyncIterator[Letters]:
+async def letters(server: EmbeddedServer, keys: Keys) -> AsyncIterator[DeadLetterQueue]:
     raw = connect(server.url, decode=False)
-    yield Letters(raw, keys)
+    yield DeadLetterQueue(raw, keys)
     await raw.aclose()
 
 
@@ -47,8 +47,8 @@ def partition(ledger: Ledger) -> Partition:
     return Partition(ledger.redis, ledger.keys, patience_s=5)
 
 
-async def listed(letters: Letters, **asked: Any) -> list[Letter]:
-    return [letter async for letter in letters.newest_first(Wanted(**asked))]
+async def listed(letters: DeadLetterQueue, **asked: Any) -> list[Letter]:
+    return [letter async for letter in letters.newest_first(LetterFilter(**asked))]
 
 
 async def counted(ledger: Ledger) -> tuple[int, int, dict[str, int]]:
@@ -57,7 +57,7 @@ async def counted(ledger: Ledger) -> tuple[int, int, dict[str, int]]:
 
 
 async def test_a_retry_takes_effect_once_however_often_and_late_it_comes(
-    ledger: Ledger, letters: Letters, partition: Partition
+    ledger: Ledger, letters: DeadLetterQueue, partition: Partition
 ) -> None:
     await ledger.append(NodeCordoned(node_id="n1", reason="hot"))
     await ledger.node()
@@ -84,7 +84,7 @@ async def test_a_drop_that_retries_the_very_letter_it_drops_changes_nothing_when
 
 
 async def test_a_retried_submission_keeps_the_id_that_its_producer_knows(
-    ledger: Ledger, letters: Letters, partition: Partition
+    ledger: Ledger, letters: DeadLetterQueue, partition: Partition
 ) -> None:
     fields = {"session_id": "s1", "src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
     entry_id = await ledger.add({"type": "job.submitted", **fields, "v": "2"})
@@ -100,7 +100,7 @@ async def test_a_retried_submission_keeps_the_id_that_its_producer_knows(
 
 
 async def test_what_is_refused_again_stays_listed_and_is_counted_once(
-    ledger: Ledger, letters: Letters, partition: Partition
+    ledger: Ledger, letters: DeadLetterQueue, partition: Partition
 ) -> None:
     await ledger.append(CANCELLED)
     (letter,) = await listed(letters)
@@ -120,7 +120,7 @@ async def test_what_is_refused_again_stays_listed_and_is_counted_once(
 
 
 async def test_an_event_that_met_a_bug_is_folded_once_the_bug_is_mended(
-    redis: Redis, keys: Keys, letters: Letters
+    redis: Redis, keys: Keys, letters: DeadLetterQueue
 ) -> None:
     ledger = Ledger(redis, keys)
     await ledger.node()
@@ -140,7 +140,7 @@ async def test_an_event_that_met_a_bug_is_folded_once_the_bug_is_mended(
 
 
 async def test_a_dropped_letter_is_never_folded_and_may_be_retried_all_the_same(
-    ledger: Ledger, letters: Letters, partition: Partition
+    ledger: Ledger, letters: DeadLetterQueue, partition: Partition
 ) -> None:
     await ledger.append(CANCELLED)
     (letter,) = await listed(letters)
@@ -181,7 +181,7 @@ NEVER: dict[str, tuple[dict[str, str], str, str]] = {
 
 @pytest.mark.parametrize("case", NEVER)
 async def test_what_cannot_be_retried_says_why_and_is_left_alone(
-    ledger: Ledger, letters: Letters, partition: Partition, case: str
+    ledger: Ledger, letters: DeadLetterQueue, partition: Partition, case: str
 ) -> None:
     fields, stream, words = NEVER[case]
     await ledger.add(fields, stream)
@@ -195,7 +195,7 @@ async def test_what_cannot_be_retried_says_why_and_is_left_alone(
     assert await listed(letters) == []
 
 
-async def test_the_fields_of_an_event_come_back_under_their_own_names(ledger: Ledger, letters: Letters) -> None:
+async def test_the_fields_of_an_event_come_back_under_their_own_names(ledger: Ledger, letters: DeadLetterQueue) -> None:
     fields = {"type": "job.cancelled", "job_id": "j1", "reason": "mine", "code": "7", "id": "x", "more": "é"}
     entry_id = await ledger.add(fields)
     await ledger.advance()
@@ -204,7 +204,9 @@ async def test_the_fields_of_an_event_come_back_under_their_own_names(ledger: Le
     assert (letter.id, letter.stream, letter.code) == (entry_id, "events", "UNKNOWN_JOB")
 
 
-async def test_letters_are_found_by_code_type_and_time_page_after_page(ledger: Ledger, letters: Letters) -> None:
+async def test_letters_are_found_by_code_type_and_time_page_after_page(
+    ledger: Ledger, letters: DeadLetterQueue
+) -> None:
     await ledger.append(*[JobCancelled(job_id=f"x{n}") for n in range(150)])
     await ledger.append(*[NodeCordoned(node_id=f"n{n}") for n in range(120)])
     everything = await listed(letters)
@@ -213,7 +215,7 @@ async def test_letters_are_found_by_code_type_and_time_page_after_page(ledger: L
     assert len(await listed(letters, type="job.cancelled")) == 150
     since = everything[0].ts
     assert await listed(letters, since_ts=since) == [letter for letter in everything if letter.ts >= since]
-    pages = [page async for page in letters.oldest_first(Wanted(code="UNKNOWN_JOB"))]
+    pages = [page async for page in letters.oldest_first(LetterFilter(code="UNKNOWN_JOB"))]
     assert [letter.fields["job_id"] for page in pages for letter in page] == [f"x{n}" for n in range(150)]
     for wrong in ("last", "5", "1-1"):
         with pytest.raises(UnknownLetter, match="streamsched dead list"):
@@ -225,7 +227,7 @@ def as_pair(letter_id: str) -> tuple[int, ...]:
 
 
 async def test_the_counts_follow_the_letters_through_a_torn_call_and_a_wiped_server(
-    redis: Redis, keys: Keys, live: LiveLog, letters: Letters, tmp_path: Path
+    redis: Redis, keys: Keys, live: LiveLog, letters: DeadLetterQueue, tmp_path: Path
 ) -> None:
     ledger = Ledger(redis, keys)
     await ledger.append(CANCELLED, NodeCordoned(node_id="n1"))
@@ -259,7 +261,9 @@ async def test_a_foreign_key_in_the_place_of_the_counts_holds_nothing_up(ledger:
     await ledger.node()
 
 
-async def test_a_retry_that_is_refused_for_good_says_so(ledger: Ledger, letters: Letters, partition: Partition) -> None:
+async def test_a_retry_that_is_refused_for_good_says_so(
+    ledger: Ledger, letters: DeadLetterQueue, partition: Partition
+) -> None:
     await ledger.append(["type", "job.completed", "job_id", "j1", "node_id", "n1", "status", "finished"])
     await ledger.submit("j1")
     await ledger.append(CANCELLED)

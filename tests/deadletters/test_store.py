@@ -20,7 +20,7 @@ from streamsched.contract.entries import Entry, fields_of, position
 from streamsched.contract.events import JobCancelled
 from streamsched.contract.keys import Keys
 from streamsched.deadletters import store as filed
-from streamsched.deadletters.queue import Letters, Wanted, drop, retry
+from streamsched.deadletters.queue import DeadLetterQueue, LetterFilter, drop, retry
 from streamsched.engine.partition import Partition
 from streamsched.log.live import LiveLog
 from streamsched.replay.restore import restore
@@ -176,40 +176,42 @@ async def test_no_letter_is_trimmed_by_the_archive_of_another_history(
 @pytest.fixture
 async def letters(
     server: EmbeddedServer, log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Letters]:
+) -> AsyncIterator[DeadLetterQueue]:
     """Nine letters in segments of four events, of which the server holds the last three."""
     monkeypatch.setattr(filed, "PAGE", 2)
     monkeypatch.setattr(archiver, "LETTERS_KEPT", 3)
     await refuse(log, 0, 9)
     assert await archive(live, tmp_path) == 6
     raw = connect(server.url, decode=False)
-    yield Letters(raw, log.keys, Archive.open(tmp_path))
+    yield DeadLetterQueue(raw, log.keys, Archive.open(tmp_path))
     await raw.aclose()
 
 
-async def test_log_and_archive_are_one_list_of_letters_in_either_order(letters: Letters) -> None:
-    newest = [letter async for letter in letters.newest_first(Wanted())]
+async def test_log_and_archive_are_one_list_of_letters_in_either_order(letters: DeadLetterQueue) -> None:
+    newest = [letter async for letter in letters.newest_first(LetterFilter())]
     assert [letter.fields["job_id"] for letter in newest] == [f"x{n}" for n in range(8, -1, -1)]
-    oldest = [letter async for page in letters.oldest_first(Wanted()) for letter in page]
+    oldest = [letter async for page in letters.oldest_first(LetterFilter()) for letter in page]
     assert oldest == newest[::-1]
     since = oldest[4].ts
-    behind = [letter async for page in letters.oldest_first(Wanted(since_ts=since)) for letter in page]
+    behind = [letter async for page in letters.oldest_first(LetterFilter(since_ts=since)) for letter in page]
     assert behind == [letter for letter in oldest if letter.ts >= since]
     assert await letters.get(oldest[1].letter) == oldest[1]
-    alone = [letter async for letter in Letters(letters.redis, letters.keys).newest_first(Wanted())]
+    alone = [letter async for letter in DeadLetterQueue(letters.redis, letters.keys).newest_first(LetterFilter())]
     assert alone == newest[:3]
 
 
-async def test_a_trimmed_letter_is_retried_and_dropped_once_and_the_counts_go_on(log: Ledger, letters: Letters) -> None:
+async def test_a_trimmed_letter_is_retried_and_dropped_once_and_the_counts_go_on(
+    log: Ledger, letters: DeadLetterQueue
+) -> None:
     partition = Partition(log.redis, log.keys, patience_s=5)
-    oldest = [letter async for page in letters.oldest_first(Wanted()) for letter in page]
+    oldest = [letter async for page in letters.oldest_first(LetterFilter()) for letter in page]
     await log.submit("x0")
     await retry(partition, oldest[0])
     assert (await log.job("x0"))["status"] == "cancelled"
     await drop(partition, oldest[1])
     found = await count_letters(log.redis, log.keys)
     assert (found.all, found.open, found.by_code, found.trimmed) == (9, 7, {"UNKNOWN_JOB": 9}, 6)
-    left = [letter.fields["job_id"] async for letter in letters.newest_first(Wanted())]
+    left = [letter.fields["job_id"] async for letter in letters.newest_first(LetterFilter())]
     assert left == [f"x{n}" for n in range(8, 1, -1)]
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamsched.client.results import JobResult, JobState
-from streamsched.demo.faults import Cast
+from streamsched.client.results import JobResult
+from streamsched.contract.jobs import JobState
+from streamsched.demo.faults import Targets
 from streamsched.demo.report import DemoReport, Journal, judged
 from streamsched.demo.run import DemoOptions
 from streamsched.demo.tally import Tally, percentile
@@ -229,7 +230,7 @@ def test_percentiles_are_values_that_occurred() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_nodes_that_die_have_a_process_each_and_only_the_one_that_returns_is_depended_on(seed: int) -> None:
     fleet = plan_fleet(PAIRS, seed=seed)
-    cast = Cast(fleet, hosts=8)
+    cast = Targets(fleet, hosts=8)
     assert sorted(plan.node_id for home in cast.homes for plan in home) == sorted(plan.node_id for plan in fleet)
     assert [cast.returning] in cast.homes
     assert [cast.dying] in cast.homes

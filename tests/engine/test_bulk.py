@@ -9,10 +9,11 @@ import anyio
 import pytest
 
 from streamsched.client.requests import SubmitRequest
-from streamsched.client.results import JobState, Outcomes
+from streamsched.client.results import ResultListener
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import InvalidField, Overloaded, UnknownJob
 from streamsched.contract.events import SchedulerConfigured
+from streamsched.contract.jobs import JobState
 from streamsched.contract.keys import Keys
 from streamsched.engine.batch import BATCH
 from streamsched.node.node import Node
@@ -83,7 +84,7 @@ async def test_handing_in_again_has_no_second_effect(server: EmbeddedServer, key
 async def test_whoever_awaits_a_refused_job_is_told_that_there_is_none(
     server: EmbeddedServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Outcomes, "LOOK_MS", 50)
+    monkeypatch.setattr(ResultListener, "LOOK_MS", 50)
     async with running(server, keys) as scheduler:
         good, bad = await scheduler.submit_many([work(1), work(2, tgt_lang="en")])
         with pytest.raises(UnknownJob):

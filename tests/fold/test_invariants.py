@@ -18,7 +18,7 @@ from streamsched.contract.errors import LogGap, PartitionHalted
 from streamsched.contract.events import NodeHeartbeat, SchedulerConfigured, SessionReleased
 from streamsched.contract.keys import Keys
 from streamsched.engine.loader import script, sources
-from streamsched.replay.rebuild import mend, rebuild
+from streamsched.replay.rebuild import rebuild, rebuild_if_damaged
 from streamsched.server.embedded import EmbeddedServer
 
 from ..support.ledger import Ledger
@@ -298,7 +298,7 @@ async def test_invariant_04_a_state_that_is_gone_is_folded_anew_and_not_taken_fo
     for call in (ledger.advance, ledger.submit):
         with pytest.raises(PartitionHalted, match="its state is gone"):
             await call()
-    assert await mend(ledger.redis, ledger.keys) is not None
+    assert await rebuild_if_damaged(ledger.redis, ledger.keys) is not None
     assert await ledger.state(ledger.keys) == before
     assert await ledger.dead() == []
 

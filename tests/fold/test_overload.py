@@ -13,10 +13,10 @@ import pytest
 from redis.asyncio import Redis
 
 from streamsched.client.requests import DispatchRequest, SubmitRequest
-from streamsched.client.results import JobState
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import Overloaded
 from streamsched.contract.events import JobSubmitted, NodeCordoned, NodeHeartbeat, SchedulerConfigured
+from streamsched.contract.jobs import JobState
 from streamsched.contract.keys import Keys
 from streamsched.engine.partition import Partition
 from streamsched.node.node import Node

@@ -12,7 +12,7 @@ from streamsched.contract.errors import PartitionHalted
 from streamsched.contract.keys import Keys
 from streamsched.contract.kinds import LIMITS
 from streamsched.engine.loader import Script, script
-from streamsched.replay.rebuild import mend
+from streamsched.replay.rebuild import rebuild_if_damaged
 
 from ..support.ledger import Ledger
 from ..support.processes import Cli
@@ -433,7 +433,7 @@ async def test_a_call_torn_at_any_command_loses_nothing_and_takes_nothing_in_twi
             tears += 1
         except ResponseError:
             pass  # before the first write: nothing has happened
-        await mend(redis, ledger.keys)
+        await rebuild_if_damaged(redis, ledger.keys)
         assert await ledger.take_in("web", "gpu") == {}
         assert [copy["job_id"] for copy in await copies(ledger) if "job_id" in copy] == ["web/j0", "web/j1", "web/j2"]
         assert len(await copies(ledger, "gpu")) == 1

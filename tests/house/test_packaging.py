@@ -49,7 +49,7 @@ def test_the_wheel_carries_its_scripts(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path)
     assert loaded_from(tmp_path, tmp_path) == str(tmp_path / "streamsched" / "lua")
-    assert (tmp_path / "streamsched" / "views.sql").is_file(), "what `streamsched query` reads"
+    assert (tmp_path / "streamsched" / "history" / "views.sql").is_file(), "what `streamsched query` reads"
 
 
 def test_the_source_distribution_carries_its_scripts(built: Path, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import anyio
 import pytest
 
 from streamsched.client.requests import SubmitRequest
-from streamsched.client.results import JobState
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import InvalidField
 from streamsched.contract.events import (
@@ -24,6 +23,7 @@ from streamsched.contract.events import (
     NodeRegistered,
     SchedulerConfigured,
 )
+from streamsched.contract.jobs import JobState
 from streamsched.contract.keys import Keys
 from streamsched.node.node import Handler, Node
 from streamsched.node.task import Assignment

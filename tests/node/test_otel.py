@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from streamsched.client.requests import DispatchRequest, SubmitRequest
-from streamsched.client.results import JobState
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import JobFailed, NoPoolForLangPair
 from streamsched.contract.events import JobSubmitted, SourceAdmitted, SourceRole
+from streamsched.contract.jobs import JobState
 from streamsched.contract.keys import Keys
 from streamsched.node.node import Node
 from streamsched.node.task import Assignment
@@ -309,9 +309,11 @@ def test_nothing_of_opentelemetry_is_imported_where_it_is_not_used() -> None:
         "    if name.partition('.')[0] == 'opentelemetry': raise ImportError(name)\n"
         "    return found(name, *rest)\n"
         "builtins.__import__ = absent\n"
-        "from streamsched import client, keys, node, program, spans\n"
-        "assert spans.current_traceparent() is None\n"
-        "with spans.submitting(keys.Keys(), 'j', 's', ('en', 'zh'), None) as traceparent: assert traceparent is None\n"
+        "from streamsched.client import tracing\n"
+        "from streamsched.contract.keys import Keys\n"
+        "from streamsched.node import program\n"
+        "assert tracing.current_traceparent() is None\n"
+        "with tracing.submitting(Keys(), 'j', 's', ('en', 'zh'), None) as traceparent: assert traceparent is None\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

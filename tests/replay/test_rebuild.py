@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from streamsched.contract.errors import LogGap, PartitionHalted, PartitionRebuilding
 from streamsched.contract.keys import SHAPES, Keys
 from streamsched.engine.loader import script
-from streamsched.replay.rebuild import empty, mend, rebuild
+from streamsched.replay.rebuild import empty, rebuild, rebuild_if_damaged
 
 from ..support.ledger import Ledger
 
@@ -54,7 +54,7 @@ async def test_a_rebuild_torn_half_way_begins_anew_and_believes_the_same_facts(l
     await torn(ledger)
     with pytest.raises(PartitionHalted):
         await replay(ledger, batch=3)
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
     assert await ledger.state(ledger.keys) == before
     await ledger.advance()
     assert await ledger.dead() == [], "no fact was taken for a forged one"
@@ -68,7 +68,7 @@ async def test_a_rebuild_whose_drop_is_cut_off_still_knows_how_far_the_state_was
     # the call ended behind its first write, and what the state had been is gone
     await ledger.redis.hset(ledger.keys("meta"), "rebuild_until", watermark)
     await ledger.redis.hdel(ledger.keys("meta"), "watermark", "begin", "done")
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
     assert await ledger.state(ledger.keys) == before
     await ledger.advance()
     assert await ledger.dead() == []
@@ -77,7 +77,7 @@ async def test_a_rebuild_whose_drop_is_cut_off_still_knows_how_far_the_state_was
 async def test_a_worker_that_comes_late_leaves_a_whole_state_alone(ledger: Ledger) -> None:
     await some_work(ledger)
     before, meta = await ledger.state(ledger.keys), await ledger.hash("meta")
-    assert await mend(ledger.redis, ledger.keys) is None
+    assert await rebuild_if_damaged(ledger.redis, ledger.keys) is None
     assert await condemn(ledger) == ""
     assert (await ledger.state(ledger.keys), await ledger.hash("meta")) == (before, meta)
 
@@ -88,7 +88,7 @@ async def test_a_state_is_not_condemned_while_its_log_is_not_whole(redis: Redis,
     await redis.xtrim(keys("events"), maxlen=2, approximate=False)
     await torn(ledger)
     before = await ledger.state(keys)
-    for call in (mend, rebuild):
+    for call in (rebuild_if_damaged, rebuild):
         with pytest.raises(LogGap, match="rebuild from the archive that holds them"):
             await call(redis, keys)
     assert "rebuilding" not in await ledger.hash("meta")
@@ -101,16 +101,16 @@ async def test_a_torn_restore_is_not_gone_on_with_but_begun_anew(ledger: Ledger)
         ledger.keys("meta"), mapping={"rebuilding": "fold", "rebuild_from": "archive", "begin": "1-1"}
     )
     with pytest.raises(PartitionRebuilding, match="run it again"):
-        await mend(ledger.redis, ledger.keys)
+        await rebuild_if_damaged(ledger.redis, ledger.keys)
     assert (await ledger.hash("meta"))["rebuilding"] == "drop"
     await ledger.redis.hdel(ledger.keys("meta"), "rebuild_from")
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
 
 
 async def test_a_worker_believes_nothing_where_nothing_was_folded(ledger: Ledger) -> None:
     forged = await ledger.add({"type": "job.expired", "job_id": "j1"})
     await torn(ledger)  # the very first call
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
     await ledger.advance()
     assert [(letter["id"], letter["code"]) for letter in await ledger.dead()] == [(forged, "FORGED_DECISION")]
 
@@ -131,7 +131,7 @@ async def test_where_the_watermark_is_lost_too_nothing_that_was_not_folded_yet_g
     for worker in "ab":  # woken by one entry each, and dead before they folded it: the group's cursor is ahead
         await ledger.redis.xreadgroup("fold", worker, {ledger.keys("events"): ">"}, count=1, noack=True)
     await wiped(ledger)
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
     await ledger.advance()
     assert [(letter["id"], letter["code"]) for letter in await ledger.dead()] == [(wrong, "UNKNOWN_JOB")]
     assert (await ledger.job("late"))["status"] == "dispatched"
@@ -147,7 +147,7 @@ async def test_where_the_watermark_is_lost_decisions_behind_the_cursor_are_taken
     # as a call leaves it that wants a worker woken: there is something to do before one would look by itself
     await ledger.redis.xgroup_setid(ledger.keys("events"), "fold", submission)
     await wiped(ledger)
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
     await ledger.advance()
     assert [letter["code"] for letter in await ledger.dead()] == ["FORGED_DECISION"]
     now = await ledger.job()
@@ -191,7 +191,7 @@ async def test_what_the_server_does_not_let_a_fold_read_halts_the_partition_and_
         await narrow.aclose()
         await ledger.redis.acl_deluser("narrow")
     assert await ledger.dead() == []
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
     await ledger.advance()
     assert (await ledger.job())["status"] == "running"
 
@@ -203,7 +203,7 @@ async def test_a_key_of_another_type_that_is_met_before_the_first_write_is_mende
     await ledger.redis.set(ledger.keys("expiry"), "in the way")
     with pytest.raises(PartitionHalted, match="WRONGTYPE"):
         await ledger.advance()
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
     await ledger.advance()
     assert await ledger.state(ledger.keys) == before
 
@@ -240,7 +240,7 @@ async def test_a_beat_that_a_torn_call_refused_has_one_letter_after_the_rebuild(
     # the call that buried it was torn before it said how far the beats are read
     told = {"heartbeats_watermark": meta["heartbeats_watermark"], "begin": "1-1"}
     await ledger.redis.hset(ledger.keys("meta"), mapping=told)
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
     await ledger.advance()
     assert [letter["code"] for letter in await ledger.dead()] == ["UNKNOWN_NODE"]
 
@@ -250,5 +250,5 @@ async def test_a_node_has_its_whole_timeout_from_the_end_of_a_rebuild_on(ledger:
     await ledger.node()
     await torn(ledger)
     seconds, micros = await ledger.redis.time()
-    await mend(ledger.redis, ledger.keys)
+    await rebuild_if_damaged(ledger.redis, ledger.keys)
     assert int(await ledger.redis.hget(ledger.keys("meta"), "rebuilt_ts")) >= seconds * 1000 + micros // 1000

@@ -33,7 +33,7 @@ class Worker:
             return not world.advance(batch or world.rng.choice(world.profile.batches))[0]
         except (PartitionHalted, PartitionRebuilding) as problem:
             world.mark(f"a call refused: {problem.code}")
-            self.procedure = Procedure("mend", replay.mend(world.wire, world.keys))
+            self.procedure = Procedure("mend", replay.rebuild_if_damaged(world.wire, world.keys))
         except (SchedulerError, RedisError) as problem:
             world.note(f"    {problem}")
         return False

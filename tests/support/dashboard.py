@@ -13,7 +13,7 @@ import httpx
 
 from streamsched.contract.keys import Keys
 from streamsched.dashboard.guard import LOCAL
-from streamsched.dashboard.reader import Source
+from streamsched.dashboard.reader import Reader
 from streamsched.dashboard.server import serving
 from streamsched.server.embedded import EmbeddedServer
 
@@ -95,7 +95,7 @@ async def dashboard(
     server: EmbeddedServer, keys: Keys, token: str | None = TOKEN, archive: Path | None = None
 ) -> AsyncIterator[Dashboard]:
     """Serve the dashboard of a partition while the block lasts."""
-    source = Source(server.url, keys, archive)
+    source = Reader(server.url, keys, archive)
     async with (
         serving(source, "127.0.0.1", 0, token, frozenset(LOCAL)) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client,

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync as aside
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from streamsched.connect.client import connect
-from streamsched.connect.sentinel import Watch
+from streamsched.connect.sentinel import SentinelClient
 from streamsched.contract.keys import Keys
 from streamsched.server.embedded import EmbeddedServer
 
@@ -162,10 +162,10 @@ async def test_a_replica_that_a_sentinel_still_calls_the_master_is_not_talked_to
 ) -> None:
     with EmbeddedServer(options={"replicaof": f"127.0.0.1 {servers['valkey'].port}"}) as demoted:
 
-        async def behind_the_times(watch: Watch, name: str) -> tuple[str, int]:
+        async def behind_the_times(watch: SentinelClient, name: str) -> tuple[str, int]:
             return "127.0.0.1", demoted.port
 
-        monkeypatch.setattr(Watch, "discover_master", behind_the_times)
+        monkeypatch.setattr(SentinelClient, "discover_master", behind_the_times)
         redis = connect("redis+sentinel://127.0.0.1/m")
         with pytest.raises(RedisConnectionError, match="is not the master any more"):
             await redis.get("x")

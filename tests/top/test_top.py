@@ -23,7 +23,7 @@ from textual.widgets import Input, Static
 
 from streamsched.connect.client import connect
 from streamsched.contract.keys import Keys
-from streamsched.dashboard.reader import Source
+from streamsched.dashboard.reader import Reader
 from streamsched.dashboard.watcher import Watcher
 from streamsched.server.embedded import EmbeddedServer
 from streamsched.top.app import PARTS, Top
@@ -84,7 +84,7 @@ def cells(grid: Grid) -> list[list[str]]:
 
 @asynccontextmanager
 async def top(server: EmbeddedServer, keys: Keys, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Screen]:
-    watcher = Watcher(Source(server.url, keys, None), with_past=False)
+    watcher = Watcher(Reader(server.url, keys, None), with_past=False)
     async with anyio.create_task_group() as group:
         group.start_soon(watcher.run)
         app = Top(watcher)

@@ -15,7 +15,7 @@ from streamsched.contract.events import SourceAdmitted, SourceRevoked, SourceRol
 from streamsched.contract.keys import Keys
 from streamsched.engine.partition import Partition, Reply
 from streamsched.server.embedded import EmbeddedServer
-from streamsched.worker.ingester import Intake
+from streamsched.worker.ingester import Ingester
 from streamsched.worker.worker import Worker
 
 from ..support.live import facts, running, until
@@ -154,7 +154,7 @@ async def test_a_source_that_has_to_wait_is_not_asked_before_its_time(redis: Any
     await redis.xadd(keys("ingress", "web"), {"type": "x"})
     client = connect(server.url)
     partition = Scripted(client, keys, [{"web": 300}, {}])
-    intake = Intake(server.url, keys, 256)
+    intake = Ingester(server.url, keys, 256)
     intake.heard_of("1-1")
     async with anyio.create_task_group() as group:
         group.start_soon(intake.run, partition)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from streamsched.client.requests import DispatchRequest, SubmitRequest
-from streamsched.client.results import JobState
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import InvalidField, NotPermitted, ResultTimeout
+from streamsched.contract.jobs import JobState
 from streamsched.contract.keys import Keys
 from streamsched.node.node import Node
 from streamsched.ops.acl import source_rules

@@ -7,10 +7,11 @@ import contextlib
 import os
 
 import contract
-from streamsched.events import JobSubmitted, SchedulerConfigured, to_wire
-from streamsched.keys import Keys
 
 from streamsched.client import Scheduler, SubmitRequest
+from streamsched.contract.events import JobSubmitted, SchedulerConfigured
+from streamsched.contract.keys import Keys
+from streamsched.contract.wire import to_wire
 from streamsched.node import Node
 from streamsched.worker import Worker
 

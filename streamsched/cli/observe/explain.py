@@ -13,17 +13,10 @@ from ...console.terminal import OK, as_json, bar, say
 from ...contract.errors import OutsideLog
 from ...history.explain import explain as explain_job
 from ...history.history import History
-from ...replay.at import folded_at
+from ...replay.at import state_at
 from ...server.embedded import EmbeddedServer
 from .. import completion
-from ..options import (
-    ArchiveDir,
-    Json,
-    Offline,
-    Target,
-    command,
-    needs_archive,
-)
+from ..options import ArchiveDir, Json, Offline, Target, command, needs_archive
 
 
 @command("streamsched explain job s1:4711")
@@ -60,5 +53,5 @@ async def _state(target: Target, history: History, offline: bool) -> AsyncIterat
     async with AsyncExitStack() as stack:
         server = stack.enter_context(EmbeddedServer())
         with bar("folding") as (progress, _):
-            scratch = await stack.enter_async_context(folded_at(server.url, history, "+", progress))
+            scratch = await stack.enter_async_context(state_at(server.url, history, "+", progress))
         yield scratch.redis

@@ -18,13 +18,7 @@ from rich.text import Text
 from ...console.terminal import OK, UsageProblem, as_json, console
 from ...history.query import QueryFailed, ask, collect_tail, database
 from ...sanitize import one_line, visible
-from ..options import (
-    ArchiveDir,
-    Json,
-    Offline,
-    Target,
-    command,
-)
+from ..options import ArchiveDir, Json, Offline, Target, command
 
 Form = Literal["table", "json", "csv"]
 

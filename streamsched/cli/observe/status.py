@@ -17,11 +17,7 @@ from ...console.terminal import OK, REFUSED, console
 from ...console.terminal import as_json as print_json
 from ...sanitize import mask, one_line
 from ...state.overview import Overview, read_overview
-from ..options import (
-    Json,
-    Target,
-    command,
-)
+from ..options import Json, Target, command
 
 
 @command("streamsched status --watch")

@@ -17,13 +17,7 @@ from ...history.tail import Note, follow
 from ...sanitize import mask, one_line
 from .. import completion
 from ..durations import since_when
-from ..options import (
-    ArchiveDir,
-    Json,
-    Target,
-    command,
-    needs_archive,
-)
+from ..options import ArchiveDir, Json, Target, command, needs_archive
 
 HIGHEST = 2**64 - 1
 """The last number within a millisecond."""

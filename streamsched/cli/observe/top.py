@@ -8,14 +8,9 @@ import sys
 import anyio
 
 from ...console.terminal import OK, USAGE, complain
-from ...dashboard.reader import Source as Reader
+from ...dashboard.reader import Reader
 from ...dashboard.watcher import Watcher
-from ..options import (
-    ArchiveDir,
-    Target,
-    command,
-    needs_archive,
-)
+from ..options import ArchiveDir, Target, command, needs_archive
 
 
 @command("streamsched top")

@@ -13,15 +13,7 @@ from ...contract.errors import OutsideLog
 from ...history.story import Step, span_words
 from ...history.story import trace as steps_of
 from .. import completion
-from ..options import (
-    ArchiveDir,
-    Json,
-    Offline,
-    Target,
-    command,
-    needs_archive,
-    pair_of,
-)
+from ..options import ArchiveDir, Json, Offline, Target, command, needs_archive, pair_of
 
 
 @command("streamsched trace job s1:4711")

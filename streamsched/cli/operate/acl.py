@@ -13,12 +13,7 @@ from ...engine.ingress import NAME
 from ...ops.acl import OF_SOURCES, password_rule, rules, source_rules
 from ...ops.settings import password_in
 from .. import completion
-from ..options import (
-    OF_THE_SERVER,
-    Json,
-    Target,
-    command,
-)
+from ..options import OF_THE_SERVER, Json, Target, command
 
 MISSING = "#SHA256-OF-THE-PASSWORD"
 """In the place of a password that was not given. No server takes it: a user without a password must not come about."""

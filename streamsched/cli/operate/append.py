@@ -23,12 +23,7 @@ from ...contract.wire import wire_value
 from ...engine.partition import Answer, Partition
 from ...sanitize import mask
 from .. import completion
-from ..options import (
-    Json,
-    Source,
-    Target,
-    command,
-)
+from ..options import Json, Source, Target, command
 
 CHUNK = 2**16
 IN_FLIGHT = 1024

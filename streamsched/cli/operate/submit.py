@@ -10,17 +10,13 @@ import msgspec
 import typer
 
 from ...client.requests import SubmitRequest
-from ...client.results import JobResult, JobState
+from ...client.results import JobResult
 from ...client.scheduler import Scheduler
 from ...console.terminal import OK, REFUSED, UsageProblem, as_json, complain, say
 from ...console.terminal import as_json as print_json
+from ...contract.jobs import JobState
 from .. import completion
-from ..options import (
-    Json,
-    Source,
-    Target,
-    command,
-)
+from ..options import Json, Source, Target, command
 
 
 @command("streamsched submit --session s1 --src en --tgt zh --wait 'hello'")

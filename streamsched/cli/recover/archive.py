@@ -19,11 +19,7 @@ from ...console.terminal import OK, REFUSED, UsageProblem, agreed, as_json, bar,
 from ...contract.errors import ArchiveDamaged
 from ...log.live import LiveLog
 from ...ops import logs
-from ..options import (
-    Json,
-    Target,
-    command,
-)
+from ..options import Json, Target, command
 
 
 @command("streamsched archive --to ./archive --trim --yes")

@@ -16,18 +16,11 @@ from rich.text import Text
 from ...console.overview import render_state
 from ...console.terminal import OK, UsageProblem, as_json, bar, console, say
 from ...history.history import History
-from ...replay.at import folded_at
+from ...replay.at import state_at
 from ...replay.scratch import Scratch
 from ...server.embedded import EmbeddedServer
 from ...state.overview import read_overview
-from ..options import (
-    ArchiveDir,
-    Json,
-    Offline,
-    Target,
-    command,
-    needs_archive,
-)
+from ..options import ArchiveDir, Json, Offline, Target, command, needs_archive
 
 
 @command("streamsched at 2026-01-31T09:30:00Z --archive ./archive")
@@ -52,7 +45,7 @@ async def at(
         async with AsyncExitStack() as stack:
             server = stack.enter_context(EmbeddedServer(port=port))
             with bar("folding") as (progress, _):
-                scratch = await stack.enter_async_context(folded_at(server.url, history, until, progress))
+                scratch = await stack.enter_async_context(state_at(server.url, history, until, progress))
             if serve:
                 return await _serve(scratch, server, history)
             overview = await read_overview(scratch.redis, scratch.keys, limit)

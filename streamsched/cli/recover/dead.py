@@ -23,19 +23,13 @@ from ...console.remedies import with_remedy
 from ...console.terminal import OK, REFUSED, UsageProblem, agreed, complain, console, say
 from ...console.terminal import as_json as print_json
 from ...contract.errors import SchedulerError, ServerUnreachable
-from ...deadletters.queue import Letter, Letters, Wanted, drop, retry
+from ...deadletters.queue import DeadLetterQueue, Letter, LetterFilter, drop, retry
 from ...engine.partition import Answer, Partition
 from ...sanitize import mask, one_line
 from ...state.letters import count_letters
 from .. import completion
 from ..durations import since_when
-from ..options import (
-    ArchiveDir,
-    Json,
-    Target,
-    command,
-    needs_archive,
-)
+from ..options import ArchiveDir, Json, Target, command, needs_archive
 
 Ids = Annotated[
     list[str] | None,
@@ -186,18 +180,18 @@ async def drop_letters(
     return REFUSED if done.refused else OK
 
 
-def wanted(code: str | None, type_: str | None, since: str | None, handled: bool = False) -> Wanted:
+def wanted(code: str | None, type_: str | None, since: str | None, handled: bool = False) -> LetterFilter:
     """Read what the flags of a command ask for.
 
     Raises:
         UsageProblem: ``since`` is neither a time nor an age.
     """
     since_ts = 0 if since is None else since_when(since)[0]
-    return Wanted(code=code, type=type_, since_ts=since_ts, handled=handled)
+    return LetterFilter(code=code, type=type_, since_ts=since_ts, handled=handled)
 
 
 @asynccontextmanager
-async def opened(target: Target, archive: Path | None) -> AsyncIterator[tuple[Partition, Letters]]:
+async def opened(target: Target, archive: Path | None) -> AsyncIterator[tuple[Partition, DeadLetterQueue]]:
     """Connect to the partition and to its letters, those of an archive among them.
 
     Raises:
@@ -211,7 +205,7 @@ async def opened(target: Target, archive: Path | None) -> AsyncIterator[tuple[Pa
     async with target.open() as partition:
         raw = connect(target.settings.url, decode=False)
         try:
-            yield partition, Letters(raw, target.settings.keys, kept)
+            yield partition, DeadLetterQueue(raw, target.settings.keys, kept)
         finally:
             with anyio.CancelScope(shield=True):
                 await raw.aclose()
@@ -253,7 +247,7 @@ class Done(msgspec.Struct, kw_only=True):
     """Those that were retried or dropped before."""
 
 
-async def _pages(letters: Letters, ids: list[str], asked: Wanted) -> AsyncIterator[list[Letter]]:
+async def _pages(letters: DeadLetterQueue, ids: list[str], asked: LetterFilter) -> AsyncIterator[list[Letter]]:
     if ids:
         yield [await letters.get(letter_id) for letter_id in ids]
         return

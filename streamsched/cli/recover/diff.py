@@ -11,18 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ...console.terminal import OK, as_json, bar, console, say
-from ...replay.at import folded_at
+from ...replay.at import state_at
 from ...replay.diff import Change, changes
 from ...sanitize import one_line
 from ...server.embedded import EmbeddedServer
-from ..options import (
-    ArchiveDir,
-    Json,
-    Offline,
-    Target,
-    command,
-    needs_archive,
-)
+from ..options import ArchiveDir, Json, Offline, Target, command, needs_archive
 from .at import moment_words
 
 
@@ -46,7 +39,7 @@ async def diff(
             servers = [stack.enter_context(EmbeddedServer()) for _ in moments]
             with bar("folding") as (progress, _):
                 before, after = [
-                    await stack.enter_async_context(folded_at(server.url, history, moment, progress))
+                    await stack.enter_async_context(state_at(server.url, history, moment, progress))
                     for server, moment in zip(servers, moments, strict=True)
                 ]
             totals: Counter[str] = Counter()

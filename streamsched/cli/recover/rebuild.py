@@ -10,12 +10,7 @@ import typer
 from ...console.terminal import OK, REFUSED, agreed, bar, say
 from ...console.terminal import as_json as print_json
 from ...replay.rebuild import rebuild as fold_again
-from ..options import (
-    Json,
-    Target,
-    command,
-    needs_archive,
-)
+from ..options import Json, Target, command, needs_archive
 
 
 @command("streamsched rebuild --from ./archive --yes")

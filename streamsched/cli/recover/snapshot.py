@@ -10,14 +10,10 @@ import typer
 
 from ...console.terminal import OK, as_json, bar, say
 from ...contract.errors import OutsideLog
-from ...replay.at import folded_at
+from ...replay.at import state_at
 from ...replay.snapshot import write
 from ...server.embedded import EmbeddedServer
-from ..options import (
-    Json,
-    Target,
-    command,
-)
+from ..options import Json, Target, command
 from .at import moment_words
 
 
@@ -40,7 +36,7 @@ async def snapshot(
             server = stack.enter_context(EmbeddedServer())
             with bar("folding") as (progress, set_total):
                 set_total(archive.number_up_to(until))
-                past = folded_at(server.url, history, until, progress, decode=False)
+                past = state_at(server.url, history, until, progress, decode=False)
                 scratch = await stack.enter_async_context(past)
             path = await write(scratch, archive)
     if json:

@@ -10,16 +10,10 @@ import typer
 
 from ...console.terminal import OK, REFUSED, as_json, bar, say
 from ...ops.settings import without_secret
-from ...replay.diff import apart
+from ...replay.diff import shown_difference
 from ...replay.scratch import open_scratch
 from ...replay.verify import Difference, Item, Verifier
-from ..options import (
-    ArchiveDir,
-    Json,
-    Target,
-    command,
-    needs_archive,
-)
+from ..options import ArchiveDir, Json, Target, command, needs_archive
 
 
 @command("streamsched verify")
@@ -77,8 +71,8 @@ async def _report(verifier: Verifier, found: Difference, item: Item, json: bool)
         as_json({"equal": False, **msgspec.to_builtins(found)})
         return REFUSED
     say(f"{found.key} differs at {found.watermark}:")
-    say(f"  live:   {apart(found.live, found.folded)}")
-    say(f"  folded: {apart(found.folded, found.live)}")
+    say(f"  live:   {shown_difference(found.live, found.folded)}")
+    say(f"  folded: {shown_difference(found.folded, found.live)}")
     story = " ".join(f"{field}={text}" for field, text in found.event.items())
     if found.never_agreed:
         say(f"  no event gave the live value; the last one to write the key: {found.event_id} {story}")

@@ -13,17 +13,11 @@ import typer
 
 from ...console.terminal import UsageProblem, address_of
 from ...dashboard.guard import LOCAL, SHORTEST
-from ...dashboard.reader import Source as Reader
+from ...dashboard.reader import Reader
 from ...dashboard.server import serving
 from ...ops import logs
 from ...sanitize import mask
-from ..options import (
-    ArchiveDir,
-    LogFormat,
-    Target,
-    command,
-    needs_archive,
-)
+from ..options import ArchiveDir, LogFormat, Target, command, needs_archive
 
 TOKEN_ENV = "STREAMSCHED_DASHBOARD_TOKEN"
 EVERYWHERE = ("", "0.0.0.0", "[::]")

@@ -8,12 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ...console.terminal import UsageProblem
-from ..options import (
-    COMMON,
-    Json,
-    Target,
-    command,
-)
+from ..options import COMMON, Json, Target, command
 
 
 @command("streamsched demo --speed 20", without=COMMON)

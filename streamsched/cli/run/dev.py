@@ -22,12 +22,7 @@ from ...contract.keys import DEFAULT_NAMESPACE, Keys
 from ...ops.settings import DEFAULT_URL
 from ...server.embedded import EmbeddedServer, free_port
 from ...worker.worker import Worker
-from ..options import (
-    OF_THE_SERVER,
-    Json,
-    Target,
-    command,
-)
+from ..options import OF_THE_SERVER, Json, Target, command
 
 USUAL_PORT = 6379
 DASHBOARD_PORT = 8321
@@ -115,11 +110,11 @@ async def _dashboard(url: str, keys: Keys) -> AsyncIterator[str | None]:
         yield None
         return
     from ...dashboard.guard import LOCAL
-    from ...dashboard.reader import Source
+    from ...dashboard.reader import Reader
 
     token = secrets.token_urlsafe(16)
     port = DASHBOARD_PORT if is_free(DASHBOARD_PORT) else 0
-    async with serving(Source(url, keys, None), "127.0.0.1", port, token, frozenset(LOCAL)) as bound:
+    async with serving(Reader(url, keys, None), "127.0.0.1", port, token, frozenset(LOCAL)) as bound:
         yield f"http://127.0.0.1:{bound}/#token={token}"
 
 

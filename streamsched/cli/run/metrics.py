@@ -13,11 +13,7 @@ from ...console.terminal import UsageProblem, address_of
 from ...metrics.exporter import serving
 from ...ops import logs
 from ...sanitize import mask
-from ..options import (
-    LogFormat,
-    Target,
-    command,
-)
+from ..options import LogFormat, Target, command
 
 log = structlog.get_logger(__name__)
 

@@ -18,13 +18,7 @@ from ...node.node import Node
 from ...node.program import Program
 from ...ops import logs
 from .. import completion
-from ..options import (
-    SERVICE_PATIENCE_S,
-    LogFormat,
-    Source,
-    Target,
-    command,
-)
+from ..options import SERVICE_PATIENCE_S, LogFormat, Source, Target, command
 
 log = structlog.get_logger(__name__)
 

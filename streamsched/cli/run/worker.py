@@ -15,12 +15,7 @@ from ...console.terminal import UsageProblem, address_of
 from ...ops import logs
 from ...worker.health import health_probe
 from ...worker.worker import Worker
-from ..options import (
-    SERVICE_PATIENCE_S,
-    LogFormat,
-    Target,
-    command,
-)
+from ..options import SERVICE_PATIENCE_S, LogFormat, Target, command
 
 log = structlog.get_logger(__name__)
 
