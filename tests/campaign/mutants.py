@@ -106,7 +106,7 @@ PLANTED: dict[str, Planted] = {
         Bug(
             "a segment is on the disk before it is listed",
             "what was trimmed is half on the disk",
-            "streamsched.archive.archiver",
+            "streamsched.archive.writer",
             "            segment.write(part, tables, said)\n            sync(part)\n",
             "            segment.write(part, tables, said)\n",
         ),
