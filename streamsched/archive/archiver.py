@@ -11,9 +11,9 @@ import anyio.to_thread
 import structlog
 from redis.exceptions import RedisError
 
-from ..connect.outage import backoff, is_away
+from ..connect.outage import Backoff, is_away
 from ..contract.entries import Entry, position, refusal
-from ..contract.errors import PASSING, LogGap
+from ..contract.errors import LogGap, SchedulerError, passes
 from ..engine.loader import script
 from ..log.live import LiveLog
 from .fork import compare_end
@@ -89,24 +89,24 @@ class Archiver:
             LogFork: the log holds other entries than the archive.
             LogGap: entries were trimmed before they were archived.
         """
-        attempt, stopping = 0, False
+        backoff, stopping = Backoff(), False
         while True:
             if self.stopping.is_set() and not stopping:
-                stopping, attempt = True, 0  # what failed before it was told to end takes none of the last tries
+                stopping = True
+                backoff.reset()  # what failed before it was told to end takes none of the last tries
             try:
                 await self.once(flush=stopping)
                 if stopping:
                     return
-                attempt = 0
+                backoff.reset()
                 with anyio.move_on_after(1):
                     await self.stopping.wait()
-            except (*PASSING, RedisError, OSError) as problem:
-                given_up = stopping and attempt >= LAST_TRIES
-                if given_up or not (is_away(problem) or isinstance(problem, (OSError, *PASSING))):
+            except (SchedulerError, RedisError, OSError) as problem:
+                given_up = stopping and backoff.failures >= LAST_TRIES
+                if given_up or not (is_away(problem) or isinstance(problem, OSError) or passes(problem)):
                     raise
                 log.error("not archived", problem=str(problem))
-                await backoff(attempt)
-                attempt += 1
+                await backoff.wait()
 
     async def once(self, flush: bool = True) -> None:
         """Archive what is folded by now; with ``flush`` (default) down to the last event.
