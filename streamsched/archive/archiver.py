@@ -164,7 +164,7 @@ class Archiver:
                 f"behind {archive.last} were deleted before they were archived"
             )
         before = held if archive.segments else (await self.live.span()).before
-        letters, letters_last = await self._letters(archive.letters_last, watermark)
+        letters, letters_last = await self._letters(archive.letters_last, self._entries[-1].id)
         if await self._replication_id() != archive.manifest.replication_id:
             return False
         entries = self._entries
@@ -174,14 +174,17 @@ class Archiver:
         self.progress(self.archived)
         return True
 
-    async def _letters(self, after: str, watermark: str) -> tuple[list[Entry], str]:
-        """Read the dead letters behind ``after``, all that events up to the watermark can have. Those of a call that
-        was torn behind it are not archived: a rebuild takes them back."""
+    async def _letters(self, after: str, until: str) -> tuple[list[Entry], str]:
+        """Read the dead letters behind ``after`` about events up to ``until``, the end of the segment.
+
+        Letters stand in the order of their events. Those of later events belong to later segments: a reader that begins
+        in the middle of the archive looks for the letters of an event in the event's own segment.
+        """
         letters: list[Entry] = []
         async for some in self.live.letters(after):
             for letter in some:
                 about = refusal(letter)
-                if about and position(about[0]) > position(watermark):
+                if about and position(about[0]) > position(until):
                     return letters, letters[-1].id if letters else after
                 letters.append(letter)
         return letters, letters[-1].id if letters else after
@@ -207,7 +210,7 @@ class Archiver:
         archive = self.writer.archive
         if not archive.segments:
             return
-        await anyio.to_thread.run_sync(archive.checked, archive.segments[-1])
+        await anyio.to_thread.run_sync(self.writer.verify_end)
         where = f"{archive.folder.resolve()} on {socket.gethostname()}"
         more = 1
         while more:
