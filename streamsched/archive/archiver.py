@@ -117,6 +117,7 @@ class Archiver:
         """
         more = True
         while more:
+            await anyio.to_thread.run_sync(self.writer.still_ours)
             await self.check_fork()
             watermark, folded = await self.live.watermark()
             await self._read(watermark)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -12,7 +9,7 @@ import anyio.to_thread
 from ..contract.entries import Entry, before, position
 from ..contract.errors import LogFork
 from ..log.live import LiveLog
-from .manifest import Segment, sync
+from .manifest import Segment
 from .reader import Archive
 
 TAIL = 1000
@@ -94,16 +91,3 @@ async def _is_of(live: LiveLog, archive: Archive, piece: Segment) -> bool:
             return False
         number += len(chunk.entries)
     return True
-
-
-def copy(archive: Archive, pieces: list[Segment], folder: Path, progress: Callable[[int], None]) -> None:
-    """Copy segments, to the platter, into another archive's folder; ``progress`` is told the events copied so far."""
-    done = 0
-    for piece in pieces:
-        part = folder / f"{piece.name}.part"
-        shutil.copyfile(archive.path(piece), part)
-        sync(part)
-        part.rename(folder / piece.name)
-        done += piece.events
-        progress(done)
-    sync(folder)

@@ -20,7 +20,8 @@ from ..contract.errors import ArchiveDamaged, ArchiveLocked, LogFork
 from ..contract.keys import Keys
 from ..log.live import LiveLog
 from . import segment
-from .fork import copy, shared
+from .copies import copy_segments
+from .fork import shared
 from .manifest import MANIFEST, Manifest, Segment, digest_of, encode_manifest, metadata, sync
 from .reader import Archive
 
@@ -157,7 +158,7 @@ class ArchiveWriter:
             segment.write(part, tables, metadata(self.archive.manifest, piece))
             sync(part)
             piece = msgspec.structs.replace(piece, bytes=part.stat().st_size, sha256=digest_of(part))
-            self._still_ours()
+            self.still_ours()
             self._name(part, self.folder / name)
             sync(self.folder)
             self._write_manifest([*known, piece])
@@ -186,7 +187,7 @@ class ArchiveWriter:
         path = self.folder / MANIFEST
         return path.read_bytes() if path.exists() else None
 
-    def _still_ours(self) -> None:
+    def still_ours(self) -> None:
         """Make sure that nobody else has written the manifest since: a lock is not seen on every shared disk.
 
         Raises:
@@ -202,7 +203,7 @@ class ArchiveWriter:
             ArchiveLocked: another archiver wrote here.
             ArchiveDamaged: the last segment is not what the manifest says.
         """
-        self._still_ours()
+        self.still_ours()
         self.archive.checked(self.archive.segments[-1])
 
     async def go_on_from(self, live: LiveLog, other: Archive, progress: Callable[[int], None]) -> None:
@@ -218,7 +219,7 @@ class ArchiveWriter:
         if not pieces:
             raise LogFork(f"nothing of the archive in {other.folder} is of this log: leave --from out")
         self._write_manifest([])
-        await anyio.to_thread.run_sync(copy, other, pieces, self.folder, progress)
+        await anyio.to_thread.run_sync(copy_segments, other, pieces, self.folder, progress)
         self._write_manifest(pieces)
 
     def belongs_to(self, replication_id: str) -> None:
@@ -239,7 +240,7 @@ class ArchiveWriter:
         try:
             part.write_bytes(encoded)
             sync(part)
-            self._still_ours()
+            self.still_ours()
             part.rename(self.folder / MANIFEST)
             self._on_disk = encoded
             sync(self.folder)

@@ -11,6 +11,7 @@ import anyio
 import typer
 
 from ...archive.archiver import Archiver
+from ...archive.copies import copy_archive
 from ...archive.manifest import Segment
 from ...archive.reader import Archive
 from ...archive.writer import ArchiveWriter
@@ -35,6 +36,10 @@ async def archive(
         bool, typer.Option("--trim", help="Trim the log below what is archived, folded and of no alive job.")
     ] = False,
     check: Annotated[bool, typer.Option("--check", help="Check the archive, without any server, and end.")] = False,
+    copy: Annotated[
+        Path | None,
+        typer.Option("--copy", metavar="DIR", help="Copy the archive there as it is now, without any server, and end."),
+    ] = None,
     max_events: Annotated[int, typer.Option(min=1, help="Events of one segment.")] = 100_000,
     max_age: Annotated[float, typer.Option(min=0, help="Seconds after which a smaller one is written.")] = 60.0,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before trimming.")] = False,
@@ -44,9 +49,13 @@ async def archive(
     Exit code 1 if --check finds something wrong."""
 
     if check:
-        if trim or once or source:
+        if trim or once or source or copy:
             raise UsageProblem("--check goes alone: it changes nothing")
         return await check_archive(to, json)
+    if copy is not None:
+        if trim or once or source:
+            raise UsageProblem("--copy goes alone: it reads the archive, and no server")
+        return await _copy(to, copy, json)
     keys = target.settings.keys
     logs.configure("console" if sys.stderr.isatty() else "json")
     what = f"This trims the log of {keys.prefix.rstrip(':')} below what is archived, folded and of no alive job."
@@ -78,6 +87,18 @@ async def archive(
     else:
         trimmed = f", trimmed {archiver.trimmed} of them off the log, which holds {left}" if trim else ""
         say(f"archived {archiver.archived} events{trimmed}; the archive holds {kept.count}, up to {kept.last}")
+    return OK
+
+
+async def _copy(folder: Path, copy: Path, json: bool) -> int:
+    total = Archive.open(folder).count
+    with bar("copying", True) as (progress, set_total):
+        set_total(total)
+        made = await anyio.to_thread.run_sync(copy_archive, folder, copy, progress)
+    if json:
+        as_json({"segments": len(made.segments), "events": made.count, "last": made.last})
+    else:
+        say(f"{copy}: {len(made.segments)} segments with {made.count} events, up to {made.last}")
     return OK
 
 
