@@ -182,7 +182,7 @@ class Halves:
 
     def client(self, there: bool) -> Callable[[], None]:
         """Start a client that appends without a pause, and notes what it is told; returns what ends it."""
-        command = [sys.executable, "-m", "tests.parted", self.url(there), str(self.acks_file(there))]
+        command = [sys.executable, "-m", "tests.support.parted", self.url(there), str(self.acks_file(there))]
         return self._run(there, command, f"client-{there}.log")
 
     def acks_file(self, there: bool) -> Path:
