@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
-from typing import Any
 
 import anyio
 import msgspec
@@ -61,7 +60,7 @@ class Node:
         scheduler: Scheduler,
         node_id: str,
         *,
-        pools: Sequence[str | dict[str, Any]],
+        pools: Sequence[str | Mapping[str, object]],
         cap_json: str = "{}",
         concurrency: int = 1,
         arbiter: Arbiter | None = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -18,7 +17,7 @@ from .task import Assignment, Task
 
 log = structlog.get_logger(__name__)
 
-Handler = Callable[[Assignment], Any]
+Handler = Callable[[Assignment], object]
 """Runs a job: a coroutine function, or a plain one, which runs in a thread. Text is the result as it is, ``None`` is
 none, anything else is encoded as JSON; an exception fails the attempt (``JobFailed`` in its own words). A coroutine
 whose job is taken away is cancelled once, and may clean up; a thread runs on, and its result is dropped."""
@@ -61,7 +60,7 @@ class Runner:
 
     async def _result(self, handler: Handler, assignment: Assignment) -> str | None:
         if inspect.iscoroutinefunction(handler):
-            result = await handler(assignment)
+            result: object = await handler(assignment)
         else:
             result = await anyio.to_thread.run_sync(handler, assignment, abandon_on_cancel=True, limiter=self._threads)
             if isinstance(result, Awaitable):
