@@ -124,7 +124,7 @@ MALFORMED: list[tuple[Callable[[Path], Any], str | bytes, str]] = [
         "trace:3: TIMESTAMP 2023-11-16 18:17:01.0319600 goes back in time",
     ),
     (arrivals, b'{"timestamp": \xff}', "trace:1: is not UTF-8"),
-    (arrivals, gzip.compress(MOONCAKE.encode())[:60], "the gzip data is damaged"),
+    (arrivals, gzip.compress(MOONCAKE.encode(), mtime=0)[:60], "the gzip data is damaged"),
     (read_pairs, PAIRS.replace("alignment_pairs", "count"), "trace:1: the header lacks alignment_pairs"),
     (read_pairs, PAIRS.replace("3000000", "3e6"), "trace:3: alignment_pairs is '3e6': give a whole number"),
     (read_pairs, PAIRS.replace("en,es", "en,en"), "trace:2: 'en' and 'en' are no pair"),
