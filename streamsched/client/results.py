@@ -11,7 +11,7 @@ import anyio
 
 from ..connect.stream import read_stream
 from ..contract.entries import position
-from ..contract.errors import ResultTimeout, SchedulerClosed, UnknownJob
+from ..contract.errors import NotPermitted, ResultTimeout, SchedulerClosed, SchedulerError, UnknownJob, UnknownSource
 from ..contract.jobs import ENDED, JobState
 from ..engine.partition import Partition
 
@@ -52,6 +52,7 @@ class ResultListener:
         self._url, self._partition = url, partition
         self._waiting: dict[str, list[asyncio.Future[JobResult]]] = {}
         self._accepted: set[str] = set()
+        self._known: set[str] = set()  # jobs that the state had at the last look
         self._in_log: list[tuple[str, list[str]]] = []  # jobs that are accepted or refused once an entry is folded
         self._reply_read = "0-0"
         self._closed = False
@@ -76,7 +77,11 @@ class ResultListener:
             waiting.remove(future)
         if not waiting:
             self._waiting.pop(job_id, None)
-            self._accepted.discard(job_id)
+            self._drop(job_id)
+
+    def _drop(self, job_id: str) -> None:
+        self._accepted.discard(job_id)
+        self._known.discard(job_id)
 
     def accepted(self, job_id: str) -> None:
         """The scheduler has the job: if it does not know it later, it has lost it."""
@@ -117,12 +122,39 @@ class ResultListener:
         self._waiting.clear()
 
     async def _note_folded(self) -> None:
-        if self._in_log:
-            meta = self._partition.keys("meta")
-            ((watermark,),) = await self._partition.read_state(lambda pipe: pipe.hmget(meta, "watermark"))
-            while self._in_log and position(self._in_log[0][0]) <= position(watermark or "0-0"):
-                for job_id in self._in_log.pop(0)[1]:
-                    self.accepted(job_id)
+        """Find out which submissions the scheduler has judged by now: those up to the watermark, or, behind an ingress,
+        up to the last entry that it took from there."""
+        if not self._in_log:
+            return
+        partition = self._partition
+        if partition.source is None:
+            meta = partition.keys("meta")
+            ((judged,),) = await partition.read_state(lambda pipe: pipe.hmget(meta, "watermark"))
+        else:
+            key = partition.keys("source", partition.source)
+            rows = await partition.read_state(lambda pipe: pipe.hmget(key, ("role", "revoked", "last_id")))
+            role, revoked, judged = rows[0]
+            if role is None or revoked == "true":
+                await self._give_up(role is None)
+                return
+        while self._in_log and position(self._in_log[0][0]) <= position(judged or "0-0"):
+            for job_id in self._in_log.pop(0)[1]:
+                self.accepted(job_id)
+
+    async def _give_up(self, unknown: bool) -> None:
+        """Tell the callers whose submissions nobody takes from the ingress."""
+        source = self._partition.source
+        problem: SchedulerError
+        if unknown:
+            problem = UnknownSource(f"source {source}: it was never admitted, so that nothing it says is taken in")
+        else:
+            problem = NotPermitted(f"source {source}: it was revoked, so that nothing it says is taken in")
+        job_ids = [job_id for _, some in self._in_log for job_id in some]
+        self._in_log.clear()
+        await self.look_up(job_ids)  # what was taken in before goes on
+        for job_id in job_ids:
+            if job_id not in self._known:
+                self._fail(self._waiting.pop(job_id, ()), problem)
 
     async def look_up(self, job_ids: Sequence[str]) -> None:
         """Deliver the ends that the state knows, and tell the callers of jobs that it will never know."""
@@ -132,17 +164,19 @@ class ResultListener:
             keys = [self._partition.keys.job(job_id) for job_id in some]
             rows = await self._partition.read_state(*((lambda pipe, key=key: pipe.hmget(key, FIELDS)) for key in keys))
             for job_id, row in zip(some, rows, strict=True):
+                if row[0] is not None and job_id in self._waiting:
+                    self._known.add(job_id)
                 if row[0] in ENDED:
                     self._deliver(job_id, row)
                 elif row[0] is None and job_id in accepted:
-                    self._accepted.discard(job_id)
+                    self._drop(job_id)
                     lost = "the log has lost it, or its retention is over: submit it again"
                     self._fail(self._waiting.pop(job_id, ()), UnknownJob(f"job {job_id}: {lost}"))
 
     def _deliver(self, job_id: str, row: Sequence[Any]) -> None:
         status, node_id, result_json, error = row
         result = JobResult(job_id, JobState(status), node_id or "", result_json or "", error or "")
-        self._accepted.discard(job_id)
+        self._drop(job_id)
         for future in self._waiting.pop(job_id, ()):
             if not future.done():
                 future.set_result(result)

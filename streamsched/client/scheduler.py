@@ -210,8 +210,10 @@ class Scheduler:
             if expected is not None:
                 self.results.forget(job_id, expected)
             raise
-        if self.partition.source is None:  # else it may still wait to be ingested
+        if self.partition.source is None:
             self.results.accepted(job_id)
+        else:  # it waits to be taken in
+            self.results.appended([job_id], answer.event_id)
         if reply and answer.job is not None and answer.job[1] in ENDED:
             await self.results.look_up([job_id])  # submitted before, perhaps by another process
         return Job(job_id, self.results, expected)
@@ -242,7 +244,9 @@ class Scheduler:
                 last_id = await append_batch(self.partition, submissions)
                 self.results.appended([job.job_id for job in jobs], last_id)
             else:  # an ingress is a stream anyway
-                await asyncio.gather(*(self.partition.append_soon(to_wire(event)) for event in submissions))
+                answers = await asyncio.gather(*(self.partition.append_soon(to_wire(event)) for event in submissions))
+                for job, answer in zip(jobs, answers, strict=True):
+                    self.results.appended([job.job_id], answer.event_id)
         except BaseException:
             for (_, job_id), future in zip(named, expected, strict=True):
                 if future is not None:

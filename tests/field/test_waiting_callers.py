@@ -19,6 +19,7 @@ from streamsched import (
 )
 from streamsched.client import results
 from streamsched.contract.errors import SchedulerClosed
+from streamsched.contract.events import SourceAdmitted, SourceRevoked, SourceRole
 from streamsched.replay.rebuild import rebuild
 from streamsched.server.embedded import EmbeddedServer
 
@@ -141,3 +142,45 @@ async def test_a_producer_that_waits_for_many_remembers_nothing_once_they_are_to
         assert not scheduler.results._waiting
         assert not scheduler.results._accepted
         node.stop()
+
+
+@pytest.mark.parametrize(("how", "code"), [("never admitted", "UNKNOWN_SOURCE"), ("revoked", "NOT_PERMITTED")])
+async def test_a_producer_behind_an_ingress_is_told_that_nobody_listens(
+    server: EmbeddedServer, keys: Keys, monkeypatch: pytest.MonkeyPatch, how: str, code: str
+) -> None:
+    monkeypatch.setattr(results, "LOOK_S", 0.1)
+    async with running(server, keys) as admin:
+        if how == "revoked":
+            await admin.append(SourceAdmitted(source="web", role=SourceRole.PRODUCER))
+            await admin.append(SourceRevoked(source="web"))
+        async with Scheduler.connect(server.url, keys.namespace, source="web") as producer:
+            submitted = [await producer.submit(job(f"j{n}")) for n in range(2)]
+            submitted += await producer.submit_many([job("j8"), job("j9")])
+            for one in submitted:
+                with pytest.raises(SchedulerError) as told:
+                    await one.result(WITHIN_S)
+                assert told.value.code == code
+
+
+async def test_a_producer_behind_an_ingress_is_told_what_was_dropped_of_its_backlog(
+    server: EmbeddedServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "LOOK_S", 0.1)
+    async with Scheduler.connect(server.url, keys.namespace) as admin:
+        await admin.append(SourceAdmitted(source="web", role=SourceRole.PRODUCER, backlog=10))
+        async with Scheduler.connect(server.url, keys.namespace, source="web") as producer:
+            submitted = await producer.submit_many([job(f"j{n}") for n in range(30)])
+            async with (
+                running(server, keys) as scheduler,
+                Node(scheduler, "n1", pools=["en-zh"], concurrency=30) as node,
+                anyio.create_task_group() as group,
+            ):
+                group.start_soon(node.run, echo)
+                told = []
+                for one in submitted:
+                    try:
+                        told.append((await one.result(WITHIN_S)).status.value)
+                    except SchedulerError as problem:
+                        told.append(problem.code)
+                node.stop()
+    assert told == ["UNKNOWN_JOB"] * 20 + ["finished"] * 10
