@@ -218,7 +218,7 @@ class Partition:
         Raises:
             SchedulerError, RedisError: see :meth:`advance`.
         """
-        return _reply(await self._call("take_in", batch=batch, speakers=" ".join(sources)))
+        return _reply(await self._call("ingest", batch=batch, speakers=" ".join(sources)))
 
     async def append(self, event: Event) -> Answer:
         """Append an event, have it folded, and return what the scheduler said.

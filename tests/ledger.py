@@ -81,7 +81,7 @@ class Ledger:
         given = {**self.streams(), "prefix": self.keys.prefix, "batch": batch, "nonce": "5eed"}
         while True:
             await self._stand_still()
-            reply: list[Any] = await script("take_in")(self.redis, **given, speakers=" ".join(sources))
+            reply: list[Any] = await script("ingest")(self.redis, **given, speakers=" ".join(sources))
             held = dict(zip(reply[5][::2], map(int, reply[5][1::2]), strict=True))
             if reply[0] == 0 and 0 not in held.values():
                 return held

@@ -357,7 +357,8 @@ async def test_an_entry_of_thousands_of_fields_is_refused_and_stops_nothing(ledg
     entry = await ledger.add({"type": "x", **{f"f{n}": "1" for n in range(9_000)}})
     await ledger.submit()
     (letter,) = await ledger.dead()
-    assert (letter["id"], letter["code"]) == (entry, "UNKNOWN_TYPE")
+    assert (letter["id"], letter["code"]) == (entry, "INVALID_FIELD")
+    assert letter["reason"] == "the event has 9001 fields: give at most 128"
     assert (await ledger.job())["status"] == "created"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LOAD = "from streamsched.scripts import script, lua_root; print(lua_root(), [script(n).sha for n in {names}])"
-NAMES = ["advance", "append", "replay", "drop"]
+NAMES = ["advance", "append", "replay", "drop_state"]
 
 
 def loaded_from(path: Path, cwd: Path) -> str:
