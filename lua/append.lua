@@ -8,10 +8,6 @@
 
 -- Append one event, or shed it. Returns its answer, and whether it is a beat that is still to be folded.
 local function append_one(flat, named)
-  local problem = problem_of(flat)
-  if problem then
-    return { 'INVALID_FIELD', problem }
-  end
   local scarce = flat[2] == 'job.submitted' and (meta.overload.memory and 'memory' or waiting_is_full() and 'waiting')
   local e = scarce and fields_of(flat)
   if e and (scarce == 'memory' or e.immediate ~= 'true') and rcall('EXISTS', key.job(job_id_of(e, ''))) == 0 then
@@ -25,15 +21,15 @@ local function append_one(flat, named)
 end
 
 return guarded(function()
-  local flats, refusal = read_events(own)
-  refusal = refusal or open_call()
+  local flats, problems = read_events(own)
+  local refusal = not flats and problems or open_call()
   if refusal then
     return redis.error_reply(refusal)
   end
   local tail = fold_log()
   local gap = tail and find_gap()
   if gap or not tail then
-    local answers = gap and {} or answer_ahead(flats)
+    local answers = gap and {} or answer_ahead(flats, problems)
     close_call()
     return gap and redis.error_reply(gap) or { 1, now_text, answers, meta.watermark }
   end
@@ -41,9 +37,13 @@ return guarded(function()
   local answers, beats, room = {}, false, left
   local named = find(own, '"request_id"', 1, true)
   for n = 1, #flats do
-    local beat
-    answers[n], beat = append_one(flats[n], named)
-    beats = beats or beat
+    if problems[n] then
+      answers[n] = { 'INVALID_FIELD', problems[n] }
+    else
+      local beat
+      answers[n], beat = append_one(flats[n], named)
+      beats = beats or beat
+    end
   end
   left = room -- the caller bounds its own events; they must not starve what they bring about
   reindex()

@@ -3,13 +3,14 @@
 -- ARGV: prefix own
 -- `own` is a JSON list with each event as a flat list of texts. Replies the id of the last one, or refuses all of them: where
 -- one is no event, where the server's memory is nearly full, or where more is unfolded than may be.
-local flats, refusal = read_events(own)
-for n = 1, flats and #flats or 0 do
-  local problem = problem_of(flats[n])
-  refusal = refusal or problem and 'INVALID_FIELD event ' .. n .. ' of the batch: ' .. problem .. '; nothing was appended'
+local flats, problems = read_events(own)
+if not flats then
+  return redis.error_reply(problems)
 end
-if refusal then
-  return redis.error_reply(refusal)
+for n = 1, #flats do
+  if problems[n] then
+    return redis.error_reply('INVALID_FIELD event ' .. n .. ' of the batch: ' .. problems[n] .. '; nothing was appended')
+  end
 end
 local v = rcall('HMGET', key.meta, 'folded', 'overload', 'shed')
 meta = { overload = overload_of(v[2]), shed = v[3] and cjson.decode(v[3]) or {} }

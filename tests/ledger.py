@@ -39,7 +39,7 @@ class Ledger:
     async def append(self, *events: Event | list[str], batch: int = 256) -> list[list[str]]:
         """Append and advance in one call; returns ``[code, id or detail, …]`` for each event."""
         await self._stand_still()
-        own = json.dumps([event if isinstance(event, list) else to_wire(event) for event in events])
+        own = json.dumps([to_wire(event) if isinstance(event, Event) else event for event in events])
         reply = await script("append")(
             self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed", own=own
         )

@@ -18,11 +18,10 @@ end
 
 -- The answers that need not wait until the log is folded: an event that is no event is refused, a beat is taken, and a
 -- submission is shed where too much is ahead of it. Returns {position, code, id or detail} of these.
-local function answer_ahead(flats)
+local function answer_ahead(flats, problems)
   local answers, ahead = {}, nil
   for n = 1, #flats do
-    local flat = flats[n]
-    local problem = problem_of(flat)
+    local flat, problem = flats[n], problems[n]
     local e = problem and {} or fields_of(flat)
     if problem then
       answers[#answers + 1] = { n, 'INVALID_FIELD', problem }
