@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -88,8 +89,8 @@ ARGUMENTS: dict[str, tuple[str, int, str]] = {
 }
 """Kinds of a script's arguments: a Lua pattern, the most bytes, and words for the refusal."""
 
-OUTERMOST = "call/context"
-"""The library file whose variables stand one level further out than everything else."""
+UPVALUES = 60
+"""How many locals of others a function of Lua 5.1 can use."""
 
 
 class ScriptError(Exception):
@@ -371,13 +372,25 @@ class Composition:
         parts += [f"local {table} = {{}}" for table in ("FOLDS", "FACTS") if self.folds]
         # What nearly every function uses stands one level further out: to capture a local of the function around it,
         # Lua searches through all that were captured before, but finds at once what comes from further out.
-        parts += [one.text for one in self.shared if one.source == OUTERMOST]
+        outermost = self._popular()
+        parts += [one.text for one in self.shared if one in outermost]
         parts.append("return (function()")
-        parts += [one.text for one in self.shared if one.source != OUTERMOST]
+        parts += [one.text for one in self.shared if one not in outermost]
         if self.folds:
             parts.append(self._table("FACTS", "FACT"))
             parts.append(self._table("FOLDS", "FIELDS"))
         return "\n".join([*parts, self.entry.body, "end)()"])
+
+    def _popular(self) -> set[Chunk]:
+        """Return what most functions use, with all that it needs itself, as far as one function can capture it."""
+        users = Counter(used for one in self.shared for used in one.uses)
+        room = UPVALUES - len(self.entry.header["ARGV"]) - len(keys_of(self.entry)) - len(PROVIDED)
+        chosen: dict[Chunk, None] = {}
+        for one in sorted(self.shared, key=lambda one: -max(users[name] for name in one.names)):
+            together = dict.fromkeys([*chosen, *self.reached([one]), one])
+            if sum(len(chosen_one.names) for chosen_one in together) <= room:
+                chosen = together
+        return set(chosen)
 
     def _arguments(self) -> Iterator[str]:
         """Yield the keys and arguments as locals, and their checks, which come before all else."""

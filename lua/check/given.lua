@@ -1,22 +1,18 @@
 -- Events that a caller hands to a script, before anything is written: a shape that XADD does not take would tear the call.
 
--- Whether all events are well-shaped; an error where a part is no text, for only texts can be compared with one. A call to
--- `type` for each part would cost three times as much.
+-- Whether all events have the shape of one; an error where a part is no text, for only texts can be compared with a text. A call
+-- to `type` for each part would cost three times as much.
 local function are_plain(flats)
   for n = 1, #flats do
-    local flat, bytes = flats[n], 0
-    if flat[1] ~= 'type' or #flat % 2 == 1 or #flat > 2 * limit.fields then
+    local flat = flats[n]
+    local parts = #flat
+    if flat[1] ~= 'type' or parts % 2 == 1 or parts > 2 * limit.fields then
       return false
     end
-    for i = 1, #flat do
-      local part = flat[i]
-      if part < '' then
+    for i = 2, parts do
+      if flat[i] < '' then
         return false
       end
-      bytes = bytes + #part
-    end
-    if bytes > limit.event then
-      return false
     end
   end
   return true
@@ -56,7 +52,8 @@ local function read_events(json)
     return nil, 'INVALID_FIELD own holds ' .. #flats .. ' events: give at most ' .. limit.events .. ' in a call'
   end
   local problems, compared, plain = {}, pcall(are_plain, flats)
-  for n = 1, compared and plain and 0 or #flats do
+  plain = compared and plain and #json <= limit.event
+  for n = 1, plain and 0 or #flats do
     problems[n] = problem_of(flats[n])
   end
   return flats, problems

@@ -1,6 +1,6 @@
 -- The partition's counters. The counts of one call are written together at its end.
 
-local bumps = {}
+local bumps = {} -- what this call has counted so far
 local function bump_now(counter, by)
   bumps[counter] = (bumps[counter] or 0) + by
 end

@@ -44,7 +44,7 @@ end
 local bumped, bumped_by, planned_bumps = {}, {}, 0
 local function bump(counter, by)
   if not planning then
-    bump_now(counter, by or 1)
+    bumps[counter] = (bumps[counter] or 0) + (by or 1)
     return
   end
   planned_bumps = planned_bumps + 1
@@ -73,17 +73,19 @@ local function commit()
     buffer(member_command[i], member_key[i], member_a[i], member_b[i])
   end
   for i = 1, planned_bumps do
-    bump_now(bumped[i], bumped_by[i])
+    local counter = bumped[i]
+    bumps[counter] = (bumps[counter] or 0) + bumped_by[i]
   end
   for i = 1, planned_deliveries do
     deliver_now(unpack(deliveries[i]))
   end
   planned, planned_members, planned_bumps, planned_deliveries = 0, 0, 0, 0
-  know_submission()
+  if known_id or new_id then
+    know_submission()
+  end
 end
 
 -- Forget the plan of an event that is refused.
 local function abandon()
-  planned, planned_members, planned_bumps, planned_deliveries = 0, 0, 0, 0
-  forget_submission()
+  planned, planned_members, planned_bumps, planned_deliveries, new_id = 0, 0, 0, 0, nil
 end

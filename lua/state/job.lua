@@ -88,9 +88,6 @@ end
 local function know_submission()
   known_id, known_job, new_id = new_id, new_job, nil
 end
-local function forget_submission()
-  new_id = nil
-end
 
 -- Add a node to those that a job has already been to; the last eight are remembered, so that a choice stays cheap.
 local function exclude(excluded, node_id)
