@@ -1,8 +1,8 @@
 """Composes the Lua sources into the scripts that run, and calls them by name.
 
 ``lua/*.lua`` with an ``ARGV`` header are the scripts that Python calls. ``lua/fold/`` holds one file for each event.
-Every other file is a library: a topic, whose top-level functions and variables are symbols. A script consists of the symbols
-that it reaches, each once, behind those that it needs itself.
+Every other file is a library: a topic, whose top-level functions and variables are symbols. A script consists of the
+symbols that it reaches, each once, behind those that it needs itself.
 
 A script or a fold opens with sentences of purpose, followed by a header that the loader executes:
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgpack
@@ -18,7 +19,7 @@ from streamsched.embedded import EmbeddedServer
 from streamsched.errors import InvalidField, LogGap
 from streamsched.keys import Keys
 from streamsched.limits import LIMITS
-from streamsched.scripts import entries, script
+from streamsched.scripts import ARGUMENTS, entries, script, sources
 
 from .conftest import namespaces
 from .ledger import Ledger
@@ -31,7 +32,9 @@ HUGE = ["type", "job.cancelled", "job_id", "j1", "reason", "x" * (LIMITS["event"
 
 names = st.sampled_from([name for fields in GOOD.values() for name in fields])
 text = st.one_of(st.sampled_from(["", "n1", "j1", "s1", "true", "zh", "en", "{}", "1-1", "0", "-1", "nan"]), st.text())
-scalar: st.SearchStrategy[Any] = st.one_of(text, st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False))
+scalar: st.SearchStrategy[Any] = st.one_of(
+    text, st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False)
+)
 value = st.recursive(scalar, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3))
 field = st.one_of(names, st.sampled_from(["type", "v", "source", "source_id", "retry_of", "request_id", "id"]), text)
 
@@ -59,14 +62,39 @@ own = st.one_of(
     text,
     st.sampled_from(["[" * 2000, "{}", "[[]]", "null", '[["type","\\ud800"]]', json.dumps([ODD[:2]] * 1500)]),
 )
-odd_texts = [b"", b"0", b"-1", b"1e3", b"nan", b"x", b"1-1", b"0-0", b"99999999999999999999", b"\xff\x00", b"{}", b"1 1"]
+odd_texts = [
+    b"",
+    b"0",
+    b"-1",
+    b"1e3",
+    b"nan",
+    b"x",
+    b"1-1",
+    b"0-0",
+    b"99999999999999999999",
+    b"\xff\x00",
+    b"{}",
+    b"1 1",
+]
 argument = st.one_of(st.sampled_from(odd_texts), st.binary(max_size=20), st.just(b"x" * 100_000))
 raw = st.one_of(
     st.lists(st.tuples(st.one_of(field.map(str.encode), st.binary(max_size=8)), st.binary(max_size=300)), min_size=1),
-    changed().map(lambda flat: [(str(a).encode(), str(b).encode()) for a, b in zip(flat[::2], flat[1::2], strict=False)]),
+    changed().map(
+        lambda flat: [(str(a).encode(), str(b).encode()) for a, b in zip(flat[::2], flat[1::2], strict=False)]
+    ),
     st.just([(str(n).encode(), b"x") for n in range(5_000)]),
     st.just([(b"type", b"node.heartbeat"), *((str(n).encode(), b"x") for n in range(5_000))]),
 )
+
+
+@contextmanager
+def accepted_or_refused() -> Iterator[None]:
+    """Let a command be refused, which is as good as taken, but not halt the partition."""
+    try:
+        yield
+    except RedisError as problem:
+        if str(problem).startswith("HALTED"):
+            raise
 
 
 class Sender:
@@ -76,21 +104,39 @@ class Sender:
         self.redis, self.keys = redis, keys
 
     async def send(self, *command: Any) -> None:
-        try:
+        with accepted_or_refused():
             await self.redis.execute_command(*command)
-        except RedisError as problem:  # refused, which is as good as taken
-            assert not str(problem).startswith("HALTED"), problem
 
     async def call(self, name: str, given: dict[str, Any]) -> None:
+        """Call a script as :meth:`try_call` does; it may be refused, but not halt the partition."""
+        with accepted_or_refused():
+            await self.try_call(name, given)
+
+    async def try_call(self, name: str, given: dict[str, Any]) -> None:
         """Call a script with these arguments; those that are not given are good ones."""
         known = {name: self.keys(name) for name in ("events", "heartbeats", "dead", "nodes")}
-        good = {"prefix": self.keys.prefix, "batch": 5, "nonce": "5eed", "own": "[]", "speakers": "web gpu", "ids": "[]"}
-        good |= {"cursor": "1", "at_will": "0", "in_place": "0", "ends": "0", "archived": "0-0", "archive": "a", "keep": "0"}
+        good = {
+            "prefix": self.keys.prefix,
+            "batch": 5,
+            "nonce": "5eed",
+            "own": "[]",
+            "speakers": "web gpu",
+            "ids": "[]",
+        }
+        good |= {
+            "cursor": "1",
+            "at_will": "0",
+            "in_place": "0",
+            "ends": "0",
+            "archived": "0-0",
+            "archive": "a",
+            "keep": "0",
+        }
         good |= {"last": "0-0", "count": "1", "first": "1-1", "head": "0", "reached": "0", "after": "0-0"}
         good |= {"entries": msgpack.packb([]), "page": msgpack.packb([])}
         run = script(name)
         chosen = {word: given.get(word, (known | good)[word]) for word in (*run.keys, *run.argv)}
-        await self.send("EVAL_RO" if run.reads else "EVAL", run.text, *run.arguments(**chosen))
+        await self.redis.execute_command("EVAL_RO" if run.reads else "EVAL", run.text, *run.arguments(**chosen))
 
     async def add(self, stream: str, pairs: list[tuple[bytes, bytes]]) -> None:
         await self.send("XADD", stream, "*", *(part for pair in pairs for part in pair))
@@ -186,9 +232,9 @@ def test_a_call_with_too_few_arguments_or_keys_is_refused(server: EmbeddedServer
     async def attack(sender: Sender) -> None:
         run, prefix = script(name), sender.keys.prefix
         eval_ = "EVAL_RO" if run.reads else "EVAL"
-        for given in ([0], [1, prefix + "events"], [len(run.keys), *[prefix + "events"] * len(run.keys), prefix]):
+        for words in ([0], [1, prefix + "events"], [len(run.keys), *[prefix + "events"] * len(run.keys), prefix]):
             with pytest.raises(RedisError, match=f"INVALID_FIELD {name} takes {len(run.keys)} keys"):
-                await sender.redis.execute_command(eval_, run.text, *given)
+                await sender.redis.execute_command(eval_, run.text, *words)
 
     around(server, 0, attack)
 
@@ -220,12 +266,12 @@ def test_an_event_that_is_none_is_refused_alone_and_leaves_nothing_in_the_log(
         good = ["type", "node.heartbeat", "node_id", "n1", "online", "true"]
         answers = await ledger.append(good, flat, good, batch=5)
         if ahead:
-            assert [answer[0] for answer in answers] == [1, 2, 3]
+            assert [str(answer[0]) for answer in answers] == ["1", "2", "3"]
             answers = [answer[1:] for answer in answers]
         assert [answer[0] for answer in answers] == ["", "INVALID_FIELD", ""]
         assert said in answers[1][1]
         assert await redis.xlen(sender.keys("events")) == before
-        with pytest.raises(InvalidField, match="event 2 of the batch: .*nothing was appended"):
+        with pytest.raises(InvalidField, match=r"event 2 of the batch: .*nothing was appended"):
             await script("append_batch")(
                 redis, events=sender.keys("events"), prefix=sender.keys.prefix, own=json.dumps([good, flat])
             )
@@ -242,7 +288,12 @@ def test_a_foreign_key_in_the_place_of_an_inbox_or_a_reply_stream_halts_nothing(
         submission = ["type", "job.submitted", *(part for pair in GOOD["job.submitted"].items() for part in pair)]
         await sender.call("append", {"own": json.dumps([[*submission, "reply_to", "me"]])})
         await sender.call("append", {"own": json.dumps([["type", "job.cancelled", "job_id", "j9"]])})
-        refused = [(b"type", b"job.submitted"), (b"job_id", b"web/j"), (b"reply_to", b"web/me"), (b"session_id", b"web/s")]
+        refused = [
+            (b"type", b"job.submitted"),
+            (b"job_id", b"web/j"),
+            (b"reply_to", b"web/me"),
+            (b"session_id", b"web/s"),
+        ]
         await sender.add(sender.keys("ingress", "web"), refused)
         await sender.call("ingest", {})
 
@@ -272,3 +323,56 @@ def test_a_log_whose_last_id_has_the_highest_sequence_goes_on(server: EmbeddedSe
         await sender.send("XADD", sender.keys("events"), f"{far}-{2**64 - 1}", "type", "x")
 
     around(server, 0, attack)
+
+
+KINDS_OF_ARGUMENTS = [(name, word, kind) for name in entries() for word, kind in sources()[name].kinds.items()]
+
+
+@pytest.mark.parametrize(("name", "word", "kind"), KINDS_OF_ARGUMENTS)
+def test_an_argument_that_is_not_of_its_kind_is_refused_before_anything_is_written(
+    server: EmbeddedServer, name: str, word: str, kind: str
+) -> None:
+    async def attack(sender: Sender) -> None:
+        more = {"count": [b"0", b"1.5", b"-1"], "number": [b"-1"], "flag": [b"2"]}
+        for odd in (b"", b"x y", b"1" * 100, *more.get(kind, ())):
+            with pytest.raises(RedisError, match=f"INVALID_FIELD {word}: give {ARGUMENTS[kind][2]}"):
+                await sender.try_call(name, {word: odd})
+
+    around(server, 0, attack)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ["1-1", False],
+        ["1-1", False, "x"],
+        ["1-1", False, ["type"]],
+        ["1-1", False, ["type", ["x"]]],
+        ["1-1", False, ["type", None]],
+        ["x", False, ["type", "x"]],
+        [5, False, ["type", "x"]],
+        "1-1",
+    ],
+)
+def test_a_page_of_entries_with_one_that_is_none_is_refused_whole(server: EmbeddedServer, entry: Any) -> None:
+    async def attack(sender: Sender) -> None:
+        page = msgpack.packb(
+            [["1-0", False, ["type", "session.released", "session_id", "s"]], entry], use_bin_type=False
+        )
+        scratch = Sender(sender.redis, Keys(sender.keys.namespace + "-scratch"))
+        for one, name in ((scratch, "replay_entries"), (sender, "find_divergence")):
+            with pytest.raises(RedisError, match="INVALID_FIELD entries is no list of entries"):
+                await one.try_call(name, {"entries": page})
+        assert not await sender.redis.exists(scratch.keys("meta"))
+
+    around(server, 0, attack)
+
+
+def test_neither_a_replay_nor_a_snapshot_goes_into_a_live_partition(server: EmbeddedServer) -> None:
+    async def attack(sender: Sender) -> None:
+        torn = msgpack.packb([["meta", "hash", 0, ["begin", "torn"]]], use_bin_type=False)
+        for name, page in (("load_snapshot", {"page": torn}), ("replay", {}), ("replay_entries", {})):
+            with pytest.raises(RedisError, match="SCRATCH_IS_LIVE the keys under"):
+                await sender.try_call(name, page)
+
+    around(server, 12, attack)
