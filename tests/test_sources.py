@@ -377,7 +377,7 @@ async def test_while_the_memory_is_nearly_full_submissions_wait_in_the_ingress_a
         await ledger.redis.config_set("maxmemory", 0)
     await ledger.redis.hset(ledger.keys("meta"), "memory_ts", 0)
     assert await ledger.take_in("web", "gpu") == {}
-    assert (await ledger.job("web/j1"))["status"] == "created"
+    assert (await ledger.job("web/j1"))["status"] == "dispatched"
 
 
 async def test_the_status_shows_who_waits_and_which_limit_bit(log: Ledger, cli: Cli) -> None:

@@ -1,8 +1,13 @@
--- A node announces itself, what it can do, and the pools it belongs to; announcing again replaces its pools.
+-- A node announces itself, what it can do, and the pools it belongs to: it comes online, and this counts as its first beat.
+-- Announcing again replaces its pools.
 -- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id request_id?:id
 -- ONCE: node_id
 local info = key.node_info(node_id)
-local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools')
+local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools', 'online', 'full_at')
+plan_write('HSET', info, 'last_heartbeat_ts', at_text, 'left_ts', at_text) -- soft: beats from before say nothing about now
+if before[5] and before[5] ~= 'true' then
+  set_liveness(node_id, 'true', nil, before[5], before[6])
+end
 if before[1] == cap_json and (before[2] or nil) == e.pool_names_json and (before[3] or nil) == mailbox then
   return
 end
@@ -28,7 +33,7 @@ for i = 1, #pools do
     each_pair(languages, function(src, tgt)
       plan_write('SADD', key.lang(src, tgt), pool.id)
     end)
-    -- open=false makes the next settlement enter the pool under all its new pairs
+    -- open=false makes reindex_pool enter the pool under all its new pairs
     plan_write('HSET', pool_hash, 'languages', languages, 'name', pool.name, 'open', 'false')
     plan_write('SADD', key.pools, pool.id)
   end
@@ -54,7 +59,8 @@ else
   plan_write('HDEL', info, 'mailbox')
 end
 if not before[1] then
-  plan_write('HSET', info, 'online', 'false', 'accepting', 'true', 'cordoned', 'false', 'pending', 0, 'window', 8, 'since_ts', at_text)
+  plan_write('HSET', info, 'cordoned', 'false', 'pending', 0, 'window', 8)
+  set_liveness(node_id, 'true', nil, 'false', nil)
   plan_write('SADD', key.nodes, node_id)
   bump('nodes')
 end
