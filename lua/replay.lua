@@ -1,7 +1,6 @@
--- Fold a stretch of a log into a state that takes no part in live work: nothing is decided, appended or delivered.
+-- Fold a slice of a log into a state that takes no part in live work: nothing is decided, appended or delivered.
 -- KEYS: events dead
--- ARGV: prefix batch in_place
--- USES: context open_replay replay_entry buried close_replay guarded
+-- ARGV: prefix batch:count in_place:flag
 -- `prefix` is where the state goes: the log's own partition, which a rebuild has emptied (`in_place` is 1), or a scratch
 -- one. Replies {more, watermark, folded}.
 return guarded(function()
@@ -13,9 +12,9 @@ return guarded(function()
     return { 0, '0-0', '0' }
   end
   local entries = rcall('XRANGE', events, '(' .. meta.watermark, meta.rebuild_until, 'COUNT', left)
-  local skip = #entries > 0 and buried(entries[#entries][1]) or {}
+  local refused = #entries > 0 and refused_ids(entries[#entries][1]) or {}
   for i = 1, #entries do
-    refusal = replay_entry(entries[i][1], entries[i][2], skip[entries[i][1]])
+    refusal = replay_entry(entries[i][1], entries[i][2], refused[entries[i][1]])
     if refusal then
       close_replay(false)
       return redis.error_reply(refusal)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from streamsched.contract.events import Affinity, JobStatus, Policy, SourceRole
+from streamsched.contract.kinds import KINDS as BOUNDS
 from streamsched.contract.kinds import LIMITS
-
-YEAR_MS = 365 * 24 * 3600 * 1000
 
 
 class Kind(NamedTuple):
@@ -48,13 +46,15 @@ def spaced(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
-def text(longest: int, words: str = "text") -> Kind:
+def text(kind: str, words: str = "text") -> Kind:
     """Text of so many bytes at most."""
+    longest = int(BOUNDS[kind].bounds[0])
     return Kind(f"{words}, at most {spaced(longest)} bytes", longest=longest)
 
 
-def number(least: int, most: int, unit: str = "") -> Kind:
+def number(kind: str, unit: str = "") -> Kind:
     """A whole number between two bounds."""
+    least, most = (int(bound) for bound in BOUNDS[kind].bounds)
     return Kind(
         f"whole number from {spaced(least)} to {spaced(most)}",
         unit,
@@ -64,32 +64,35 @@ def number(least: int, most: int, unit: str = "") -> Kind:
     )
 
 
-def word(*words: str) -> Kind:
-    """One of these words."""
-    return Kind(" or ".join(f"`{word}`" for word in words), one_of=tuple(str(word) for word in words))
+def word(kind: str) -> Kind:
+    """One of some words."""
+    words = tuple(str(word) for word in BOUNDS[kind].bounds)
+    return Kind(" or ".join(f"`{word}`" for word in words), one_of=words)
 
 
 POOLS = f"""JSON: at most {LIMITS["pools"]} pools of {LIMITS["languages"]} languages, such as `[{{"name":"en-zh"}}]`"""
 
 KINDS: dict[str, Kind] = {
-    "id": text(LIMITS["id"], "text without control characters")._replace(pattern=r"^[^\u0000-\u001f\u007f]+$"),
-    "lang": text(35, "language code of letters, digits and hyphens")._replace(pattern="^[A-Za-z0-9][A-Za-z0-9-]*$"),
-    "text": text(LIMITS["text"]),
-    "json": text(LIMITS["json"], "JSON")._replace(is_json=True),
-    "payload": text(LIMITS["payload"], "text, as a rule JSON; never parsed"),
-    "pools": Kind(POOLS, longest=LIMITS["json"], is_json=True),
-    "ts": number(0, 10**15 - 1, "ms since the epoch"),
-    "count": number(1, LIMITS["attempts"]),
-    "ms": number(0, YEAR_MS, "ms"),
-    "bound": number(1, 10**12 - 1),
-    "percent": number(1, 100, "%"),
-    "priority": number(-LIMITS["priority"], LIMITS["priority"]),
-    "amount": number(1, 10**9),
-    "flag": word("true", "false"),
-    "source": text(64, "letters, digits, dot, hyphen and underscore")._replace(pattern="^[A-Za-z0-9._-]+$"),
-    "entry": Kind("id of an entry of a stream, such as `1700000000000-0`", pattern="^[0-9]+-[0-9]+$", longest=41),
-    "status": word(*JobStatus),
-    "affinity": word(*Affinity),
-    "policy": word(*Policy),
-    "role": word(*SourceRole),
+    "id": text("id", "text without control characters")._replace(pattern=r"^[^\u0000-\u001f\u007f]+$"),
+    "lang": text("lang", "language code of letters, digits and hyphens")._replace(pattern="^[A-Za-z0-9][A-Za-z0-9-]*$"),
+    "text": text("text"),
+    "json": text("json", "JSON")._replace(is_json=True),
+    "payload": text("payload", "text, as a rule JSON; never parsed"),
+    "pools": text("pools")._replace(words=POOLS, is_json=True),
+    "ts": number("ts", "ms since the epoch"),
+    "count": number("count"),
+    "ms": number("ms", "ms"),
+    "bound": number("bound"),
+    "percent": number("percent", "%"),
+    "priority": number("priority"),
+    "amount": number("amount"),
+    "flag": word("flag"),
+    "source": text("source", "letters, digits, dot, hyphen and underscore")._replace(pattern="^[A-Za-z0-9._-]+$"),
+    "entry": text("entry")._replace(
+        words="id of an entry of a stream, such as `1700000000000-0`", pattern="^[0-9]+-[0-9]+$"
+    ),
+    "status": word("status"),
+    "affinity": word("affinity"),
+    "policy": word("policy"),
+    "role": word("role"),
 }

@@ -102,7 +102,9 @@ def heard(words: dict[str, str]) -> str:
 
 def letter_codes() -> str:
     """Return the codes under which an event may be refused, with their causes."""
-    used = set(re.findall(r"(?:fail\(|\bcode = )'([A-Z_]+)'", "\n".join(source.body for source in sources().values())))
+    used = set(
+        re.findall(r"(?:refuse_event\(|\bcode = )'([A-Z_]+)'", "\n".join(source.body for source in sources().values()))
+    )
     rows: list[tuple[str, ...]] = []
     for code in ERRORS.keys() & used:
         cause = " ".join((ERRORS[code].__doc__ or "").split())

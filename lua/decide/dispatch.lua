@@ -1,4 +1,5 @@
--- USES: context decide choose
+-- Send jobs to nodes.
+
 -- Send a job to the node chosen for it, and record why that one. Returns false where no node may receive it.
 local function dispatch(job_id, job)
   local node_id, pool_id, seen, why, affinity = choose(job)
@@ -8,4 +9,55 @@ local function dispatch(job_id, job)
   decide('job.dispatched', 'job_id', job_id, 'node_id', node_id, 'pool_id', pool_id, 'nonce', nonce,
     'seen', seen, 'why', why, 'affinity', affinity)
   return true
+end
+
+-- The waiting jobs of one pair, in their order, read a few dozen at a time. Returns the next one, or nil.
+local function next_job(queue)
+  if not queue.jobs or queue.at > #queue.jobs then
+    local src, tgt = match(queue.pair, '^([^:]+):(.+)$')
+    queue.jobs, queue.at = rcall('ZRANGE', flush(key.waiting(src, tgt)), '0', math.min(left, 32) - 1, 'WITHSCORES'), 1
+  end
+  queue.order = tonumber(queue.jobs[queue.at + 1])
+  return queue.jobs[queue.at]
+end
+
+-- Serve a few pairs side by side, always the first of their first jobs, until a pair left out may come before.
+-- Returns how many jobs were dispatched.
+local function serve(queues, bound)
+  local served = 0
+  while left > 0 do
+    local first
+    for i = 1, #queues do
+      local order = queues[i].order
+      if order and (not first or order < first.order) then
+        first = queues[i]
+      end
+    end
+    if not first or first.order > bound then
+      return served
+    end
+    local job_id = next_job(first)
+    if job_id and dispatch(job_id, job_to_dispatch(job_id)) then
+      served, first.at = served + 1, first.at + 2
+      if left > 0 then -- with nothing left, the range to read would end at -1: the whole queue
+        next_job(first)
+      end
+    else
+      first.order = nil -- no node may take this pair's jobs any more
+    end
+  end
+  return served
+end
+
+-- Hand waiting jobs to nodes, the highest priority of all pairs first, while there are both.
+local function dispatch_waiting()
+  repeat
+    reindex() -- ranks the pairs again
+    local ranked = rcall('ZRANGE', key.ready, '0', '16', 'WITHSCORES')
+    local queues = {}
+    for i = 1, math.min(#ranked, 32), 2 do
+      queues[#queues + 1] = { pair = ranked[i], order = tonumber(ranked[i + 1]) }
+    end
+    local served = serve(queues, tonumber(ranked[34] or math.huge))
+  until served == 0 or left <= 0
 end

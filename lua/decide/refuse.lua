@@ -1,6 +1,7 @@
--- USES: context decide is_paused
+-- Refuse a job that had to be dispatched at once.
+
 -- What a pair lacks whose pools are these few: a pool, a member of one, one that is not paused, or a node that may take it.
-local function lacking(pair, pools)
+local function why_unserved(pair, pools)
   local code, detail = 'NO_POOL_FOR_LANG_PAIR', 'no pool serves ' .. pair .. ': register a node with such a pool'
   if #pools > 0 then
     code, detail = 'EMPTY_POOL', 'the pools of ' .. pair .. ' have no member: register a node'
@@ -17,7 +18,7 @@ local function lacking(pair, pools)
   return code, detail
 end
 
--- Refuse a job that had to be dispatched at once, and say why it could not be.
+-- Refuse the job, and say why it could not be dispatched.
 local function refuse(job_id, job)
   local pair, way = job.src_lang .. '-' .. job.tgt_lang, job.src_lang .. ':' .. job.tgt_lang
   local code, detail
@@ -25,7 +26,7 @@ local function refuse(job_id, job)
     code, detail = 'PAUSED', pair .. ' is paused: submit the job to let it wait, or `streamsched resume --pair ' .. way .. '`'
   else
     -- a sample, because a refusal must not cost more where a pair has thousands of pools
-    code, detail = lacking(pair, rcall('SRANDMEMBER', key.lang(job.src_lang, job.tgt_lang), 16))
+    code, detail = why_unserved(pair, rcall('SRANDMEMBER', key.lang(job.src_lang, job.tgt_lang), 16))
   end
   decide('job.refused', 'job_id', job_id, 'code', code, 'detail', detail)
 end

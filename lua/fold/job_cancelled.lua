@@ -1,15 +1,14 @@
--- Nobody wants the job any more: it ends at once, and a node that holds it is told.
+-- A client cancels the job: it ends at once, and the node that holds it is told.
 -- FIELDS: job_id:id reason?:text
--- USES: fail read_job is_terminal is_held finish notify
 local job = read_job(job_id)
 if not job then
-  fail('UNKNOWN_JOB', 'job_id ' .. job_id .. ': no such job, or its retention is over')
+  refuse_event('UNKNOWN_JOB', 'job_id ' .. job_id .. ': no such job, or its retention is over')
 end
 if job.status == 'cancelled' then
   return
 end
 if is_terminal(job.status) then
-  fail('ALREADY_TERMINAL', 'job_id ' .. job_id .. ' is ' .. job.status .. ': an ended job never changes')
+  refuse_event('ALREADY_TERMINAL', 'job_id ' .. job_id .. ' is ' .. job.status .. ': an ended job never changes')
 end
 if is_held(job) then
   notify(job_id, job, 'cancelled')

@@ -1,6 +1,5 @@
 -- A job goes to a node, under a new attempt.
 -- FACT: job_id node_id pool_id nonce seen why affinity
--- USES: context want touch bump config whole job_to_dispatch room_of hold unread falls_due session effect
 local job = job_to_dispatch(job_id)
 local token = id .. '-' .. nonce
 local hash, pair = key.job(job_id), job.src_lang .. ':' .. job.tgt_lang
@@ -12,46 +11,45 @@ end
 if timeout == 0 then
   timer = ''
   if job.timer ~= '' then
-    want_member('ZREM', key.timers, job_id)
+    plan_member('ZREM', key.timers, job_id)
   end
 end
 if job.timer == '' then
-  want_member('ZREM', key.waiting(job.src_lang, job.tgt_lang), job_id)
-  touch('pair', pair)
+  plan_member('ZREM', key.waiting(job.src_lang, job.tgt_lang), job_id)
+  mark_dirty('pair', pair)
 end
 if timer ~= '' then
-  want_member('ZADD', key.timers, falls_due(whole(at + timeout)), job_id)
+  plan_member('ZADD', key.timers, note_due(format_int(at + timeout)), job_id)
 end
 local change = { 'HSET', hash, 'status', 'dispatched', 'node_id', node_id, 'pool_id', pool_id, 'attempt', token,
-  'attempts', whole(job.attempts + 1), 'dispatched_ts', at_text }
+  'attempts', format_int(job.attempts + 1), 'dispatched_ts', at_text }
 if timer ~= job.timer then
   change[15], change[16] = 'timer', timer
 end
-want_list(change)
+plan_command(change)
 hold(node_id, job_id, 1)
 move_session(job.session_id, pool_id, node_id, pair, job_id)
 if job.deliver then
-  count_unread(node_id, 1)
-  local letter = { 'XADD', key.inbox(room.mailbox), 'MAXLEN', '~', whole(limit.inbox), '*',
-    'type', 'job.assigned', 'job_id', job_id, 'node_id', node_id, 'attempt', token, 'session_id', job.session_id,
-    'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', job.payload_json, 'attempts', whole(job.attempts + 1) }
+  count_in_flight(node_id, 1)
+  local assignment = { 'type', 'job.assigned', 'job_id', job_id, 'node_id', node_id, 'attempt', token, 'session_id', job.session_id,
+    'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', job.payload_json, 'attempts', format_int(job.attempts + 1) }
   if timer == 'accept' then
-    letter[#letter + 1], letter[#letter + 2] = 'accept_by_ts', whole(at + timeout)
+    assignment[#assignment + 1], assignment[#assignment + 2] = 'accept_by_ts', format_int(at + timeout)
   end
   if job.excluded ~= '' then
-    letter[#letter + 1], letter[#letter + 2] = 'retried', 'true'
+    assignment[#assignment + 1], assignment[#assignment + 2] = 'retried', 'true'
   end
   if job.deadline_ts then
-    letter[#letter + 1], letter[#letter + 2] = 'deadline_ts', job.deadline_ts
+    assignment[#assignment + 1], assignment[#assignment + 2] = 'deadline_ts', job.deadline_ts
   end
   if job.traceparent then
-    letter[#letter + 1], letter[#letter + 2] = 'traceparent', job.traceparent
+    assignment[#assignment + 1], assignment[#assignment + 2] = 'traceparent', job.traceparent
   end
-  effect(unpack(letter))
+  deliver_to_inbox(room.mailbox, unpack(assignment))
 end
 bump('waiting', -1)
 bump('held')
 bump('dispatched')
 if room.full_at or room.pending >= room.window then
-  look_again(node_id) -- otherwise one job more closes nothing
+  mark_node_dirty(node_id) -- otherwise one more job closes nothing
 end

@@ -1,6 +1,5 @@
--- The job's deadline has passed: it ends, and a node that holds it is told.
+-- The job's deadline has passed: it ends, and the node that holds it is told.
 -- FACT: job_id
--- USES: read_job is_held finish notify
 local job = read_job(job_id)
 if is_held(job) then
   notify(job_id, job, 'deadline passed')

@@ -1,4 +1,3 @@
--- The scheduler was away when this job's time limit ran out: nobody could have kept it, so it starts anew.
+-- The scheduler was away when this job's time limit ran out, so that the node could not have kept it: the limit starts again.
 -- FACT: job_id until_ts
--- USES: want falls_due
-want_member('ZADD', key.timers, falls_due(until_ts), job_id)
+plan_member('ZADD', key.timers, note_due(until_ts), job_id)

@@ -1,33 +1,32 @@
 -- A session asks for work. The job is accepted and waits, for a node or for its time.
 -- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag request_id?:id
--- USES: context fail want bump submitted_before enqueue whole counted turn_away job_to_dispatch falls_due
-job_id = job_id or (session_id .. ':' .. (request_id or id))
+job_id = job_id or job_id_of(e, id)
 if #job_id > limit.id then
-  fail('INVALID_FIELD', 'session_id leaves no room for a job_id made from it: shorten it, or give a job_id')
+  refuse_event('INVALID_FIELD', 'session_id leaves no room for a job_id made from it: shorten it, or give a job_id')
 end
 if submitted_before(job_id, e) then
   return
 end
 if src_lang == tgt_lang then
-  fail('INVALID_FIELD', 'tgt_lang equals src_lang: a job translates between two languages')
+  refuse_event('INVALID_FIELD', 'tgt_lang equals src_lang: a job translates between two languages')
 end
 if deadline_ts and tonumber(deadline_ts) <= at then
-  fail('INVALID_FIELD', 'deadline_ts ' .. deadline_ts .. ' is in the past (the log stands at ' .. at_text .. '): give a later one, in ms')
+  refuse_event('INVALID_FIELD', 'deadline_ts ' .. deadline_ts .. ' is in the past (the log stands at ' .. at_text .. '): give a later one, in ms')
 end
 if deadline_ts and not_before_ts and tonumber(not_before_ts) >= tonumber(deadline_ts) then
-  fail('INVALID_FIELD', 'not_before_ts is not before deadline_ts: the job could never run')
+  refuse_event('INVALID_FIELD', 'not_before_ts is not before deadline_ts: the job could never run')
 end
 if immediate == 'true' and not_before_ts then
-  fail('INVALID_FIELD', 'not_before_ts does not go with immediate: leave one of them out')
+  refuse_event('INVALID_FIELD', 'not_before_ts does not go with immediate: leave one of them out')
 end
-if immediate ~= 'true' and too_many_wait() then -- which would not wait
-  fail('OVERLOADED', turn_away('waiting', at))
+if immediate ~= 'true' and waiting_is_full() then -- which would not wait
+  refuse_event('OVERLOADED', shed_submission('waiting', at))
 end
-local order = whole(counted('submitted') - tonumber(priority or 0) * limit.order_step)
+local order = format_int(counted('submitted') - tonumber(priority or 0) * limit.order_step)
 local timer
 if immediate == 'true' then
   timer = 'decide'
-  want_member('ZADD', key.timers, '0', job_id)
+  plan_member('ZADD', key.timers, '0', job_id)
 else
   timer = enqueue(job_id, src_lang, tgt_lang, order, not_before_ts and tonumber(not_before_ts))
 end
@@ -39,13 +38,13 @@ for i = 1, #OPTIONS do
     hash[#hash + 1], hash[#hash + 2] = field, e[field]
   end
 end
-want_list(hash)
+plan_command(hash)
 if deadline_ts then
-  want('ZADD', key.deadlines, falls_due(deadline_ts), job_id)
+  plan_write('ZADD', key.deadlines, note_due(deadline_ts), job_id)
 end
-new_id, new_job = job_id, {
+remember_submission(job_id, {
   src_lang = src_lang, tgt_lang = tgt_lang, session_id = session_id, attempts = 0, deliver = deliver ~= 'false', timer = timer,
   deadline_ts = deadline_ts, excluded = '', affinity = affinity or 'prefer', payload_json = payload_json, traceparent = traceparent,
-}
+})
 bump('submitted')
 bump('waiting')

@@ -1,15 +1,12 @@
--- A node lives. On the heartbeat stream only the soft fields follow; what changes with the beat (it came online, left,
+-- A node is alive. On the heartbeat stream the beat changes only soft fields; what changes with it (the node came online, left,
 -- stopped accepting) is decided at the tail and recorded as a fact. On the log the beat is that fact itself.
 -- FIELDS: node_id:id online:flag load_json?:json accepting?:flag request_id?:id
--- USES: context want known_node set_liveness report requested_before
-if stream == 'events' and requested_before(e) then
-  return
-end
+-- ONCE: node_id
 local info = key.node_info(node_id)
 if load_json then
-  want('HSET', info, 'last_heartbeat_ts', at_text, 'load_json', load_json)
+  plan_write('HSET', info, 'last_heartbeat_ts', at_text, 'load_json', load_json)
 else
-  want('HSET', info, 'last_heartbeat_ts', at_text)
+  plan_write('HSET', info, 'last_heartbeat_ts', at_text)
 end
 if known_online and online == 'true' and not accepting then
   return -- nearly every beat ends here
@@ -22,5 +19,5 @@ elseif stream == 'events' then
   set_liveness(node_id, online, accepting, was_online, full_at)
 elseif at >= since_ts then
   -- a beat from before the last change of presence says nothing about now: the two streams are read one after the other
-  report(node_id, online, accepting)
+  note_presence(node_id, online, accepting)
 end

@@ -1,11 +1,13 @@
--- A node announces itself, what it can do, and the pools it belongs to; announcing again replaces its pools.
+-- A node announces itself, what it can do, and the pools it belongs to: it comes online, and this counts as its first beat.
+-- Announcing again replaces its pools.
 -- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id request_id?:id
--- USES: context want touch each_pair bump requested_before fail sender_of
-if requested_before(e) then
-  return
-end
+-- ONCE: node_id
 local info = key.node_info(node_id)
-local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools')
+local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools', 'online', 'full_at')
+plan_write('HSET', info, 'last_heartbeat_ts', at_text, 'left_ts', at_text) -- soft: beats from before say nothing about now
+if before[5] and before[5] ~= 'true' then
+  set_liveness(node_id, 'true', nil, before[5], before[6])
+end
 if before[1] == cap_json and (before[2] or nil) == e.pool_names_json and (before[3] or nil) == mailbox then
   return
 end
@@ -19,46 +21,47 @@ for i = 1, #pools do
   if stored[1] ~= languages then
     if stored[1] then
       if sender_in(e) then
-        fail('NOT_PERMITTED', 'pool ' .. pool.id .. ' serves ' .. stored[1] .. ': source ' .. e.source
+        refuse_event('NOT_PERMITTED', 'pool ' .. pool.id .. ' serves ' .. stored[1] .. ': source ' .. e.source
           .. ' may join it, but not change what it serves; give the pool another id')
       end
       each_pair(stored[1], function(src, tgt)
-        want('SREM', key.lang(src, tgt), pool.id)
-        want('SREM', key.open(src, tgt), pool.id)
-        touch('pair', src .. ':' .. tgt)
+        plan_write('SREM', key.lang(src, tgt), pool.id)
+        plan_write('SREM', key.open(src, tgt), pool.id)
+        mark_dirty('pair', src .. ':' .. tgt)
       end)
     end
     each_pair(languages, function(src, tgt)
-      want('SADD', key.lang(src, tgt), pool.id)
+      plan_write('SADD', key.lang(src, tgt), pool.id)
     end)
-    -- open=false makes the next settlement enter the pool under all its new pairs
-    want('HSET', pool_hash, 'languages', languages, 'name', pool.name, 'open', 'false')
-    want('SADD', key.pools, pool.id)
+    -- open=false makes reindex_pool enter the pool under all its new pairs
+    plan_write('HSET', pool_hash, 'languages', languages, 'name', pool.name, 'open', 'false')
+    plan_write('SADD', key.pools, pool.id)
   end
-  want('SADD', key.pool_members(pool.id), node_id)
-  touch('pool', pool.id)
+  plan_write('SADD', key.pool_members(pool.id), node_id)
+  mark_dirty('pool', pool.id)
 end
 for pool_id in gmatch(before[4] or '', '[^ ]+') do
-  want('SREM', key.pool_online(pool_id), node_id)
-  touch('pool', pool_id)
+  plan_write('SREM', key.pool_online(pool_id), node_id)
+  mark_dirty('pool', pool_id)
   if not member[pool_id] then
-    want('SREM', key.pool_members(pool_id), node_id)
+    plan_write('SREM', key.pool_members(pool_id), node_id)
   end
 end
-want('HSET', info, 'cap_json', cap_json, 'pools', concat(ids, ' '), 'incarnation', id, 'open', 'false')
+plan_write('HSET', info, 'cap_json', cap_json, 'pools', concat(ids, ' '), 'incarnation', id, 'open', 'false')
 if e.pool_names_json then
-  want('HSET', info, 'pool_names_json', e.pool_names_json)
+  plan_write('HSET', info, 'pool_names_json', e.pool_names_json)
 else
-  want('HDEL', info, 'pool_names_json')
+  plan_write('HDEL', info, 'pool_names_json')
 end
 if mailbox then
-  want('HSET', info, 'mailbox', mailbox)
+  plan_write('HSET', info, 'mailbox', mailbox)
 else
-  want('HDEL', info, 'mailbox')
+  plan_write('HDEL', info, 'mailbox')
 end
 if not before[1] then
-  want('HSET', info, 'online', 'false', 'accepting', 'true', 'cordoned', 'false', 'pending', 0, 'window', 8, 'since_ts', at_text)
-  want('SADD', key.nodes, node_id)
+  plan_write('HSET', info, 'cordoned', 'false', 'pending', 0, 'window', 8)
+  set_liveness(node_id, 'true', nil, 'false', nil)
+  plan_write('SADD', key.nodes, node_id)
   bump('nodes')
 end
-touch('node', node_id)
+mark_dirty('node', node_id)

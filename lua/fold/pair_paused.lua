@@ -1,9 +1,6 @@
--- An operator keeps the jobs of a language pair waiting, whichever pools serve it; what nodes hold of it goes on.
+-- An operator keeps the jobs of a language pair waiting, in every pool that serves it; jobs that nodes hold go on.
 -- FIELDS: src_lang:lang tgt_lang:lang reason?:text request_id?:id
--- USES: touch pair_of set_pause requested_before
+-- ONCE: src_lang tgt_lang
 local pair = pair_of(src_lang, tgt_lang)
-if requested_before(e, pair) then
-  return
-end
 set_pause('pair ' .. pair, true, reason)
-touch('pair', pair)
+mark_dirty('pair', pair)

@@ -1,5 +1,4 @@
--- Too much has come in: submissions are turned away from here on.
+-- Too much has come in: submissions are shed from here on.
 -- FACT: cause measured bound
--- USES: context want overload_text
 meta.overload[cause] = at
-want('HSET', key.meta, 'overload', overload_text())
+plan_write('HSET', key.meta, 'overload', overload_text())

@@ -1,7 +1,4 @@
--- A conversation is over: its next job, if any, may go anywhere.
+-- A conversation is over: its next job, if any, may go to any node.
 -- FIELDS: session_id:id request_id?:id
--- USES: want requested_before session
-if requested_before(e) then
-  return
-end
-want('DEL', session_key(session_id))
+-- ONCE: session_id
+plan_write('DEL', session_key(session_id))

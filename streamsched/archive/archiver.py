@@ -215,7 +215,7 @@ class Archiver:
         where = f"{archive.folder.resolve()} on {socket.gethostname()}"
         more = 1
         while more:
-            trimmed, more, _ = await script("trim")(
+            trimmed, more, _ = await script("trim_log")(
                 self.live.redis,
                 events=self.live.keys("events"),
                 prefix=self.live.keys.prefix,
@@ -226,7 +226,7 @@ class Archiver:
             self.trimmed += trimmed
         more = 1
         while more:
-            trimmed, more = await script("trim_letters")(
+            trimmed, more = await script("trim_dead_letters")(
                 self.live.redis,
                 events=self.live.keys("events"),
                 dead=self.live.keys("dead"),

@@ -8,13 +8,14 @@ from ..contract.events import Affinity, JobStatus
 
 
 class RegisterNodeRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
-    """A node announces itself. Announcing again replaces its pools; the same announcement twice changes nothing."""
+    """A node announces itself and comes online. Announcing again replaces its pools."""
 
     node_id: str
     cap_json: str
     """What it can do, as JSON; kept as it is."""
-    pool_names_json: str
-    """``[{"id": 1, "name": "en-zh"}, …]``; ``"languages"`` beside a name whose codes hold hyphens."""
+    pool_names_json: str | None = None
+    """``[{"id": 1, "name": "en-zh"}, …]``; ``"languages"`` beside a name whose codes hold hyphens. Without it the node
+    is in no pool."""
 
 
 class HeartbeatRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):

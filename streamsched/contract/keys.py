@@ -8,6 +8,9 @@ from __future__ import annotations
 
 DEFAULT_NAMESPACE = "scheduler"
 
+GROUP = "fold"
+"""The consumer group of the log and of the heartbeats. Its cursor follows the watermark."""
+
 # name -> shape behind the "<namespace>:{<partition>}:" prefix; each %s takes one id.
 SHAPES: dict[str, str] = {
     # streams

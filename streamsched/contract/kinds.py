@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 LIMITS: dict[str, int] = {
     "id": 256,  # bytes of an id or a name
+    "lang": 35,  # of a language code: the length that RFC 5646, section 4.4.1, asks buffers to allow
     "text": 4096,  # bytes of a reason or an error
     "json": 65_536,  # bytes of cap_json, pool_names_json, load_json, progress_json
     "payload": 1_048_576,  # bytes of payload_json and result_json
+    "fields": 128,  # fields of one event, with those that the contract does not name
+    "event": 2_097_152,  # bytes of one event that a caller hands to a script
+    "events": 1024,  # events that a caller hands to a script at once
+    "slice": 2000,  # entries that one command of a script asks about
     "priority": 100,  # -100 .. 100
     "attempts": 1000,  # the most max_attempts may be
     "pools": 64,  # pools of one node
@@ -14,7 +21,7 @@ LIMITS: dict[str, int] = {
     "window": 256,  # assignments a node may have that it neither started nor declined
     "backoff_ms": 60_000,  # the longest pause between two attempts
     "sleep_ms": 1_000,  # the longest a worker blocks: a wake-up may die with another worker
-    "outage_ms": 5_000,  # silence between two calls from which on the scheduler counts as absent; see resume.lua
+    "outage_ms": 5_000,  # silence between two calls from which on the scheduler counts as absent
     "inbox": 65_536,  # entries an inbox keeps for a reader that stays away
     "heartbeats": 131_072,  # beats kept: more than a large fleet sends while every worker is away for a moment
     "reply": 65_536,  # outcomes kept for a client that stays away
@@ -37,3 +44,35 @@ LIMITS: dict[str, int] = {
 ORDER_STEP = 2**40
 """A step of priority in a waiting job's order: more submissions than a partition will see, and
 ``100 * 2**40 + 2**40`` is still exact in the double that a sorted set keeps."""
+
+
+class Kind(NamedTuple):
+    """How the folds check a field: by the Lua function ``check_<check>``, with these bounds."""
+
+    check: str
+    bounds: tuple[int | str, ...]
+
+
+KINDS: dict[str, Kind] = {
+    "id": Kind("id", (LIMITS["id"],)),
+    "lang": Kind("lang", (LIMITS["lang"],)),
+    "text": Kind("utf8", (LIMITS["text"],)),
+    "json": Kind("json", (LIMITS["json"],)),
+    "payload": Kind("utf8", (LIMITS["payload"],)),  # only the node reads it: it is not parsed
+    "pools": Kind("pools", (LIMITS["json"],)),
+    "ts": Kind("number", (0, 10**15 - 1)),
+    "ms": Kind("number", (0, 365 * 24 * 3600 * 1000)),
+    "count": Kind("number", (1, LIMITS["attempts"])),
+    "bound": Kind("number", (1, 10**12 - 1)),
+    "amount": Kind("number", (1, 10**9)),
+    "percent": Kind("number", (1, 100)),
+    "priority": Kind("number", (-LIMITS["priority"], LIMITS["priority"])),
+    "flag": Kind("choice", ("true", "false")),
+    "affinity": Kind("choice", ("prefer", "none")),
+    "status": Kind("choice", ("finished", "failed")),
+    "role": Kind("choice", ("producer", "node")),
+    "policy": Kind("choice", ("two_choices",)),
+    "source": Kind("source", (64,)),
+    "entry": Kind("entry", (41,)),
+}
+"""The kinds of fields: bytes of a text, the least and the most of a whole number, or the words to choose from."""

@@ -106,7 +106,7 @@ class StateReader:
     async def _read_nodes(self, ids: list[str], rev: int) -> None:
         for start in range(0, len(ids), PAGE):
             page = json.dumps(ids[start : start + PAGE])
-            reply = await script("nodes")(self.redis, nodes=self.keys("nodes"), prefix=self.keys.prefix, ids=page)
+            reply = await script("read_nodes")(self.redis, nodes=self.keys("nodes"), prefix=self.keys.prefix, ids=page)
             self.board.nodes.update(reply, rev)
 
     async def _read_rest(self) -> None:

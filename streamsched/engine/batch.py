@@ -43,7 +43,7 @@ async def append_batch(partition: Partition, jobs: Iterable[JobSubmitted]) -> st
 
 async def _add(partition: Partition, own: bytes) -> str:
     keys = partition.keys
-    return str(await script("hand_in")(partition.redis, events=keys("events"), prefix=keys.prefix, own=own))
+    return str(await script("append_batch")(partition.redis, events=keys("events"), prefix=keys.prefix, own=own))
 
 
 def _batches(jobs: Iterable[JobSubmitted]) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import anyio
 import msgspec
@@ -58,6 +58,9 @@ LOSS = "docs/durability.md"
 
 RIGHTS = "`streamsched acl ROLE` prints what each role needs"
 """What to do about a server that permits a user too little."""
+
+BROKE = "this call broke"
+"""How a script says that the call itself halted the partition, and did not find it halted."""
 
 OLDEST = (7, 0)
 """Redis 7.0 brought ``XGROUP SETID … ENTRIESREAD`` and ``entries-added``, which the gap detector needs."""
@@ -132,6 +135,7 @@ class Partition:
         Raises:
             ServerUnreachable: the patience ran out while the server was away.
             ServerCannotReplicate: it ran out while the server lacked its replicas.
+            PartitionHalted: this very call halted the partition. It is not made again: it would halt it again.
             SchedulerError: the call was refused.
         """
         deadline = anyio.current_time() + self.patience_s
@@ -139,8 +143,8 @@ class Partition:
         while True:
             try:
                 return await call()
-            except (PartitionRebuilding, PartitionHalted, ServerCannotReplicate):
-                if anyio.current_time() > deadline:
+            except (PartitionRebuilding, PartitionHalted, ServerCannotReplicate) as problem:
+                if _broke(problem) or anyio.current_time() > deadline:
                     raise
             except ServerReadOnly:
                 # a server that took writes from us has been demoted: its address may soon be that of the new master
@@ -247,7 +251,7 @@ class Partition:
         Raises:
             SchedulerError, RedisError: see :meth:`advance`.
         """
-        return _reply(await self._call("take_in", batch=batch, speakers=" ".join(sources)))
+        return _reply(await self._call("ingest", batch=batch, speakers=" ".join(sources)))
 
     async def append(self, event: Event) -> Answer:
         """Append an event, have it folded, and return what the scheduler said.
@@ -275,7 +279,7 @@ class Partition:
             try:
                 return await self.append_soon(flat)
             except (SchedulerError, RedisError, OSError) as problem:
-                if is_of_event(problem) or given_up():
+                if is_of_event(problem) or _broke(problem) or given_up():
                     raise
                 if not backoff.failures:
                     log.warning("an event waits until it can be appended", type=flat[1], problem=str(problem))
@@ -306,12 +310,27 @@ class Partition:
                 taken = self._take()
                 try:
                     await self.patiently(partial(self._append_call, taken))
-                except Exception as problem:  # whatever it is, those who wait must hear of it
-                    for _, future in taken:
-                        if not future.done():
-                            future.set_exception(problem)
+                except Exception as problem:  # of any kind: those who wait must hear of it
+                    if _broke(problem) and len(taken) > 1:
+                        await self._send_alone(taken)
+                    else:
+                        _fail(taken, problem)
         finally:
             self._sender = None
+
+    async def _send_alone(self, taken: list[tuple[bytes, asyncio.Future[Answer]]]) -> None:
+        """Send each event of a call that halted the partition once more, alone: one of them was the cause, or none.
+
+        Those that did arrive are known by their identities. Where two of them halt the partition again, no event is the
+        cause, and the others are not tried.
+        """
+        broken = 0
+        for one in taken:
+            try:
+                await self.patiently(partial(self._append_call, [one]))
+            except Exception as problem:
+                broken += _broke(problem)
+                _fail(taken if broken > 1 else [one], problem)
 
     def _take(self) -> list[tuple[bytes, asyncio.Future[Answer]]]:
         """Take what one call may carry off the queue: at least one event, within :data:`BATCH` and its bytes."""
@@ -369,6 +388,23 @@ def _tell(future: asyncio.Future[Answer], answer: Any) -> None:
         future.set_exception(error_of(answer[0], answer[1]))
     else:
         future.set_result(Answer(answer[1], tuple(answer[2:]) if len(answer) > 2 else None))
+
+
+def _broke(problem: Exception) -> TypeGuard[PartitionHalted]:
+    """Tell whether the call that was answered so halted the partition itself."""
+    return isinstance(problem, PartitionHalted) and problem.detail.startswith(BROKE)
+
+
+def _fail(taken: list[tuple[bytes, asyncio.Future[Answer]]], problem: Exception) -> None:
+    """Hand an error to each caller that still waits."""
+    if _broke(problem):
+        problem = PartitionHalted(
+            f"{problem.detail}; it is not made again. Its event may stand in the log, and take effect when a worker "
+            "has rebuilt the state: look at what it speaks of before you append it again, and report this error"
+        )
+    for _, future in taken:
+        if not future.done():
+            future.set_exception(problem)
 
 
 def _trimmed(about: Any, event_id: str) -> bool:

@@ -30,11 +30,11 @@ WHERE = "cluster|slots"
 """By which a server of a cluster is asked who holds a partition."""
 
 SCRIPTS = {
-    "producer": ("append", "advance", "hand_in"),
+    "producer": ("append", "advance", "append_batch"),
     "node": ("append",),
-    "worker": ("advance", "drop", "replay", "take_in"),
-    "archiver": ("trim", "trim_letters"),
-    "auditor": ("nodes",),
+    "worker": ("advance", "drop_state", "replay", "ingest"),
+    "archiver": ("trim_log", "trim_dead_letters"),
+    "auditor": ("read_nodes",),
     "operator": None,
 }
 """The scripts that a role runs; ``None`` for all there are."""

@@ -60,7 +60,7 @@ async def rebuild(redis: Any, keys: Keys, progress: Callable[[int], None] = lamb
         NewerLog: a newer program has taken over the log; nothing was dropped.
         PartitionHalted: the log cannot be folded; the text says at which event. The next call begins anew.
     """
-    phase = await script("condemn")(redis, events=keys("events"), prefix=keys.prefix, at_will=1)
+    phase = await script("begin_rebuild")(redis, events=keys("events"), prefix=keys.prefix, at_will=1)
     return await _fold_anew(redis, keys, phase, progress)
 
 
@@ -70,7 +70,7 @@ async def rebuild_if_damaged(redis: Any, keys: Keys) -> int | None:
     Raises:
         LogGap, PartitionRebuilding, NewerLog, PartitionHalted: see :func:`rebuild`.
     """
-    phase = await script("condemn")(redis, events=keys("events"), prefix=keys.prefix, at_will=0)
+    phase = await script("begin_rebuild")(redis, events=keys("events"), prefix=keys.prefix, at_will=0)
     return await _fold_anew(redis, keys, phase, lambda folded: None) if phase else None
 
 
@@ -84,7 +84,7 @@ async def empty(redis: Any, keys: Keys) -> None:
     """Drop the state of a partition that is marked for it; several may do so at once."""
     cursor = "0"
     while True:
-        cursor = await script("drop")(
+        cursor = await script("drop_state")(
             redis, events=keys("events"), dead=keys("dead"), prefix=keys.prefix, cursor=cursor
         )
         if cursor == "0":

@@ -87,7 +87,7 @@ async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
         reached = await anyio.to_thread.run_sync(archive.number_up_to, tip)
         if first and trimmed == head:
             await _compare(redis, keys, archive, previous(first), min(tip, archive.last, key=position))
-        answer = await script("restore")(
+        answer = await script("adopt_archive")(
             redis,
             events=keys("events"),
             dead=keys("dead"),
@@ -112,7 +112,9 @@ async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: 
     pieces = archive.read(after, until, CHUNK)
     while (chunk := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
         entries = packed(chunk)
-        parted = await script("parted")(redis, events=keys("events"), prefix=keys.prefix, entries=entries, after=after)
+        parted = await script("find_divergence")(
+            redis, events=keys("events"), prefix=keys.prefix, entries=entries, after=after
+        )
         if parted:
             told = parted.decode() if isinstance(parted, bytes) else parted
             raise LogFork(f"the archive and the log are not the same history from {told} on; {remedy(archive)}")
@@ -131,9 +133,10 @@ async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Call
     chunk: Chunk | None = Chunk([], {})
     while chunk is not None:
         following: Chunk | None = await anyio.to_thread.run_sync(next, pieces, None)
-        going_on, _, folded = await script("refold")(
+        going_on, _, folded = await script("replay_entries")(
             redis,
             events=keys("events"),
+            dead=keys("dead"),
             prefix=keys.prefix,
             in_place=1,
             entries=packed(chunk),

@@ -51,8 +51,8 @@ class Scratch:
             NewerLog: the chunk was folded by a newer version of this program.
             PartitionHalted: an event cannot be folded; the text says which.
         """
-        _, watermark, folded = await script("refold")(
-            self.redis, events=self.keys("events"), prefix=self.keys.prefix, in_place=0, entries=packed(chunk), ends=0
+        _, watermark, folded = await script("replay_entries")(
+            self.redis, **self._streams(), prefix=self.keys.prefix, in_place=0, entries=packed(chunk), ends=0
         )
         self.watermark, self.folded = _text(watermark), int(folded)
 
@@ -79,17 +79,20 @@ class Scratch:
         Raises:
             ResponseError: an event cannot be folded.
         """
-        refold = script("refold")
+        refold = script("replay_entries")
         await self.redis.script_load(refold.text)
         async with self.redis.pipeline(transaction=False) as pipe:
             for entry in chunk.entries:
                 one = packed(Chunk([entry], chunk.buried))
-                given = {"events": self.keys("events"), "prefix": self.keys.prefix, "in_place": 0, "ends": 0}
+                given = {**self._streams(), "prefix": self.keys.prefix, "in_place": 0, "ends": 0}
                 pipe.execute_command("EVALSHA", refold.sha, *refold.arguments(**given, entries=one))
                 ask(pipe)
             replies = await pipe.execute()
         self.watermark, self.folded = chunk.entries[-1].id, self.folded + len(chunk.entries)
         return replies[1::2]  # type: ignore[no-any-return]
+
+    def _streams(self) -> dict[str, str]:
+        return {"events": self.keys("events"), "dead": self.keys("dead")}
 
     async def clear(self) -> None:
         """Start over from nothing."""

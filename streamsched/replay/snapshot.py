@@ -103,7 +103,7 @@ async def load(redis: Any, keys: Keys, path: Path) -> About:
 
 async def _put(redis: Any, keys: Keys, rows: list[Row]) -> None:
     packed = msgpack.packb([(row.name, row.kind, row.start, _flat(row)) for row in rows], use_bin_type=False)
-    await script("load")(redis, events=keys("events"), prefix=keys.prefix, page=packed)
+    await script("load_snapshot")(redis, events=keys("events"), prefix=keys.prefix, page=packed)
 
 
 def _flat(row: Row) -> list[Any]:

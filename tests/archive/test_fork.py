@@ -228,7 +228,7 @@ async def test_a_log_is_not_trimmed_by_an_archive_that_holds_another_one(pair: P
     kept = await whole(pair.replica, pair.keys)
     given = {"events": pair.keys("events"), "prefix": pair.keys.prefix, "batch": 1000, "archive": "kept"}
     with pytest.raises(LogFork, match="which the log has lost: it is not trimmed"):
-        await script("trim")(pair.clients[1], **given, archived=archived)
+        await script("trim_log")(pair.clients[1], **given, archived=archived)
     assert await whole(pair.replica, pair.keys) == kept
     assert not (tmp_path / MANIFEST).exists()
 

@@ -80,7 +80,7 @@ class Death:
         return Path(self._rename(path, target))
 
     def script(self, name: str) -> Any:
-        if name in ("trim", "trim_letters"):
+        if name in ("trim_log", "trim_dead_letters"):
             self._pass()
         return self._script(name)
 

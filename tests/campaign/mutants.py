@@ -9,13 +9,14 @@ from streamsched.engine.loader import compose, sources
 from ..support.planting import Bug
 
 HOLDER = """  if attempt and attempt ~= job.attempt then
-    fail('STALE_ATTEMPT', 'attempt ' .. attempt .. ' of job ' .. job_id .. ' is over: the job has moved on')
+    refuse_event('STALE_ATTEMPT', 'attempt ' .. attempt .. ' of job ' .. job_id .. ' is over: the job has moved on')
   end
   if not is_held(job) then
-    fail('STALE_ATTEMPT', 'job_id ' .. job_id .. ' waits for a node: nobody holds it')
+    refuse_event('STALE_ATTEMPT', 'job_id ' .. job_id .. ' waits for a node: nobody holds it')
   end
   if node_id ~= job.node_id then
-    fail('NODE_MISMATCH', 'node_id ' .. node_id .. ' does not hold job ' .. job_id .. ': ' .. job.node_id .. ' does')
+    refuse_event('NODE_MISMATCH', 'node_id ' .. node_id .. ' does not hold job ' .. job_id .. ': ' .. job.node_id
+      .. ' does')
   end
 """
 
@@ -33,7 +34,7 @@ class Planted:
 
 PLANTED: dict[str, Planted] = {
     "holder": Planted(
-        Bug("only the holder's word counts, under its attempt", "any node ends any job", "held_job", HOLDER),
+        Bug("only the holder's word counts, under its attempt", "any node ends any job", "state/job", HOLDER),
         "late nodes",
         ("I2", "I3", "I5"),
     ),
@@ -41,7 +42,7 @@ PLANTED: dict[str, Planted] = {
         Bug(
             "a submission repeated is the one that was accepted",
             "it starts the job over",
-            "submitted_before",
+            "state/repeat",
             "rcall('EXISTS', key.job(job_id)) == 0",
             "true",
         ),
@@ -52,7 +53,7 @@ PLANTED: dict[str, Planted] = {
         Bug(
             "decisions from outside are refused",
             "a forged one takes effect",
-            "fold_event",
+            "call/event",
             "if fact and not decided then",
             "if false then",
         ),
@@ -63,8 +64,8 @@ PLANTED: dict[str, Planted] = {
         Bug(
             "a refused event becomes a dead letter",
             "it is gone without a word",
-            "fold_event",
-            "    bury(stream, id, e, problem)\n",
+            "call/event",
+            "    write_dead_letter(stream, id, e, problem)\n",
         ),
         "poison",
         ("I3",),
@@ -73,7 +74,7 @@ PLANTED: dict[str, Planted] = {
         Bug(
             "an absence of the scheduler is held against nobody",
             "it costs nodes and attempts",
-            "resume",
+            "decide/absence",
             "if not was_away(now - since) then",
             "if true then",
         ),
@@ -84,7 +85,7 @@ PLANTED: dict[str, Planted] = {
         Bug(
             "time goes on behind a clock that was set back",
             "nothing falls due for an hour",
-            "go_on",
+            "call/open",
             "meta.last_call_ts + math.floor(passed / 2)",
             "meta.last_call_ts",
         ),
@@ -95,8 +96,8 @@ PLANTED: dict[str, Planted] = {
         Bug(
             "nothing is trimmed that is not archived",
             "events are lost",
-            "trim",
-            "local bound = not_behind(archived, watermark) and archived or watermark",
+            "trim_log",
+            "local bound = at_or_before(archived, watermark) and archived or watermark",
             "local bound = '+'",
         ),
         "archiver killed between steps",

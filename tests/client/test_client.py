@@ -94,9 +94,11 @@ async def test_dispatch_says_what_is_missing(server: EmbeddedServer, keys: Keys)
         with pytest.raises(NoPoolForLangPair):
             await scheduler.dispatch_task(dispatch())
         await scheduler.register_node(register())
+        assert (await scheduler.dispatch_task(dispatch())).node_id == "n1"
+        await scheduler.heartbeat(HeartbeatRequest(node_id="n1", online=False))
         with pytest.raises(NoAvailableNode):
             await scheduler.dispatch_task(dispatch())
-        await scheduler.register_node(register(pools="[]"))
+        await scheduler.register_node(RegisterNodeRequest(node_id="n1", cap_json="{}"))
         with pytest.raises(EmptyPool):
             await scheduler.dispatch_task(dispatch())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,18 +114,18 @@ async def test_a_forged_upgrade_is_refused(ledger: Ledger) -> None:
     assert (await ledger.dead())[0]["code"] == "FORGED_DECISION"
 
 
-UPCAST = """
-local NEWEST = { ['job.cancelled'] = 2 }
+UPCAST = """local NEWEST = { ['job.cancelled'] = 2 }
 local UPCASTS = { ['job.cancelled'] = { function(e)
   return { type = e.type, job_id = e.job_id, reason = e.because }
-end } }
+  end } }
 """
 
 
 async def test_an_event_of_an_older_version_folds_as_the_one_it_has_become(redis: Redis, keys: Keys) -> None:
     ledger = Ledger(redis, keys)
-    body = sources()["upcast"].body
-    sources()["upcast"].body = UPCAST + body.split("\n", 2)[2]
+    source = sources()["call/event"]
+    body = source.body
+    source.body = re.sub(r"local NEWEST = .*\nlocal UPCASTS = .*\n", UPCAST, body)
     script.cache_clear()
     try:
         for job_id in ("old", "new"):
@@ -137,7 +138,7 @@ async def test_an_event_of_an_older_version_folds_as_the_one_it_has_become(redis
         assert [letter["code"] for letter in await ledger.dead()] == ["UNSUPPORTED_VERSION"]
         await ledger.check_refold()  # the model has never heard of a second version
     finally:
-        sources()["upcast"].body = body
+        source.body = body
         script.cache_clear()
 
 

@@ -24,13 +24,13 @@ EVENTS = (*BEATS, "offline", "cordoned", "uncordoned", "drained", "registered")
 TABLE = {
     # O online, P paused (accepts nothing), C cordoned: the state before, then the state behind each event above.
     # A node may receive a job in state O, and in no other.
-    "-": ("O", "-", "OP", "O", "-", "C", "-", "C", "-"),
+    "-": ("O", "-", "OP", "O", "-", "C", "-", "C", "O"),
     "O": ("O", "-", "OP", "O", "-", "OC", "O", "OC", "O"),
-    "P": ("O", "P", "OP", "O", "P", "PC", "P", "PC", "P"),
-    "C": ("OC", "C", "OPC", "OC", "C", "C", "-", "C", "C"),
+    "P": ("O", "P", "OP", "O", "P", "PC", "P", "PC", "O"),
+    "C": ("OC", "C", "OPC", "OC", "C", "C", "-", "C", "OC"),
     "OP": ("OP", "P", "OP", "O", "P", "OPC", "OP", "OPC", "OP"),
     "OC": ("OC", "C", "OPC", "OC", "C", "OC", "O", "OC", "OC"),
-    "PC": ("OC", "PC", "OPC", "OC", "PC", "PC", "P", "PC", "PC"),
+    "PC": ("OC", "PC", "OPC", "OC", "PC", "PC", "P", "PC", "OC"),
     "OPC": ("OPC", "PC", "OPC", "OC", "PC", "OPC", "OP", "OPC", "OPC"),
 }
 CELLS = [
@@ -101,7 +101,7 @@ async def test_registration_shows_in_the_keys_that_operators_look_at(ledger: Led
         )
     )
     info = await ledger.info()
-    assert (info["online"], info["cap_json"], info["cordoned"]) == ("false", '{"services":["ASR"]}', "false")
+    assert (info["online"], info["cap_json"], info["cordoned"]) == ("true", '{"services":["ASR"]}', "false")
     assert info["pools"] == "1 x"
     state = await ledger.state(ledger.keys)
     assert state["pool:1:members"] == state["pool:x:members"] == ["n1"]
@@ -110,6 +110,61 @@ async def test_registration_shows_in_the_keys_that_operators_look_at(ledger: Led
     assert pairs == both | {
         f"lang:{src}:{tgt}": ["x"] for src in ("de", "fr", "it") for tgt in ("de", "fr", "it") if src != tgt
     }
+
+
+async def test_a_node_may_receive_jobs_from_its_registration_on(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.append(REGISTRATION)
+    info = await ledger.info()
+    assert info["last_heartbeat_ts"] == info["since_ts"] == str(await ledger.now())
+    assert (await ledger.submit(immediate=True, deliver=False))["status"] == "dispatched"
+    await ledger.pass_time(29_999)
+    assert (await ledger.info())["online"] == "true"
+    await ledger.pass_time(1)
+    assert (await ledger.info())["online"] == "false"
+    assert await ledger.types() == [
+        "node.registered",
+        "job.submitted",
+        "job.dispatched",
+        "node.expired",
+        "job.exhausted",
+    ]
+
+
+async def test_a_node_that_registers_without_pools_is_online_and_in_none(ledger: Ledger) -> None:
+    await ledger.append(NodeRegistered(node_id="n1", cap_json="{}"))
+    info = await ledger.info()
+    assert (info["online"], info["pools"]) == ("true", "")
+    assert await ledger.redis.smembers(ledger.keys("online")) == {"n1"}
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_beat_that_was_sent_before_a_registration_changes_nothing(ledger: Ledger, again: bool) -> None:
+    if again:
+        await ledger.append(REGISTRATION)
+    gone = {"type": "node.heartbeat", "node_id": "n1", "online": "false"}
+    await ledger.redis.xadd(ledger.keys("heartbeats"), gone, id=f"{await ledger.now() - 1000}-0")
+    await ledger.add({"type": "node.registered", "node_id": "n1", "cap_json": "[]"})
+    await ledger.advance()
+    assert (await ledger.info())["online"] == "true"
+
+
+async def test_a_node_that_expired_is_back_with_the_same_registration_and_keeps_its_jobs_and_its_cordon(
+    ledger: Ledger,
+) -> None:
+    await ledger.freeze()
+    await ledger.node()
+    await ledger.add({"type": "node.cordoned", "node_id": "n1"})
+    await ledger.pass_time(30_000)
+    before = await ledger.info()
+    assert before["online"] == "false"
+    await ledger.pass_time(5)
+    await ledger.append(NodeRegistered(node_id="n1", cap_json="{}", pool_names_json=before["pool_names_json"]))
+    info = await ledger.info()
+    assert (info["online"], info["cordoned"], info["incarnation"]) == ("true", "true", before["incarnation"])
+    assert int(info["since_ts"]) == int(before["since_ts"]) + 5
+    await ledger.pass_time(30_000)
+    assert (await ledger.info())["online"] == "false"
 
 
 async def test_registering_again_replaces_the_pools(ledger: Ledger) -> None:
@@ -235,7 +290,7 @@ async def test_beats_stay_out_of_the_log_but_for_what_they_change(ledger: Ledger
             {"type": "node.heartbeat", "node_id": "n1", "online": "true", "load_json": f"[{n}]"}, "heartbeats"
         )
     await ledger.advance()
-    assert await ledger.types() == ["node.registered", "node.recovered"]
+    assert await ledger.types() == ["node.registered"]
     info = await ledger.info()
     assert info["load_json"] == "[19]"
     assert int(info["last_heartbeat_ts"]) >= int(info["since_ts"])
@@ -302,7 +357,7 @@ async def test_a_node_that_beats_does_not_expire(ledger: Ledger) -> None:
     for _ in range(4):
         await ledger.pass_time(20_000)
         await ledger.append(NodeHeartbeat(node_id="n1", online=True))
-    assert await ledger.types() == ["node.registered", "node.recovered"]
+    assert await ledger.types() == ["node.registered"]
 
 
 async def test_the_heartbeat_timeout_is_configured(ledger: Ledger) -> None:
@@ -321,7 +376,7 @@ async def test_an_expired_node_recovers_with_its_next_beat_and_gets_what_waits(l
     await ledger.submit()
     assert (await ledger.job())["status"] == "created"
     await ledger.append(NodeHeartbeat(node_id="n1", online=True))
-    assert [fact["node_id"] for fact in await ledger.facts("node.recovered")] == ["n1", "n1"]
+    assert [fact["node_id"] for fact in await ledger.facts("node.recovered")] == ["n1"]
     assert (await ledger.job())["status"] == "dispatched"
 
 

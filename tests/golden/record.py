@@ -82,6 +82,8 @@ async def story(log: Ledger) -> None:
     await log.pass_time(70_000)
     await log.pass_time(500_000)
     await log.append(["type", "session.released", "session_id", "s2"])
+    for online in ("false", "true"):
+        await log.append(["type", "node.heartbeat", "node_id", "n1", "online", online])
 
 
 async def letters(log: Ledger) -> None:

@@ -23,7 +23,7 @@ from streamsched.server.embedded import EmbeddedServer
 ROOT = Path(__file__).resolve().parents[2]
 LOAD = "from streamsched.engine.loader import script, lua_root; print(lua_root(), [script(n).sha for n in {names}])"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-NAMES = ["advance", "append", "replay", "drop"]
+NAMES = ["advance", "append", "replay", "drop_state"]
 
 
 def loaded_from(path: Path, cwd: Path) -> str:

@@ -72,6 +72,8 @@ class Model:
 
     def _happen(self, entry: Entry) -> None:
         raw, kind = entry.raw, entry.raw.get("type", "")
+        if len(raw) > 128:
+            raise Refused("INVALID_FIELD")
         version = raw.get("v", "1")
         if not VERSION.fullmatch(version) or int(version) > 1:
             raise Refused("UNSUPPORTED_VERSION")

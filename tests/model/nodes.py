@@ -54,15 +54,19 @@ def registered(
     pool_names_json: list[PoolEntry] | None,
     mailbox: str | None,
 ) -> None:
-    """A node announces itself; announcing the same again changes nothing, anything else replaces what it said."""
+    """A node announces itself and is there from now on; announcing anything else replaces what it said before."""
     listed = entry.raw.get("pool_names_json")
     node = state.nodes.get(node_id)
-    if node and (node.cap_json, node.pool_names_json, node.mailbox) == (cap_json, listed, mailbox):
-        return
+    same = node and (node.cap_json, node.pool_names_json, node.mailbox) == (cap_json, listed, mailbox)
     theirs = [pool for pool in pool_names_json or [] if pool.pool_id in state.pools]
-    if speaker(state, entry.raw) and any(state.pools[pool.pool_id].languages != pool.languages for pool in theirs):
+    changed = any(state.pools[pool.pool_id].languages != pool.languages for pool in theirs)
+    if not same and speaker(state, entry.raw) and changed:
         raise Refused("NOT_PERMITTED")
     node = state.nodes.setdefault(node_id, Node(since_ts=entry.at))
+    if not node.online:
+        hears(node, entry.at, True, None)
+    if same:
+        return
     node.cap_json, node.pool_names_json, node.mailbox = cap_json, listed, mailbox
     node.incarnation = entry.entry_id
     node.pools = [pool.pool_id for pool in pool_names_json or []]

@@ -42,7 +42,6 @@ class Log:
 
     def node(self, node_id: str = "n1", pools: str = POOLS) -> None:
         self.add("node.registered", node_id=node_id, cap_json="{}", pool_names_json=pools)
-        self.add("node.recovered", node_id=node_id, accepting="true")
 
     def dispatch(self, job_id: str = "j1", node_id: str = "n1", pool_id: str = "1", **more: str) -> str:
         told = {"nonce": "a", "seen": "", "why": "only", "affinity": "new"} | more

@@ -31,7 +31,7 @@ async def replay(ledger: Ledger, batch: int) -> None:
 
 
 async def condemn(ledger: Ledger) -> str:
-    phase: str = await script("condemn")(
+    phase: str = await script("begin_rebuild")(
         ledger.redis, events=ledger.keys("events"), prefix=ledger.keys.prefix, at_will=0
     )
     return phase

@@ -160,7 +160,7 @@ class Archivist:
         batch = world.rng.choice([3, 10, 1000])
         try:
             trimmed, _, stopped = world.run(
-                script("trim")(
+                script("trim_log")(
                     world.wire,
                     events=world.keys("events"),
                     prefix=world.keys.prefix,
@@ -186,7 +186,7 @@ class Archivist:
         archived = world.checker.letters.safe = self.letters[max(-1 - lag, -len(self.letters))][0]
         given = {"events": world.keys("events"), "dead": world.keys("dead"), "prefix": world.keys.prefix}
         trimmed, _ = world.run(
-            script("trim_letters")(
+            script("trim_dead_letters")(
                 world.wire,
                 **given,
                 batch=world.rng.choice([2, 1000]),

@@ -19,7 +19,7 @@ from .pauses import Pauses
 from .redis_double.double import Double
 from .redis_double.values import ZERO, Hash, Stream, id_of, text_of
 
-QUIET = frozenset(("replay", "refold", "drop", "restore", "trim", "trim_letters"))
+QUIET = frozenset(("replay", "replay_entries", "drop_state", "adopt_archive", "trim_log", "trim_dead_letters"))
 """Scripts that deliver nothing to anybody."""
 
 
@@ -76,18 +76,18 @@ class Checker:
         if self._events in undo:
             self._read_log(call)
         if self._dead in undo:
-            if call.script == "trim_letters":
+            if call.script == "trim_dead_letters":
                 was: Any = undo[self._dead]
                 self.letters.trimmed(was.entries, self._stream(self._dead), self._stream(self._events))
             self._read_letters()
         self.intake.after(call, undo, self.model.partition, follows)
-        if call.script == "restore" and self._events in undo:
+        if call.script == "adopt_archive" and self._events in undo:
             self.adopt()
         if self.overwritten:
             self._look_for_foreign()
         was_whole = self.whole
         self.whole = self._is_whole()
-        if answered and call.script in ("advance", "append", "take_in", "trim", "trim_letters"):
+        if answered and call.script in ("advance", "append", "ingest", "trim_log", "trim_dead_letters"):
             require(was_whole, f"{call.script} went on over a state that is not whole")
         if self.whole and not self.overwritten and (self._meta in undo or not was_whole):
             self._settle(call, before, compare_all=not was_whole)
@@ -179,7 +179,7 @@ class Checker:
         require(folded >= self.folded, f"the watermark went back to {watermark}: {folded} folded, not {self.folded}")
         require(folded <= len(self.log), f"{folded} events were folded, the log took in {len(self.log)}")
         require(watermark == (self.log[folded - 1].id if folded else "0-0"), f"{folded} folded, watermark {watermark}")
-        if call.script in ("advance", "append", "take_in") and not compare_all:
+        if call.script in ("advance", "append", "ingest") and not compare_all:
             self._check_bound(call, before, folded)
         for entry in self.log[self.folded : folded]:
             self._fold(entry)
@@ -296,7 +296,7 @@ class Checker:
     def _check_group(self, call: Call, watermark: str, folded: int) -> None:
         """The group shows how far the fold has come; an append may leave its cursor behind, to wake a worker."""
         group = self._stream(self._events).groups.get("fold")
-        if group and call.script in ("advance", "append", "take_in") and not call.torn:
+        if group and call.script in ("advance", "append", "ingest") and not call.torn:
             shown, read = text_of(group.last), group.read or 0
             require(read <= folded and id_of(shown) <= id_of(watermark), f"the group's cursor is at {shown}, ahead")
             behind = call.script == "append" or (shown, read) == (watermark, folded)

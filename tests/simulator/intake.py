@@ -70,7 +70,7 @@ class Intake:
         require(key in self.said, f"{entry.id}: {key[0]} never said {key[1]}")
         require(key not in self.taken, f"{key[1]} of {key[0]} was taken in twice: {self.taken.get(key)}, {entry.id}")
         self.taken[key] = entry.id
-        require(call.script == "take_in", f"{entry.id}: {key[0]} speaks in a call of {call.script}")
+        require(call.script == "ingest", f"{entry.id}: {key[0]} speaks in a call of {call.script}")
         said = dict(zip(self.said[key][::2], self.said[key][1::2], strict=True))
         copy = dict(entry.fields)
         for field in OWNED:
@@ -99,7 +99,7 @@ class Intake:
             gone = [entry_id for entry_id in before if entry_id not in now]
             if not gone or not follows:
                 continue
-            require(call.script == "take_in", f"{call.script} took from the ingress of {name}")
+            require(call.script == "ingest", f"{call.script} took from the ingress of {name}")
             self._left(name, gone, len(before), state)
 
     def _left(self, name: str, gone: list[str], waited: int, state: State) -> None:

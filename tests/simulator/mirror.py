@@ -22,7 +22,7 @@ from .redis_double.double import Double
 from .redis_double.values import Hash, ReplyError, Set, SortedSet, Stream
 
 CLOCK = "clock:{0}"
-CALL = "table.sort, redis.call"
+CALL = "local rcall = redis.call"
 STEADY = f"""
 local function steady(name, a, ...)
   if name == 'TIME' then
@@ -58,11 +58,11 @@ UNORDERED = ("SMEMBERS", "HKEYS")
 @contextmanager
 def without_chance() -> Iterator[None]:
     """Run with scripts that do the same thing twice."""
-    source = sources()["context"]
+    source = sources()["call/context"]
     body = source.body
     if body.count(CALL) != 1:
-        raise LookupError(f"context.lua does not say {CALL!r} any more: mend tests/sim/mirror.py")
-    source.body = STEADY + body.replace(CALL, "table.sort, steady")
+        raise LookupError(f"call/context.lua does not say {CALL!r} any more: mend tests/sim/mirror.py")
+    source.body = STEADY + body.replace(CALL, "local rcall = steady")
     script.cache_clear()
     try:
         yield

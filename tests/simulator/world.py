@@ -27,17 +27,17 @@ AWAY = (Lost, Late)
 SCRIPTS = (
     "advance",
     "append",
-    "condemn",
-    "drop",
-    "parted",
-    "refold",
+    "begin_rebuild",
+    "drop_state",
+    "find_divergence",
+    "replay_entries",
     "replay",
-    "restore",
-    "take_in",
-    "trim",
-    "trim_letters",
+    "adopt_archive",
+    "ingest",
+    "trim_log",
+    "trim_dead_letters",
 )
-REBUILDING = ("drop", "replay", "refold", "restore")
+REBUILDING = ("drop_state", "replay", "replay_entries", "adopt_archive")
 
 Event = dict[str, str]
 
@@ -299,7 +299,7 @@ class World:
     def take_in(self, batch: int, names: Sequence[str]) -> list[Any]:
         """One call of a worker for what waits in ingress streams."""
         given = {**self.streams, "prefix": self.keys.prefix, "batch": batch, "nonce": self.nonce()}
-        reply: list[Any] = self.run(script("take_in")(self.wire, **given, speakers=" ".join(names)))
+        reply: list[Any] = self.run(script("ingest")(self.wire, **given, speakers=" ".join(names)))
         self.note(f"    take_in(batch={batch}, {' '.join(names)}) → {reply}")
         return reply
 

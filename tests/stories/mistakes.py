@@ -5,11 +5,11 @@ from __future__ import annotations
 from ..support.planting import Bug
 
 MISTAKES = [
-    Bug("a job is kept for its retention", "it is kept a moment longer", "retire", "> at then", ">= at then"),
+    Bug("a job is kept for its retention", "it is kept a moment longer", "state/job_end", "> at then", ">= at then"),
     Bug(
         "a node that has begun all it was given is trusted with more",
         "its window stays as it is",
-        "unread",
+        "state/node",
         "room.window = room.window * 2",
         "room.window = room.window",
     ),
@@ -20,7 +20,7 @@ MISTAKES = [
         "math.max(at - tonumber(ran_ms), tonumber(match(job.attempt, '^%d+')))",
         "at - tonumber(ran_ms)",
     ),
-    Bug("a job whose end tells that it began was begun", "only ended", "job.completed", "begin(node_id)", ""),
+    Bug("a job whose end tells that it began was begun", "only ended", "job.completed", "start_in_flight(node_id)", ""),
     Bug("what stands begun is not begun once more", "it is", "job.completed", "and job.status == 'dispatched'", ""),
     Bug(
         "an attempt that never began is given back",
@@ -33,45 +33,45 @@ MISTAKES = [
     Bug(
         "a submission with another priority is another one",
         "it is lost without a word",
-        "submitted_before",
+        "state/repeat",
         "if field ~= 'reply_to' and",
         "if field ~= 'reply_to' and field ~= 'priority' and",
     ),
     Bug(
         "a full node that accepts is asked for twice as much and one more",
         "one that held nothing is asked no more",
-        "set_liveness",
+        "state/node",
         "tonumber(full_at) * 2 + 1",
         "tonumber(full_at) * 2",
     ),
     Bug(
         "a job is tried as often as it may be",
         "once more",
-        "may_try_again",
+        "state/job_end",
         "tonumber(v[1] or 0) <",
         "tonumber(v[1] or 0) <=",
     ),
     Bug(
         "the nodes a job has been to are remembered",
         "only the last",
-        "exclude",
+        "state/job",
         "#kept > 8 and #kept - 7",
         "#kept > 1 and #kept",
     ),
-    Bug("a job that is due waits for a node", "it waits for a timer", "enqueue", "until_ts > at", "until_ts >= at"),
-    Bug("a cordoned node gets no job", "it does", "settle_node", "and v[3] == 'false'", ""),
+    Bug("a job that is due waits for a node", "it waits for a timer", "state/queue", "until_ts > at", "until_ts >= at"),
+    Bug("a cordoned node gets no job", "it does", "state/index", "and v[3] == 'false'", ""),
     Bug(
         "a session stays on a node that may receive jobs",
         "on any that is online",
-        "keeps_node",
+        "decide/choose_node",
         "if v[4] == 'true' then",
         "if v[1] == 'true' then",
     ),
-    Bug("no more jobs wait than may", "one more", "turn_away", "waiting >= bound or", "waiting > bound or"),
+    Bug("no more jobs wait than may", "one more", "decide/overload", "waiting >= bound or", "waiting > bound or"),
     Bug(
         "overload ends a tenth below where it began",
         "it flaps",
-        "turn_away",
+        "decide/overload",
         "waiting > bound - math.ceil(bound / 10)",
         "waiting > bound",
     ),
@@ -79,10 +79,10 @@ MISTAKES = [
         "a job that does not wait is not turned away for those that do",
         "it is",
         "job.submitted",
-        "if immediate ~= 'true' and too_many_wait() then",
-        "if too_many_wait() then",
+        "if immediate ~= 'true' and waiting_is_full() then",
+        "if waiting_is_full() then",
     ),
     Bug(
-        "what a node says of a job twice counts once", "twice", "told_before", "if not request_id then", "if true then"
+        "what a node says of a job twice counts once", "twice", "state/repeat", "if not request_id then", "if true then"
     ),
 ]

@@ -32,7 +32,7 @@ class Ledger:
     async def append(self, *events: Event | list[str], batch: int = 256) -> list[list[str]]:
         """Append and advance in one call; returns ``[code, id or detail, …]`` for each event."""
         await self._stand_still()
-        own = json.dumps([event if isinstance(event, list) else to_wire(event) for event in events])
+        own = json.dumps([to_wire(event) if isinstance(event, Event) else event for event in events])
         reply = await script("append")(
             self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed", own=own
         )
@@ -74,7 +74,7 @@ class Ledger:
         given = {**self.streams(), "prefix": self.keys.prefix, "batch": batch, "nonce": "5eed"}
         while True:
             await self._stand_still()
-            reply: list[Any] = await script("take_in")(self.redis, **given, speakers=" ".join(sources))
+            reply: list[Any] = await script("ingest")(self.redis, **given, speakers=" ".join(sources))
             held = dict(zip(reply[5][::2], map(int, reply[5][1::2]), strict=True))
             if reply[0] == 0 and 0 not in held.values():
                 return held

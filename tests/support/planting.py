@@ -19,8 +19,6 @@ from unittest import mock
 
 from streamsched.engine.loader import Source, lua_root, script, sources
 
-LUA = [lua_root() / folder for folder in ("fold", "decide", "include", ".")]
-
 
 @dataclass(frozen=True)
 class Bug:
@@ -95,5 +93,5 @@ class Bug:
             spec = find_spec(self.where)
             assert spec is not None, f"there is no {self.where}"
             return Path(str(spec.origin))
-        file = f"{self.where.replace('.', '_')}.lua"
-        return next(path / file for path in LUA if (path / file).is_file())
+        folder = "fold/" if {"FIELDS", "FACT"} & set(sources()[self.where].header) else ""
+        return lua_root().joinpath(f"{folder}{self.where.replace('.', '_')}.lua")

@@ -8,14 +8,14 @@ LETTERS = [
     Bug(
         "a letter that was retried is remembered",
         "it can be retried again",
-        "fold_event",
-        "want('HSET', key.letters, letter, 'retried ' .. id)",
+        "call/event",
+        "plan_write('HSET', key.letters, letter, 'retried ' .. id)",
         "",
     ),
     Bug(
         "a letter takes effect once",
         "its second retry takes effect, too",
-        "fold_event",
+        "call/event",
         "if handled and find(handled, 'retried', 1, true) then",
         "if false then",
     ),
@@ -29,7 +29,7 @@ LETTERS = [
     Bug(
         "what a source said is retried, however much it has said since",
         "its letters can only be dropped",
-        "check_sender",
+        "ingress/source",
         "stream == 'events' and not e.retry_of and",
         "stream == 'events' and",
     ),

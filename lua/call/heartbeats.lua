@@ -1,0 +1,34 @@
+-- The heartbeats: a stream beside the log, from which only changes become facts.
+
+-- Fold the beats that came since the last call, then record what they changed. Returns true when all are read.
+local beat_problems = {} -- by id, for the caller that sent the beat
+local function fold_beats()
+  if left <= 0 then -- for COUNT 0 a server answers nothing at all; the next call reads them
+    return true
+  end
+  local most = math.min(left, limit.slice)
+  local entries = rcall('XRANGE', heartbeats, '(' .. meta.heartbeats_watermark, '+', 'COUNT', most)
+  local beats, question = {}, { 'SMISMEMBER', key.online }
+  for i = 1, #entries do
+    local e = fields_of(entries[i][2])
+    beats[i], question[i + 2] = e, e.node_id or ''
+  end
+  -- one question for all of them: who is online does not change before the reports below
+  local answers = #entries > 0 and rcall(unpack(question))
+  for i = 1, #entries do
+    local id = entries[i][1]
+    known_online = answers[i] == 1
+    beat_problems[id] = fold_event('heartbeats', id, entries[i][2], beats[i], false)
+    meta.heartbeats_watermark, beats_moved = id, true
+  end
+  known_online = false
+  local drained = #entries < most
+  left = left - #entries
+  report_nodes()
+  return drained
+end
+
+-- Write a beat to its stream, to be folded with the others. Returns its id.
+local function add_beat(flat)
+  return rcall('XADD', heartbeats, 'MAXLEN', '~', limit.heartbeats, '*', unpack(flat))
+end

@@ -1,0 +1,80 @@
+-- A replay: events are folded as they were folded when they were new.
+
+-- Read where a replay stands. In place it goes on only in its own phase of the rebuild; into another place it never folds
+-- into a state that live calls work on. Returns the refusal, or nil; `meta` stays nil where another rebuild has finished, or
+-- begun again.
+local function open_replay(phase)
+  live, writes_letters = false, false
+  local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'rebuilding', 'dead_cursor', 'begin', 'done', 'rebuild_until',
+    'fold_version', 'overload', 'last_call_ts')
+  if phase and v[3] ~= phase then
+    return nil
+  elseif not phase and v[10] then
+    return 'SCRATCH_IS_LIVE the keys under ' .. prefix .. ' are those of a live partition: replay into another namespace'
+  elseif v[5] ~= v[6] then
+    return 'HALTED the replay was torn at ' .. v[5] .. ': start it over'
+  elseif newer_log(v[8]) then
+    return newer_log(v[8])
+  end
+  meta = { watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), dead_cursor = v[4] or '0-0', rebuild_until = v[7] or '+',
+    fold_version = tonumber(v[8] or 1), overload = overload_of(v[9]), shed = {} }
+  -- In place, an event that has its letter is passed over; one that is refused without a letter was not folded before, as
+  -- behind a watermark that was lost: a group's cursor may stand before it.
+  writes_letters = phase == 'fold'
+end
+
+-- The ids of the log's entries up to `last` that became dead letters when they were new: a replay skips them, so that it
+-- never folds a refused event. Dead letters of the log stand in its order, so both are read side by side.
+local function refused_ids(last)
+  local ids = {}
+  while true do
+    local letters = rcall('XRANGE', dead, '(' .. meta.dead_cursor, '+', 'COUNT', 100)
+    for i = 1, #letters do
+      local letter = fields_of(letters[i][2])
+      if letter.stream == 'events' then
+        if not at_or_before(letter.id, last) then
+          return ids
+        end
+        ids[letter.id] = true
+      end
+      meta.dead_cursor = letters[i][1]
+    end
+    if #letters < 100 then
+      return ids
+    end
+  end
+end
+
+-- Fold an entry as it was folded when it was new; a refused one lets time pass, and nothing else. Returns the refusal where
+-- a newer program took over: the entries before it are folded, it and those behind it are not.
+local function replay_entry(id, flat, refused)
+  local e = fields_of(flat)
+  if e.type == 'scheduler.upgraded' and not refused and newer_log(e.fold_version) then
+    return newer_log(e.fold_version)
+  elseif refused then
+    enter_event('events', id)
+    bump_now('dead', 1)
+    if e.source_id then
+      note_source_position(e)
+    end
+  else
+    fold_event('events', id, flat, e, true)
+  end
+  meta.watermark, meta.folded = id, meta.folded + 1
+end
+
+-- Write down how far the replay came. Where it has rebuilt the live state in full, hand the partition back: from here on
+-- every node that was online has a full timeout to show itself.
+local function close_replay(rebuilt)
+  reindex()
+  flush_all()
+  write_counters()
+  rcall('HSET', key.meta, 'watermark', meta.watermark, 'folded', format_int(meta.folded), 'dead_cursor', meta.dead_cursor)
+  rcall('HDEL', key.meta, 'begin', 'done')
+  if rebuilt then
+    local back_ts = clock_ms()
+    rcall('HDEL', key.meta, 'rebuilding', 'rebuild_until', 'rebuild_from', 'dead_cursor')
+    rcall('HSET', key.meta, 'rebuilt_ts', format_int(math.max(back_ts, tonumber(match(meta.watermark, '^%d+')))))
+    move_group(events, meta.watermark, { 'ENTRIESREAD', format_int(meta.folded) })
+  end
+end

@@ -1,0 +1,43 @@
+-- Drop a slice of a partition's state, so that it can be folded again; the log and what was delivered stay.
+-- KEYS: events dead
+-- ARGV: prefix cursor:number
+-- Any process may call it at any time, from several places at once: it works only while the partition is marked for it, and
+-- the process that has walked the whole keyspace with its own cursor ends the phase. Replies the next cursor, or '0'.
+local KEPT = { rebuilding = true, rebuild_until = true, rebuild_from = true, heartbeats_watermark = true, archive = true,
+  archived = true }
+if rcall('HGET', key.meta, 'rebuilding') ~= 'drop' then
+  return '0'
+end
+local page = rcall('SCAN', cursor, 'MATCH', prefix .. '*', 'COUNT', 500)
+for _, name in ipairs(page[2]) do
+  local first = match(name:sub(#prefix + 1), '^[^:]+')
+  if not STREAMS[first] and name ~= key.meta then
+    rcall('UNLINK', name)
+  end
+end
+if page[1] ~= '0' then
+  return page[1]
+end
+-- What is known of the state before the damage: a rebuild that starts over half-way still means that one. It is written first,
+-- and the phase last, so that a call torn in between is simply made again.
+local until_id = rcall('HGET', key.meta, 'rebuild_until') or folded_up_to()
+rcall('HSET', key.meta, 'rebuild_until', until_id)
+-- Events that a torn call had refused before it broke will be judged once more, as new: one letter each is enough.
+local judged = { events = until_id, heartbeats = rcall('HGET', key.meta, 'heartbeats_watermark') or '0-0' }
+local letters = rcall('XREVRANGE', dead, '+', '-', 'COUNT', 1000)
+for i = 1, #letters do
+  local letter = fields_of(letters[i][2])
+  local bound = judged[letter.stream]
+  if bound and not at_or_before(letter.id, bound) then
+    local again = letter.stream == 'events' and find(letter.retry_of or '', '^%d+%-%d+$')
+    redis.pcall('HINCRBY', key.dead_codes, again and 'again' or letter.code, -1)
+    rcall('XDEL', dead, letters[i][1])
+  end
+end
+for _, name in ipairs(rcall('HKEYS', key.meta)) do
+  if not KEPT[name] then
+    rcall('HDEL', key.meta, name)
+  end
+end
+rcall('HSET', key.meta, 'rebuilding', rcall('HGET', key.meta, 'rebuild_from') or 'fold')
+return '0'

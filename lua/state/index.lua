@@ -1,0 +1,111 @@
+-- Indexes that follow from nodes, pools and pairs, and are brought in line before they are read.
+
+-- Remember a node, pool or pair whose indexes have to be brought in line.
+local dirty = { node = {}, pool = {}, pair = {} }
+local any_dirty = false
+local rooms = {} -- what room_of has read
+local few_places = {} -- what some_of has read
+local function mark_dirty(kind, name)
+  dirty[kind][name] = true
+  any_dirty = true
+  if kind == 'node' then
+    rooms[name] = nil
+  end
+  if kind ~= 'pair' then
+    few_places = {}
+  end
+end
+
+-- The same of a node by a function that keeps its room up to date.
+local function mark_node_dirty(node_id)
+  dirty.node[node_id] = true
+  any_dirty = true
+end
+
+-- Bring the indexes of one node in line with its hash: the pools in which it may receive a job now, and whether it is offline
+-- with jobs in its hands.
+local function reindex_node(node_id)
+  local info, jobs = key.node_info(node_id), key.node_jobs(node_id)
+  local v = rcall('HMGET', flush(info), 'online', 'accepting', 'cordoned', 'pending', 'window', 'full_at', 'open', 'pools')
+  if not v[7] then
+    return -- never registered: the event that marked it was refused
+  end
+  local open, was_open = 'false', v[7]
+  if v[1] == 'false' then
+    if rcall('EXISTS', flush(jobs)) == 1 then
+      rcall('SADD', key.lost, node_id)
+    else
+      rcall('SREM', key.lost, node_id)
+    end
+  elseif v[2] == 'true' and v[3] == 'false' and tonumber(v[4]) < tonumber(v[5])
+    and (not v[6] or rcall('SCARD', flush(jobs)) < tonumber(v[6])) then
+    open = 'true'
+  end
+  if open ~= was_open then
+    rcall('HSET', info, 'open', open)
+    rooms[node_id] = nil -- it may have been read between the mark and now
+    for pool_id in gmatch(v[8], '[^ ]+') do
+      rcall(open == 'true' and 'SADD' or 'SREM', key.pool_online(pool_id), node_id)
+      mark_dirty('pool', pool_id)
+    end
+  end
+end
+
+-- Bring the index of open pools in line with whether this pool has a node that may receive a job, and is not paused.
+local function reindex_pool(pool_id)
+  local info = key.pool_info(pool_id)
+  local v = rcall('HMGET', info, 'languages', 'open', 'paused')
+  if not v[2] then
+    return -- never registered: the event that marked it was refused
+  end
+  local open = not v[3] and rcall('EXISTS', key.pool_online(pool_id)) == 1 and 'true' or 'false'
+  if open ~= v[2] then
+    rcall('HSET', info, 'open', open)
+    each_pair(v[1], function(src, tgt)
+      rcall(open == 'true' and 'SADD' or 'SREM', key.open(src, tgt), pool_id)
+      mark_dirty('pair', src .. ':' .. tgt)
+    end)
+  end
+end
+
+-- Rank a language pair by its first waiting job while some pool could take the job and the pair is not paused; otherwise take
+-- it off the ranking.
+local function reindex_pair(pair)
+  local src, tgt = match(pair, '^([^:]+):(.+)$')
+  local first = rcall('ZRANGE', flush(key.waiting(src, tgt)), '0', '0', 'WITHSCORES')
+  if first[1] and rcall('EXISTS', key.open(src, tgt)) == 1 and not is_paused(pair) then
+    rcall('ZADD', key.ready, first[2], pair)
+  else
+    rcall('ZREM', key.ready, pair)
+  end
+end
+
+-- Bring the indexes of nodes and pools in line, which every choice reads. What is written is a pure function of the state that
+-- was marked, so it does not matter how many events lie between two calls of this: live and replay end alike.
+local function reindex_nodes_and_pools()
+  if next(dirty.node) then
+    for node_id in pairs(dirty.node) do
+      reindex_node(node_id)
+    end
+    dirty.node = {}
+  end
+  if next(dirty.pool) then
+    for pool_id in pairs(dirty.pool) do
+      reindex_pool(pool_id)
+    end
+    dirty.pool = {}
+  end
+end
+
+-- The same with the ranking of the pairs, which is read once for many jobs.
+local function reindex()
+  if not any_dirty then
+    return
+  end
+  reindex_nodes_and_pools()
+  for pair in pairs(dirty.pair) do
+    reindex_pair(pair)
+  end
+  dirty.pair = {}
+  any_dirty = false
+end

@@ -1,0 +1,92 @@
+-- A node: whether it is there, the jobs in its hands, and how many more it may be given.
+
+-- The liveness of a registered node, and since when nothing older says anything about it: since it came, went or said that
+-- it goes. An unknown node is refused.
+local function known_node(node_id)
+  local v = rcall('HMGET', key.node_info(node_id), 'online', 'accepting', 'full_at', 'since_ts', 'left_ts')
+  if not v[1] then
+    refuse_event('UNKNOWN_NODE', 'node_id ' .. node_id .. ' has never registered: append node.registered first')
+  end
+  return v[1], v[2], v[3], math.max(tonumber(v[4]), tonumber(v[5] or 0))
+end
+
+-- Apply what is now known of a node's presence. Every event that says "I accept" also doubles the learnt bound: a node
+-- that was full is asked again, but not flooded again.
+local function set_liveness(node_id, online, accepting, was_online, full_at)
+  local info = key.node_info(node_id)
+  if online ~= was_online then
+    plan_write('HSET', info, 'online', online, 'since_ts', at_text)
+    if online == 'true' then
+      accepting = accepting or 'true' -- it is not bound by what it said before it went
+      plan_write('SADD', key.online, node_id)
+      plan_write('HDEL', info, 'full_at')
+      plan_write('SREM', key.lost, node_id) -- it is back with its jobs, before they were given to others
+      plan_write('ZADD', key.expiry, note_due(format_int(at + config('heartbeat_timeout_ms'))), node_id)
+    else
+      plan_write('SREM', key.online, node_id)
+      plan_write('ZREM', key.expiry, node_id)
+    end
+  elseif accepting == 'true' and full_at then
+    plan_write('HSET', info, 'full_at', format_int(tonumber(full_at) * 2 + 1))
+  end
+  if accepting then
+    plan_write('HSET', info, 'accepting', accepting)
+  end
+  mark_dirty('node', node_id)
+end
+
+-- Note what a beat changed, for the tail to decide on.
+local presence_reports = {}
+local known_online = false -- whether the node of the beat being folded is known to be online; fold_beats asks for all of them
+local function note_presence(node_id, online, accepting)
+  presence_reports[#presence_reports + 1] = { node_id, online, accepting }
+end
+
+-- How many jobs a node holds, read once: every change goes through hold().
+local held = {}
+local function held_by(node_id)
+  if not held[node_id] then
+    held[node_id] = rcall('SCARD', flush(key.node_jobs(node_id)))
+  end
+  return held[node_id]
+end
+
+-- Put a job into a node's hands (by = 1), or take it from them (by = -1).
+local function hold(node_id, job_id, by)
+  plan_member(by == 1 and 'SADD' or 'SREM', key.node_jobs(node_id), job_id)
+  if held[node_id] then
+    held[node_id] = held[node_id] + by
+  end
+end
+
+-- How many assignments a node may have in flight, which it has not begun: read once and kept until the node is marked dirty.
+-- A function that changes it writes it, too. A fold asks before it marks.
+local function room_of(node_id)
+  local room = rooms[node_id]
+  if not room then
+    local v = rcall('HMGET', flush(key.node_info(node_id)), 'pending', 'window', 'full_at', 'open', 'mailbox')
+    room = { pending = tonumber(v[1]), window = tonumber(v[2]), full_at = v[3], open = v[4] == 'true', mailbox = v[5] or node_id }
+    rooms[node_id] = room
+  end
+  return room
+end
+
+-- Count one assignment in flight more, or less.
+local function count_in_flight(node_id, by)
+  local room = room_of(node_id)
+  room.pending = room.pending + by
+  plan_member('HSET', key.node_info(node_id), 'pending', format_int(room.pending))
+end
+
+-- A node begins a job. A node that has begun all it was given is trusted with twice as many assignments in flight.
+local function start_in_flight(node_id)
+  local room = room_of(node_id)
+  if room.pending >= room.window then
+    mark_node_dirty(node_id) -- it was closed; a node that was open stays so
+  end
+  count_in_flight(node_id, -1)
+  if room.pending == 0 and room.window < limit.window then
+    room.window = room.window * 2
+    plan_member('HSET', key.node_info(node_id), 'window', format_int(room.window))
+  end
+end

@@ -1,0 +1,30 @@
+-- Trim the oldest dead letters: only archived ones, and never one about an entry that a replay of the log would meet.
+-- KEYS: events dead
+-- ARGV: prefix batch:count archived:entry keep:number
+-- `archived` is the id of the last letter that is safely on disk; the latest `keep` letters stay, for a reader without an
+-- archive. Replies {trimmed, more}.
+if not whole_watermark() then
+  return redis.error_reply('REBUILDING the state is not whole: no letter is trimmed until it is')
+end
+local spare = math.min(tonumber(batch), rcall('XLEN', dead) - tonumber(keep))
+if spare <= 0 or #rcall('XRANGE', dead, archived, archived) == 0 then
+  return { 0, 0 } -- without the last archived letter it is another history, or one that is being mended
+end
+local first = rcall('XRANGE', events, '-', '+', 'COUNT', 1)
+local letters = rcall('XRANGE', dead, '-', archived, 'COUNT', spare)
+local last
+local more = #letters == spare
+for i = 1, #letters do
+  local letter = fields_of(letters[i][2])
+  if letter.stream == 'events' and first[1] and at_or_before(first[1][1], letter.id) then
+    more = false
+    break
+  end
+  last = letters[i][1]
+end
+if not last then
+  return { 0, 0 }
+end
+local trimmed = rcall('XTRIM', dead, 'MINID', '=', next_id(last)) -- first: it is allowed on a server out of memory
+redis.pcall('HINCRBY', key.dead_codes, 'trimmed', trimmed)
+return { trimmed, more and 1 or 0 }
