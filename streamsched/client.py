@@ -45,8 +45,8 @@ class RegisterNodeRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     cap_json: str
     """What it can do, as JSON; kept as it is."""
     pool_names_json: str | None = None
-    """``[{"id": 1, "name": "en-zh"}, …]``; ``"languages"`` beside a name whose codes hold hyphens. Without it the node is in no
-    pool."""
+    """``[{"id": 1, "name": "en-zh"}, …]``; ``"languages"`` beside a name whose codes hold hyphens. Without
+    it the node is in no pool."""
 
 
 class HeartbeatRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
