@@ -101,7 +101,8 @@ ELSEWHERE: dict[tuple[str, str], str] = {
 }
 
 DOES = {
-    "node.heartbeat": "A node lives. The first beat brings it online; without one for `heartbeat_timeout_ms` it "
+    "node.heartbeat": "A node is alive. A node that was offline comes online with its next beat; without one for "
+    "`heartbeat_timeout_ms` it "
     "expires, and what it held goes elsewhere. `online` false is a goodbye. Beats go to the heartbeat stream; the log "
     "takes them, too.",
 }

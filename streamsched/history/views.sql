@@ -67,17 +67,13 @@ FROM judged;
 CREATE VIEW presence AS
 WITH said AS (
   SELECT node_id, ms, seq, type,
-    CASE WHEN type = 'node.recovered' OR (type IN ('node.heartbeat', 'node.reported') AND online = 'true') THEN true
-      WHEN type IN ('node.expired', 'node.offline') OR online = 'false' OR type = 'node.registered' THEN false END AS online
+    CASE WHEN type IN ('node.registered', 'node.recovered') OR (type IN ('node.heartbeat', 'node.reported') AND online = 'true') THEN true
+      WHEN type IN ('node.expired', 'node.offline') OR online = 'false' THEN false END AS online
   FROM folded WHERE type IN ('node.recovered', 'node.heartbeat', 'node.reported', 'node.expired', 'node.offline', 'node.registered')
-),
--- registering again does not take a node offline
-told AS (
-  SELECT * FROM said QUALIFY type != 'node.registered' OR row_number() OVER (PARTITION BY node_id ORDER BY ms, seq) = 1
 )
 SELECT node_id, online, type AS cause, ms AS from_ms,
   coalesce(lead(ms) OVER (PARTITION BY node_id ORDER BY ms, seq), (SELECT max(ms) FROM events)) AS to_ms
-FROM told;
+FROM said;
 
 CREATE VIEW node_availability AS
 SELECT node_id, round(sum(to_ms - from_ms) FILTER (online) / 60000.0, 2) AS online_minutes,

@@ -82,7 +82,7 @@ async def test_what_happens_is_told_by_state_and_log(ledger: Ledger, shown: Expo
         "job.started": 2, "job.completed": 4, "other": 1, "source.admitted": 1,
     }  # fmt: skip
     decisions = now.by("decisions_total", "type")
-    assert (decisions["job.dispatched"], decisions["node.recovered"], decisions["source.limited"]) == (3, 4, 1)
+    assert (decisions["job.dispatched"], decisions["source.limited"]) == (3, 1)
     assert (now.get("jobs_submitted_total"), now.get("jobs_dispatched_total")) == (6, 3)
     assert (now.get("jobs_waiting"), now.get("jobs_held")) == (3, 0)
     assert now.by("jobs_ended_total", "status") == {"finished": 2, "failed": 1}
