@@ -12,7 +12,7 @@ from streamsched.contract.keys import DEFAULT_NAMESPACE, SHAPES
 from streamsched.contract.wire import EVENTS
 
 from .contract import decisions, fields, purpose
-from .told import INBOX, LETTER, OUTCOME
+from .outgoing import INBOX, LETTER, OUTCOME
 from .words import SENDERS, sender
 
 INTRODUCTION = """\
@@ -69,7 +69,7 @@ def decision(kind: str, names: list[str]) -> dict[str, Any]:
     return message(kind, purpose(kind), {"type": {"const": kind}, **dict.fromkeys(names, text)}, ["type"])
 
 
-def told(kind: str, summary: str, words: dict[str, str], typed: bool = False) -> dict[str, Any]:
+def outgoing(kind: str, summary: str, words: dict[str, str], typed: bool = False) -> dict[str, Any]:
     """Return a message that is heard; ``?`` marks a field that may be missing."""
     known: dict[str, Any] = {"type": {"const": kind}} if typed else {}
     known |= {name.rstrip("?"): {"type": "string", "description": text} for name, text in words.items()}
@@ -81,9 +81,11 @@ def messages() -> dict[str, dict[str, Any]]:
     """Return every message, by its identifier."""
     known = {identifier(kind): event(kind) for kind in EVENTS}
     known |= {identifier(kind): decision(kind, names) for kind, names in decisions().items()}
-    known |= {identifier(f"inbox.{kind}"): told(kind, "To a node.", words, typed=True) for kind, words in INBOX.items()}
-    known["outcome"] = told("outcome", "How a job ended.", OUTCOME)
-    known["deadLetter"] = told("dead letter", "An event that was refused; its fields follow.", LETTER)
+    known |= {
+        identifier(f"inbox.{kind}"): outgoing(kind, "To a node.", words, typed=True) for kind, words in INBOX.items()
+    }
+    known["outcome"] = outgoing("outcome", "How a job ended.", OUTCOME)
+    known["deadLetter"] = outgoing("dead letter", "An event that was refused; its fields follow.", LETTER)
     return known
 
 

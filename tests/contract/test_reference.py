@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reference import asyncapi, page, words
+from reference import asyncapi, events_page, words
 from reference.files import FILES, ROOT
 from reference.kinds import KINDS
 from streamsched.contract.events import JobSubmitted, NodeDrained
@@ -71,7 +71,7 @@ async def example(ledger: Ledger, kind: str) -> tuple[str, dict[str, str]]:
     await ledger.submit()
     await ledger.admit("web")
     job = await ledger.job()
-    command = page.command(kind).replace("$ATTEMPT", job["attempt"]).replace("$LETTER", "1700000000000-0")
+    command = events_page.command(kind).replace("$ATTEMPT", job["attempt"]).replace("$LETTER", "1700000000000-0")
     program, verb, stream, entry_id, *flat = shlex.split(command)
     assert (program, verb, entry_id) == ("redis-cli", "XADD", "*")
     assert stream.startswith("scheduler:{0}:")

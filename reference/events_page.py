@@ -9,11 +9,11 @@ from streamsched.contract.wire import EVENTS
 from streamsched.engine.loader import sources
 
 from .contract import decisions, fields, purpose
-from .told import INBOX, LETTER, OUTCOME
+from .markdown import table, written_from
+from .outgoing import INBOX, LETTER, OUTCOME
 from .words import SENDERS, example
 
 HEAD = """\
-<!-- Written by `python -m reference` from streamsched/events.py: change that, not this. -->
 # Events
 
 Everything that anybody tells the scheduler is one entry of a stream, and `XADD` is all it takes. Fields are flat, and
@@ -70,12 +70,6 @@ shows them, and `dead retry` appends one once more.
 """
 
 
-def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
-    """Return a table in Markdown."""
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
-
-
 def command(kind: str) -> str:
     """Return the example as a shell takes it."""
     stream = "heartbeats" if kind == "node.heartbeat" else "events"
@@ -112,7 +106,7 @@ def letter_codes() -> str:
 
 def text() -> str:
     """Return the page."""
-    parts = [HEAD]
+    parts = [written_from("streamsched/contract/events.py and lua/fold") + HEAD]
     for who, kinds in SENDERS.items():
         parts.append(f"## {WHO[who]}\n")
         parts += [section(kind) for kind in EVENTS if kind in kinds]
