@@ -17,8 +17,8 @@ from .markdown import table, written_from
 HEAD = """\
 # Command line
 
-`streamsched COMMAND --help` prints what this page holds. `streamsched --install-completion` makes bash, zsh or fish complete
-commands, options, and the ids of nodes, pools and jobs.
+`streamsched COMMAND --help` prints the same as this page. `streamsched --install-completion` makes bash, zsh or fish
+complete commands, options, and the ids of nodes, pools and jobs.
 """
 
 SHARED = """\

@@ -36,9 +36,9 @@ password_file = "/etc/streamsched/worker.secret"
 PARTITION = """\
 ## Configuration of a partition
 
-`streamsched configure` shows what is in force. `streamsched configure KEY=VALUE` appends a `scheduler.configured` event; a
-producer may append the same event. The change takes effect at its place in the log, and a replay applies it at the same
-place.
+`streamsched configure` shows the configuration. `streamsched configure KEY=VALUE` appends a `scheduler.configured`
+event; a producer may append the same event. The change takes effect at its place in the log, and a replay applies it
+there too.
 """
 
 

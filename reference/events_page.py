@@ -16,23 +16,21 @@ from .words import SENDERS, example
 HEAD = """\
 # Events
 
-Everything that anybody tells the scheduler is one entry of a stream, and `XADD` is all it takes. Fields are flat, and
-every value is text: numbers in digits, booleans as `true` or `false`, nested values as JSON in fields that end in
-`_json`. `type` says what it is. Moments are ms since the epoch, sizes are bytes of UTF-8. Fields beyond those named
-here are kept in the log and ignored. What is wrong becomes a [dead letter](#dead-letters), which names the field and
-the remedy.
+An event is one entry of a stream, and `XADD` appends it. Fields are flat, and every value is text: numbers in digits,
+booleans as `true` or `false`, nested values as JSON in fields that end in `_json`. `type` names the event. Times are ms
+since the epoch, sizes are bytes of UTF-8. Unknown fields are kept in the log and ignored. A malformed event becomes a
+[dead letter](#dead-letters), which names the field and the remedy.
 
-Events go to the log, `scheduler:{0}:events`; beats to `scheduler:{0}:heartbeats`, which may forget. Whoever is
-[not trusted with the log](security.md) sends the same to an ingress of its own.
+Events go to the log, `scheduler:{0}:events`. Heartbeats go to `scheduler:{0}:heartbeats`, which is capped. A client
+that is [not trusted with the log](security.md) sends the same fields to its ingress stream.
 [asyncapi.yaml](asyncapi.yaml) is this page for programs (AsyncAPI 3.0).
 
-The examples suppose a node `n1` that holds the job `j1`. `$ATTEMPT` is the token that its inbox said; it stands with
-the job, too:
+The examples assume a node `n1` that holds the job `j1`. `$ATTEMPT` is the token from its inbox; the job has it too:
 
     ATTEMPT=$(redis-cli HGET 'scheduler:{0}:job:j1' attempt)
 
-An `XADD` that nobody answered may be sent again, at any time: a `job_id`, an `attempt`, or else a `request_id` made up
-before the first try lets it count once.
+An `XADD` without an answer may be sent again at any time. A `job_id`, an `attempt`, or a `request_id` that was chosen
+before the first try lets the event count once.
 """
 
 WHO = {
@@ -44,29 +42,29 @@ WHO = {
 DECISIONS = """\
 ## Decisions
 
-The scheduler writes these into the log, before they take effect; from anybody else they are refused
-(`FORGED_DECISION`). Read them for the audit: they say what was done, and why.
+The scheduler appends these to the log before they take effect. From any other sender they are refused
+(`FORGED_DECISION`). They are the audit trail: they say what was decided, and why.
 """
 
-HEARD = """\
-## What a node hears
+RECEIVED = """\
+## What a node receives
 
-Entries of its inbox, `scheduler:{0}:inbox:<mailbox>`; read on from the last one you have seen, and trim what you have
-read. An inbox may lose entries with its server: what is not started in time goes elsewhere.
+Entries of its inbox, `scheduler:{0}:inbox:<mailbox>`. Read from the last entry that you have seen, and trim the entries
+that you have read. An inbox may lose entries with its server: a job that is not started in time goes to another node.
 """
 
 OUTCOMES = """\
 ## How a job ended
 
-An entry of `scheduler:{0}:reply:<reply_to>` for each job that was submitted with `reply_to`. The stream goes an hour
-after its last entry; the job itself, `scheduler:{0}:job:<job_id>`, says the same for `retention_ms`.
+An entry of `scheduler:{0}:reply:<reply_to>` for each job that was submitted with `reply_to`. The stream expires an hour
+after its last entry. The job, `scheduler:{0}:job:<job_id>`, has the same fields for `retention_ms`.
 """
 
 LETTERS = """\
 ## Dead letters
 
-An entry of `scheduler:{0}:dead` for each event that was refused; its own fields follow. `streamsched dead list`
-shows them, and `dead retry` appends one once more.
+An entry of `scheduler:{0}:dead` for each event that was refused. The fields of the event follow. `streamsched dead
+list` lists dead letters, and `dead retry` appends one again.
 """
 
 
@@ -77,21 +75,21 @@ def command(kind: str) -> str:
 
 
 def section(kind: str) -> str:
-    """Return what there is to say of one event."""
+    """Return the section of one event."""
     rows: list[tuple[str, ...]] = []
     for field in fields(kind):
         values = f"{field.kind.words} {field.kind.unit}".rstrip()
-        rows.append((f"`{field.name}`", field.words, values, "needed" if field.required else field.default))
-    shown = table(rows, ("field", "what it says", "values", "default"))
+        rows.append((f"`{field.name}`", field.words, values, "required" if field.required else field.default))
+    shown = table(rows, ("field", "meaning", "values", "default"))
     return f"### {kind}\n\n{purpose(kind)}\n\n{shown}\n```console\n$ {command(kind)}\n```\n"
 
 
-def heard(words: dict[str, str]) -> str:
+def received(words: dict[str, str]) -> str:
     """Return a table of fields that streamsched writes."""
     rows: list[tuple[str, ...]] = []
     for name, text in words.items():
-        rows.append((f"`{name.rstrip('?')}`", text + (" Not always there." if name.endswith("?") else "")))
-    return table(rows, ("field", "what it says"))
+        rows.append((f"`{name.rstrip('?')}`", text + (" Optional." if name.endswith("?") else "")))
+    return table(rows, ("field", "meaning"))
 
 
 def letter_codes() -> str:
@@ -113,7 +111,7 @@ def text() -> str:
     rows: list[tuple[str, ...]] = []
     for kind, names in decisions().items():
         rows.append((f"`{kind}`", " ".join(f"`{name}`" for name in names), purpose(kind)))
-    parts += [DECISIONS, table(rows, ("type", "fields", "what it does")), HEARD]
-    parts += [f"### In the inbox: {kind}\n\n{heard(words)}" for kind, words in INBOX.items()]
-    parts += [OUTCOMES, heard(OUTCOME), LETTERS, heard(LETTER), letter_codes()]
+    parts += [DECISIONS, table(rows, ("type", "fields", "meaning")), RECEIVED]
+    parts += [f"### In the inbox: {kind}\n\n{received(words)}" for kind, words in INBOX.items()]
+    parts += [OUTCOMES, received(OUTCOME), LETTERS, received(LETTER), letter_codes()]
     return "\n".join(parts)

@@ -10,11 +10,11 @@ from .markdown import table, written_from
 HEAD = """\
 # State
 
-A partition is a set of keys that share the prefix `<namespace>:{<partition>}:`, by default `scheduler:{0}:`. The braces are
-a hash tag: in a cluster all keys of a partition are in one slot. No key has a TTL except reply streams.
+A partition is a set of keys that share the prefix `<namespace>:{<partition>}:`, by default `scheduler:{0}:`. The braces
+are a hash tag: in a cluster all keys of a partition are in one slot. No key has a TTL except reply streams.
 
-The log and the streams beside it are input and output. Everything else is state: the fold of the log, which `streamsched
-rebuild` drops and folds again. The column *in a rebuild* says which is which:
+The log and the streams beside it are input and output. All other keys are state, the fold of the log: `streamsched
+rebuild` drops them and folds the log again. The column *in a rebuild* says which key is which:
 
 - **kept**: a rebuild leaves the key alone.
 - **folded**: a rebuild drops the key and folds it again. The bytes are the same afterwards.

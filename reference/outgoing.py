@@ -1,44 +1,47 @@
-"""What streamsched says to others: assignments in an inbox, outcomes in a reply stream, dead letters. ``?`` marks
-what is not always there."""
+"""What streamsched writes for its clients: assignments in an inbox, outcomes in a reply stream, dead letters. ``?``
+marks an optional field."""
 
 from __future__ import annotations
 
 JOB = {
     "job_id": "The job.",
-    "node_id": "The node it is for; a mailbox may be shared.",
-    "attempt": "The token to say with everything about this attempt.",
+    "node_id": "The node that the entry is for; nodes may share a mailbox.",
+    "attempt": "The token of this attempt; send it with every event about it.",
 }
 
 INBOX: dict[str, dict[str, str]] = {
     "job.assigned": {
         **JOB,
-        "session_id": "The conversation it belongs to.",
+        "session_id": "The session of the job.",
         "src_lang": "Language to translate from.",
         "tgt_lang": "Language to translate to.",
-        "payload_json": "What was submitted.",
-        "attempts": "The how many-th attempt this is, from 1.",
-        "accept_by_ts?": "Say `job.started` or `job.declined` before then, ms since the epoch, or it goes elsewhere.",
+        "payload_json": "The payload, as submitted.",
+        "attempts": "The number of this attempt, from 1.",
+        "accept_by_ts?": "Send `job.started` or `job.declined` before this time (ms since the epoch).",
         "deadline_ts?": "The job's deadline, ms since the epoch.",
         "traceparent?": "Trace context, as submitted.",
     },
-    "job.cancelled": {**JOB, "reason": "Why it is this node's no more: stop working on it, say nothing more of it."},
-    "node.drained": {"node_id": "The node that is to hand back what it has not started: `job.declined`."},
+    "job.cancelled": {
+        **JOB,
+        "reason": "Why the node no longer holds the job: stop it, and send no more events about it.",
+    },
+    "node.drained": {"node_id": "The node, which must decline the jobs that it has not started: `job.declined`."},
 }
 """The entries of ``inbox:<mailbox>``, by their ``type``."""
 
 OUTCOME: dict[str, str] = {
     "job_id": "The job.",
     "status": "`finished`, `failed`, `cancelled`, `expired` or `refused`.",
-    "node_id": "The node that held it last; may be empty.",
-    "result_json": "The result; empty unless finished.",
-    "error": "What went wrong; empty if finished.",
+    "node_id": "The last node that held the job; may be empty.",
+    "result_json": "The result; empty unless the job finished.",
+    "error": "The error; empty if the job finished.",
 }
 """An entry of ``reply:<reply_to>``: a job's end."""
 
 LETTER: dict[str, str] = {
-    "id": "Id of the entry that was refused, in its stream.",
+    "id": "The id of the refused entry in its stream.",
     "stream": "`events`, `heartbeats` or `in:<source>`.",
-    "code": "Why it was refused, in one word; see the table of codes.",
-    "reason": "The same in full, with the field and the remedy.",
+    "code": "The error code; see the table below.",
+    "reason": "The reason in full, with the field and the remedy.",
 }
-"""An entry of ``dead``; the fields of the refused event stand behind these."""
+"""An entry of ``dead``; the fields of the refused event follow."""

@@ -13,7 +13,6 @@ import sys
 import textwrap
 import types
 from collections.abc import Iterator
-from typing import Any
 
 import streamsched
 
@@ -22,7 +21,7 @@ from .markdown import written_from
 HEAD = """\
 # Python
 
-The public names of `streamsched`. Import them from the package itself: `from streamsched import Scheduler, SubmitRequest`.
+The public names of `streamsched`. Import them from the package: `from streamsched import Scheduler, SubmitRequest`.
 Each is imported when it is first used, so a producer does not load what a node needs.
 """
 
@@ -140,7 +139,7 @@ def section(name: str) -> str:
         return "\n".join([*parts, fenced(f"{name} = {value}"), alias_words(name)]) + "\n"
     if made := constructor(value):
         parts.append(fenced(made))
-    parts.append(markdown(inspect.getdoc(value) if value.__doc__ else "") + "\n")
+    parts.append(markdown(inspect.cleandoc(value.__doc__ or "")) + "\n")
     if issubclass(value, str):
         members = [f"- `{member}`" for member in value]  # type: ignore[attr-defined]
         return "\n".join([*parts, *members]) + "\n"
