@@ -11,9 +11,9 @@ import anyio.to_thread
 import structlog
 from redis.exceptions import RedisError
 
-from ..connect.outage import backoff, is_away
+from ..connect.outage import Backoff, is_away
 from ..contract.entries import Entry, position, refusal
-from ..contract.errors import PASSING, LogGap
+from ..contract.errors import LogGap, SchedulerError, passes
 from ..engine.loader import script
 from ..log.live import LiveLog
 from .fork import compare_end
@@ -89,24 +89,24 @@ class Archiver:
             LogFork: the log holds other entries than the archive.
             LogGap: entries were trimmed before they were archived.
         """
-        attempt, stopping = 0, False
+        backoff, stopping = Backoff(), False
         while True:
             if self.stopping.is_set() and not stopping:
-                stopping, attempt = True, 0  # what failed before it was told to end takes none of the last tries
+                stopping = True
+                backoff.reset()  # what failed before it was told to end takes none of the last tries
             try:
                 await self.once(flush=stopping)
                 if stopping:
                     return
-                attempt = 0
+                backoff.reset()
                 with anyio.move_on_after(1):
                     await self.stopping.wait()
-            except (*PASSING, RedisError, OSError) as problem:
-                given_up = stopping and attempt >= LAST_TRIES
-                if given_up or not (is_away(problem) or isinstance(problem, (OSError, *PASSING))):
+            except (SchedulerError, RedisError, OSError) as problem:
+                given_up = stopping and backoff.failures >= LAST_TRIES
+                if given_up or not (is_away(problem) or isinstance(problem, OSError) or passes(problem)):
                     raise
                 log.error("not archived", problem=str(problem))
-                await backoff(attempt)
-                attempt += 1
+                await backoff.wait()
 
     async def once(self, flush: bool = True) -> None:
         """Archive what is folded by now; with ``flush`` (default) down to the last event.
@@ -164,7 +164,7 @@ class Archiver:
                 f"behind {archive.last} were deleted before they were archived"
             )
         before = held if archive.segments else (await self.live.span()).before
-        letters, letters_last = await self._letters(archive.letters_last, watermark)
+        letters, letters_last = await self._letters(archive.letters_last, self._entries[-1].id)
         if await self._replication_id() != archive.manifest.replication_id:
             return False
         entries = self._entries
@@ -174,14 +174,17 @@ class Archiver:
         self.progress(self.archived)
         return True
 
-    async def _letters(self, after: str, watermark: str) -> tuple[list[Entry], str]:
-        """Read the dead letters behind ``after``, all that events up to the watermark can have. Those of a call that
-        was torn behind it are not archived: a rebuild takes them back."""
+    async def _letters(self, after: str, until: str) -> tuple[list[Entry], str]:
+        """Read the dead letters behind ``after`` about events up to ``until``, the end of the segment.
+
+        Letters stand in the order of their events. Those of later events belong to later segments: a reader that begins
+        in the middle of the archive looks for the letters of an event in the event's own segment.
+        """
         letters: list[Entry] = []
         async for some in self.live.letters(after):
             for letter in some:
                 about = refusal(letter)
-                if about and position(about[0]) > position(watermark):
+                if about and position(about[0]) > position(until):
                     return letters, letters[-1].id if letters else after
                 letters.append(letter)
         return letters, letters[-1].id if letters else after
@@ -207,7 +210,7 @@ class Archiver:
         archive = self.writer.archive
         if not archive.segments:
             return
-        await anyio.to_thread.run_sync(archive.checked, archive.segments[-1])
+        await anyio.to_thread.run_sync(self.writer.verify_end)
         where = f"{archive.folder.resolve()} on {socket.gethostname()}"
         more = 1
         while more:

@@ -9,10 +9,10 @@ from typing import Any
 
 import anyio.to_thread
 
-from ..contract.entries import Entry, position
+from ..contract.entries import Entry, before, position
 from ..contract.errors import LogFork
 from ..log.live import LiveLog
-from .manifest import Segment, previous, sync
+from .manifest import Segment, sync
 from .reader import Archive
 
 TAIL = 1000
@@ -67,7 +67,7 @@ def remedy(archive: Archive) -> str:
 
 def _tail_of(archive: Archive, piece: Segment) -> list[Entry]:
     tail: list[Entry] = []
-    for chunk in archive.read(previous(piece.first)):
+    for chunk in archive.read(before(piece.first)):
         tail = (tail + chunk.entries)[-TAIL:]
     return tail
 
@@ -85,14 +85,14 @@ async def shared(live: LiveLog, archive: Archive) -> list[Segment]:
 
 
 async def _is_of(live: LiveLog, archive: Archive, piece: Segment) -> bool:
-    before = piece.before
-    pieces = archive.read(previous(piece.first), piece.last, TAIL)
+    number = piece.before
+    pieces = archive.read(before(piece.first), piece.last, TAIL)
     while (chunk := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
         try:
-            await compare(live, chunk.entries, before, "")
+            await compare(live, chunk.entries, number, "")
         except LogFork:
             return False
-        before += len(chunk.entries)
+        number += len(chunk.entries)
     return True
 
 

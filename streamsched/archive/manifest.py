@@ -9,8 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from ..contract.entries import position
-
 MANIFEST = "manifest.json"
 
 MEND = "restore it from a copy of the archive"
@@ -38,6 +36,9 @@ class Segment(msgspec.Struct, kw_only=True, frozen=True):
     fold_version: int
     """Version of the folds that had folded these events when they were archived."""
     created_ts: int
+    own_letters: bool = False
+    """Whether it holds the dead letters of its own events, and no others. In a segment of an older archive they may
+    stand in any segment before."""
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -51,25 +52,47 @@ class Manifest(msgspec.Struct, kw_only=True):
     version: int = 1
 
 
-def previous(entry_id: str) -> str:
-    """Return the id right before one."""
-    ms, sequence = position(entry_id)
-    return f"{ms}-{sequence - 1}" if sequence else f"{ms - 1}-{2**64 - 1}"
-
-
-def metadata(
-    manifest: Manifest, first: str, last: str, before: int, previous: str, fold_version: int
-) -> dict[str, str]:
-    """Return what a segment says of itself, so that it can be told from any other without a manifest."""
-    return {
+def metadata(manifest: Manifest, piece: Segment) -> dict[str, str]:
+    """Return what a segment says of itself: enough to list it again when the manifest is lost."""
+    stated = {
         "namespace": manifest.namespace,
         "partition": str(manifest.partition),
-        "first": first,
-        "last": last,
-        "before": str(before),
-        "previous": previous,
-        "fold_version": str(fold_version),
+        "first": piece.first,
+        "last": piece.last,
+        "before": str(piece.before),
+        "previous": piece.previous,
+        "fold_version": str(piece.fold_version),
     }
+    if piece.own_letters:  # older segments do not state more
+        stated |= {
+            "events": str(piece.events),
+            "letters": str(piece.letters),
+            "letters_last": piece.letters_last,
+            "own_letters": "true",
+        }
+    return stated
+
+
+def as_stated(path: Path, stated: dict[str, str]) -> Segment | None:
+    """Return a segment as it says itself what it is; ``None`` for one of an older archive, which does not say all."""
+    if stated.get("own_letters") != "true":
+        return None
+    about = path.stat()
+    return Segment(
+        name=path.name,
+        first=stated["first"],
+        last=stated["last"],
+        before=int(stated["before"]),
+        events=int(stated["events"]),
+        letters=int(stated["letters"]),
+        letters_last=stated["letters_last"],
+        bytes=about.st_size,
+        sha256=digest_of(path),
+        previous=stated["previous"],
+        fold_version=int(stated["fold_version"]),
+        created_ts=int(about.st_mtime * 1000),
+        own_letters=True,
+    )
 
 
 def sync(path: Path) -> None:

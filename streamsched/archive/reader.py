@@ -10,12 +10,15 @@ from pathlib import Path
 
 import msgspec
 import pyarrow.parquet as pq
+import structlog
 
-from ..contract.entries import Chunk, Entry, position, refusal
+from ..contract.entries import Chunk, Entry, before, position, refusal
 from ..contract.errors import ArchiveDamaged
 from ..contract.keys import Keys
 from . import segment
-from .manifest import MANIFEST, MEND, Manifest, Segment, digest_of, metadata, previous
+from .manifest import MANIFEST, MEND, Manifest, Segment, as_stated, digest_of, metadata
+
+log = structlog.get_logger(__name__)
 
 
 class Archive:
@@ -56,9 +59,29 @@ class Archive:
                 f"{keys.prefix.rstrip(':')}: give the right folder, --namespace or --partition"
             )
         archive = cls(folder, manifest)
-        for gap in archive.gaps() if complete else ():
-            raise ArchiveDamaged(gap)
+        if complete:
+            archive._drop_missing_end()
+            for gap in archive.gaps():
+                raise ArchiveDamaged(gap)
         return archive
+
+    def _drop_missing_end(self) -> None:
+        """Leave out segments that are missing at the end, as in a copy that was taken while the archiver went on: the
+        archive is usable up to its last whole segment."""
+        kept = len(self.segments)
+        while kept and not self.path(self.segments[kept - 1]).exists():
+            kept -= 1
+        if kept and kept < len(self.segments):
+            missing = self.segments[kept:]
+            log.warning(
+                "the archive lacks its last segments, as a copy does that was taken while the archiver ran: it is read "
+                "up to the last whole one",
+                folder=str(self.folder),
+                usable_up_to=self.segments[kept - 1].last,
+                missing_up_to=missing[-1].last,
+                events_missing=sum(piece.events for piece in missing),
+            )
+            self.manifest.segments = self.segments[:kept]
 
     @property
     def segments(self) -> list[Segment]:
@@ -122,19 +145,45 @@ class Archive:
         """
         end = position(self.last if until == "+" else until)
         buried: dict[str, str] = {}
-        for n, piece in enumerate(self.segments):
+        for piece in self.segments:
             if position(piece.first) > end:
                 return
-            # the letter of an event stands in its own segment or, read a moment early, in the one before
-            following = self.segments[n + 1] if n + 1 < len(self.segments) else None
             needed = position(piece.last) > position(after)
-            if not needed and (following is None or position(following.last) <= position(after)):
+            if not needed and piece.own_letters:
+                continue
+            if not needed and not piece.letters:
                 continue
             file = self.checked(piece)
             refused = (refusal(letter) for letter in _letters(file))
             buried.update(about for about in refused if about and position(about[0]) > position(after))
             if needed:
                 yield from _events(file, position(after), end, count, buried)
+
+    def is_readable(self, path: Path) -> bool:
+        """Tell whether a file is a whole Parquet file."""
+        try:
+            pq.ParquetFile(path)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def stated(self, path: Path) -> Segment | None:
+        """Return a segment of this partition as it says itself what it is, whole and readable; ``None`` if it does not,
+        as those of an older archive."""
+        try:
+            file = pq.ParquetFile(path)
+            said = segment.metadata_of(file)
+            if (said.get("namespace"), said.get("partition")) != (
+                self.manifest.namespace,
+                str(self.manifest.partition),
+            ):
+                return None
+            piece = as_stated(path, said)
+            if piece is not None:
+                self.check(piece)
+        except (OSError, ValueError, KeyError, ArchiveDamaged):
+            return None
+        return piece
 
     def number_up_to(self, entry_id: str) -> int:
         """Return how many events of the log stand at or before an id, as far as the archive reaches.
@@ -147,7 +196,7 @@ class Archive:
             if position(piece.last) <= position(entry_id):
                 number += piece.events
             elif position(piece.first) <= position(entry_id):
-                number += sum(len(chunk.entries) for chunk in self.read(previous(piece.first), entry_id))
+                number += sum(len(chunk.entries) for chunk in self.read(before(piece.first), entry_id))
         return number
 
     def letters(self) -> Iterator[Entry]:
@@ -180,12 +229,26 @@ class Archive:
             if ids != sorted(set(ids)) or ids[0] <= last:
                 raise ArchiveDamaged(f"segment {self.path(piece)}: ids around {chunk.entries[0].id} are out of order")
             last, events = ids[-1], events + len(ids)
-        letters = sum(1 for _ in _letters(file))
+        letters = 0
+        for letter in _letters(file):
+            letters += 1
+            about = refusal(letter)
+            if about and not self._belongs(position(about[0]), piece):
+                raise ArchiveDamaged(
+                    f"segment {self.path(piece)} holds a dead letter about {about[0]}, an event of another segment: "
+                    "report it, and begin a new archive in an empty folder"
+                )
         if (events, letters) != (piece.events, piece.letters):
             raise ArchiveDamaged(
                 f"segment {self.path(piece)} holds {events} events and {letters} letters, its manifest says "
                 f"{piece.events} and {piece.letters}: {MEND}"
             )
+
+    @staticmethod
+    def _belongs(event: tuple[int, int], piece: Segment) -> bool:
+        """Tell whether a reader finds the letter of an event in a segment. In an older archive it may stand in any
+        segment before the one of its event, and never behind it."""
+        return event >= position(piece.first) and (not piece.own_letters or event <= position(piece.last))
 
     def checked(self, piece: Segment) -> pq.ParquetFile:
         """Open a segment, after its bytes and what it says of itself have been compared with the manifest.
@@ -201,7 +264,7 @@ class Archive:
             said = segment.metadata_of(file)
         except (OSError, ValueError) as problem:
             raise ArchiveDamaged(f"segment {path} cannot be read ({problem}): {MEND}") from None
-        expected = metadata(self.manifest, piece.first, piece.last, piece.before, piece.previous, piece.fold_version)
+        expected = metadata(self.manifest, piece)
         if wrong := [name for name, value in expected.items() if said.get(name) != value]:
             raise ArchiveDamaged(
                 f"segment {path} says {wrong[0]}={said.get(wrong[0])}, its manifest {expected[wrong[0]]}: {MEND}"

@@ -1,18 +1,27 @@
-"""How submitted jobs end, told to whoever waits for them."""
+"""How submitted jobs end, for the callers that wait for them."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import anyio
 
 from ..connect.stream import read_stream
 from ..contract.entries import position
-from ..contract.errors import ResultTimeout, UnknownJob
+from ..contract.errors import ResultTimeout, SchedulerClosed, UnknownJob
 from ..contract.jobs import ENDED, JobState
 from ..engine.partition import Partition
+
+LOOK_S = 5.0
+"""Between two looks at the state for jobs whose end may have been lost with the reply stream."""
+
+LOOK_BATCH = 500
+"""Jobs looked up in one round trip."""
+
+FIELDS = ("status", "node_id", "result_json", "error")
 
 
 class JobResult(NamedTuple):
@@ -26,96 +35,137 @@ class JobResult(NamedTuple):
 
 
 class ResultListener:
-    """Tells every awaited job's end, read from the one reply stream of this process.
+    """Delivers the end of every awaited job, read from the one reply stream of this process.
 
-    The stream is an effect: capped, and gone with a wiped server. So whenever the connection was lost, and every few
-    seconds in between, the jobs still awaited are looked up in the state itself.
+    The stream is an effect: capped, and gone with a wiped server. So the jobs still awaited are looked up in the state
+    itself, every few seconds and after each new connection.
+
+    Args:
+        url: the server.
+        partition: where the jobs are submitted.
     """
-
-    LOOK_MS = 5000
 
     def __init__(self, url: str, partition: Partition) -> None:
         scope = "" if partition.source is None else f"{partition.source}/"
         self.client_id = scope + secrets.token_hex(8)
         self._wanted = anyio.Event()
         self._url, self._partition = url, partition
-        self._awaited: dict[str, asyncio.Future[JobResult]] = {}
+        self._waiting: dict[str, list[asyncio.Future[JobResult]]] = {}
         self._accepted: set[str] = set()
-        self._handed_in: list[tuple[str, list[str]]] = []
+        self._in_log: list[tuple[str, list[str]]] = []  # jobs that are accepted or refused once an entry is folded
+        self._reply_read = "0-0"
+        self._closed = False
 
     def expect(self, job_id: str) -> asyncio.Future[JobResult]:
-        """Return what will hold this job's end."""
+        """Return what will hold this job's end, for one caller.
+
+        Raises:
+            SchedulerClosed: nobody reads results any more.
+        """
+        if self._closed:
+            raise SchedulerClosed("the connection that would read the result is closed: connect again and ask there")
         self._wanted.set()
-        if job_id not in self._awaited:
-            self._awaited[job_id] = asyncio.get_running_loop().create_future()
-        return self._awaited[job_id]
+        future: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(job_id, []).append(future)
+        return future
+
+    def forget(self, job_id: str, future: asyncio.Future[JobResult]) -> None:
+        """One caller no longer waits for a job."""
+        waiting = self._waiting.get(job_id, [])
+        if future in waiting:
+            waiting.remove(future)
+        if not waiting:
+            self._waiting.pop(job_id, None)
+            self._accepted.discard(job_id)
 
     def accepted(self, job_id: str) -> None:
         """The scheduler has the job: if it does not know it later, it has lost it."""
-        if job_id in self._awaited:
+        if job_id in self._waiting:
             self._accepted.add(job_id)
 
-    def handed_in(self, job_ids: list[str], last_id: str) -> None:
-        """The log has these jobs, the last one as this entry: what is not known once that is folded was refused."""
-        expected = [job_id for job_id in job_ids if job_id in self._awaited]
+    def appended(self, job_ids: Iterable[str], last_id: str) -> None:
+        """The log has these jobs, the last one as this entry: one that is unknown once that is folded was refused."""
+        expected = [job_id for job_id in job_ids if job_id in self._waiting]
         if last_id and expected:  # a producer that expects nothing may run for years
-            self._handed_in.append((last_id, expected))
+            self._in_log.append((last_id, expected))
 
-    async def _see_what_is_folded(self) -> None:
-        if self._handed_in:
-            meta = self._partition.keys("meta")
-            watermark = await self._partition.patiently(lambda: self._partition.redis.hget(meta, "watermark"))
-            while self._handed_in and position(self._handed_in[0][0]) <= position(watermark or "0-0"):
-                for job_id in self._handed_in.pop(0)[1]:
-                    self.accepted(job_id)
-
-    def forget(self, job_id: str) -> asyncio.Future[JobResult] | None:
-        """Nobody will ask for this job any more."""
-        self._accepted.discard(job_id)
-        return self._awaited.pop(job_id, None)
-
-    async def follow(self) -> None:
-        """Read the reply stream for as long as the scheduler is in use, from the first job on that somebody awaits."""
+    async def listen(self) -> None:
+        """Read the reply stream from the first job on that a caller waits for."""
         await self._wanted.wait()
         key = self._partition.keys.reply(self.client_id)
-        async for entries in read_stream(self._url, key, "0-0", longest_ms=self.LOOK_MS):
-            for _, fields in entries or ():
-                self._tell(fields["job_id"], fields)
-            if not entries:
-                await self._see_what_is_folded()
-                for job_id in list(self._awaited):
-                    await self.look_up(job_id)
+        async for entries in read_stream(self._url, key, self._reply_read):
+            for entry_id, fields in entries or ():
+                self._reply_read = entry_id
+                self._deliver(fields["job_id"], [fields.get(name) for name in FIELDS])
+            if entries is None:
+                await self.look_up(list(self._waiting))
 
-    async def look_up(self, job_id: str) -> None:
-        """Tell the job's end if the state knows it, or that it will never be known."""
-        accepted = job_id in self._accepted  # asked first: it may be accepted between our look and our answer
-        names = ("status", "node_id", "result_json", "error")
-        key = self._partition.keys.job(job_id)
-        values = await self._partition.patiently(lambda: self._partition.redis.hmget(key, names))
-        if values[0] in ENDED:
-            self._tell(job_id, dict(zip(names, values, strict=True)))
-        elif values[0] is None and accepted and (future := self.forget(job_id)) and not future.done():
-            future.set_exception(
-                UnknownJob(f"job {job_id}: the log has lost it, or its retention is over: submit it again")
-            )
-            future.exception()  # asyncio would complain of one that nobody awaits
+    async def keep_looking(self) -> None:
+        """Look up, every few seconds, what the reply stream may have lost; it may be busy with other jobs meanwhile."""
+        await self._wanted.wait()
+        while True:
+            await anyio.sleep(LOOK_S)
+            await self._note_folded()
+            await self.look_up(list(self._waiting))
 
-    def _tell(self, job_id: str, fields: dict[str, str]) -> None:
-        future = self.forget(job_id)
-        if future is not None and not future.done():
-            status = JobState(fields["status"])
-            future.set_result(
-                JobResult(job_id, status, fields["node_id"] or "", fields["result_json"] or "", fields["error"] or "")
-            )
+    def close(self) -> None:
+        """Nobody reads results any more: tell the callers that wait."""
+        self._closed = True
+        for job_id, futures in list(self._waiting.items()):
+            problem = SchedulerClosed(f"job {job_id}: its result is not read any more; the job goes on")
+            self._fail(futures, problem)
+        self._waiting.clear()
+
+    async def _note_folded(self) -> None:
+        if self._in_log:
+            meta = self._partition.keys("meta")
+            ((watermark,),) = await self._partition.read_state(lambda pipe: pipe.hmget(meta, "watermark"))
+            while self._in_log and position(self._in_log[0][0]) <= position(watermark or "0-0"):
+                for job_id in self._in_log.pop(0)[1]:
+                    self.accepted(job_id)
+
+    async def look_up(self, job_ids: Sequence[str]) -> None:
+        """Deliver the ends that the state knows, and tell the callers of jobs that it will never know."""
+        for start in range(0, len(job_ids), LOOK_BATCH):
+            some = job_ids[start : start + LOOK_BATCH]
+            accepted = self._accepted.intersection(some)  # before the read: one may be accepted meanwhile
+            keys = [self._partition.keys.job(job_id) for job_id in some]
+            rows = await self._partition.read_state(*((lambda pipe, key=key: pipe.hmget(key, FIELDS)) for key in keys))
+            for job_id, row in zip(some, rows, strict=True):
+                if row[0] in ENDED:
+                    self._deliver(job_id, row)
+                elif row[0] is None and job_id in accepted:
+                    self._accepted.discard(job_id)
+                    lost = "the log has lost it, or its retention is over: submit it again"
+                    self._fail(self._waiting.pop(job_id, ()), UnknownJob(f"job {job_id}: {lost}"))
+
+    def _deliver(self, job_id: str, row: Sequence[Any]) -> None:
+        status, node_id, result_json, error = row
+        result = JobResult(job_id, JobState(status), node_id or "", result_json or "", error or "")
+        self._accepted.discard(job_id)
+        for future in self._waiting.pop(job_id, ()):
+            if not future.done():
+                future.set_result(result)
+
+    @staticmethod
+    def _fail(futures: Iterable[asyncio.Future[JobResult]], problem: Exception) -> None:
+        for future in futures:
+            if not future.done():
+                future.set_exception(problem)
+                future.exception()  # asyncio would complain of one that nobody awaits
 
 
 class Job:
     """A submitted job, and the way to its result."""
 
-    def __init__(self, job_id: str, outcomes: ResultListener, expected: asyncio.Future[JobResult] | None) -> None:
+    def __init__(self, job_id: str, results: ResultListener, expected: asyncio.Future[JobResult] | None) -> None:
         self.job_id = job_id
-        self._outcomes = outcomes
+        self._results = results
         self._expected = expected
+
+    def __repr__(self) -> str:
+        state = "not awaited" if self._expected is None else "ended" if self._expected.done() else "awaited"
+        return f"<Job {self.job_id} {state}>"
 
     async def result(self, timeout: float | None = None) -> JobResult:
         """Wait until the job has ended.
@@ -125,12 +175,13 @@ class Job:
 
         Raises:
             ResultTimeout: it had not ended by then. The job goes on, and may be awaited again.
-            UnknownJob: nobody will ever tell its end: a crash or a failover lost it, or it is past its retention.
+            UnknownJob: its end will never be known: a crash or a failover lost it, or it is past its retention.
+            SchedulerClosed: the scheduler that would read the result was closed. The job goes on.
         """
         if self._expected is None:
-            self._expected = self._outcomes.expect(self.job_id)
-            self._outcomes.accepted(self.job_id)
-            await self._outcomes.look_up(self.job_id)
+            self._expected = self._results.expect(self.job_id)
+            self._results.accepted(self.job_id)
+            await self._results.look_up([self.job_id])
         with anyio.move_on_after(timeout):
             return await asyncio.shield(self._expected)
         raise ResultTimeout(f"job {self.job_id} has not ended after {timeout:g} s: wait again, or look at its state")

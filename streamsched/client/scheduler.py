@@ -53,7 +53,7 @@ class Scheduler:
     def __init__(self, url: str, partition: Partition) -> None:
         self.url = url
         self.partition = partition
-        self.outcomes = ResultListener(url, partition)
+        self.results = ResultListener(url, partition)
 
     @classmethod
     @asynccontextmanager
@@ -84,8 +84,14 @@ class Scheduler:
         url = of_partition(url, partition)
         async with open_source(url, Keys(namespace, partition), patience_s, source) as opened:
             scheduler = cls(url, opened)
-            async with background_task(scheduler.outcomes.follow):
-                yield scheduler
+            async with (
+                background_task("results", scheduler.results.listen),
+                background_task("lost results", scheduler.results.keep_looking),
+            ):
+                try:
+                    yield scheduler
+                finally:
+                    scheduler.results.close()
 
     async def append(self, event: Event) -> Answer:
         """Append any event of the contract; the calls below are made of this one.
@@ -196,18 +202,19 @@ class Scheduler:
             InvalidField: a field is malformed, or ``deadline_ts`` is in the past.
         """
         job_id = self._job_id(request)
-        expected = self.outcomes.expect(job_id) if reply else None
+        expected = self.results.expect(job_id) if reply else None
         try:
             with self._span(job_id, request) as traceparent:
                 answer = await self.append(self._submission(request, job_id, reply, traceparent))
         except BaseException:
-            self.outcomes.forget(job_id)
+            if expected is not None:
+                self.results.forget(job_id, expected)
             raise
-        if self.partition.source is None:  # else it may still wait to be taken in
-            self.outcomes.accepted(job_id)
+        if self.partition.source is None:  # else it may still wait to be ingested
+            self.results.accepted(job_id)
         if reply and answer.job is not None and answer.job[1] in ENDED:
-            await self.outcomes.look_up(job_id)  # submitted before, perhaps by another process
-        return Job(job_id, self.outcomes, expected)
+            await self.results.look_up([job_id])  # submitted before, perhaps by another process
+        return Job(job_id, self.results, expected)
 
     async def submit_many(self, requests: Iterable[SubmitRequest], reply: bool = True) -> list[Job]:
         """Hand in many jobs at once: when this returns they stand in the log, and a worker, or the next call, folds
@@ -224,7 +231,8 @@ class Scheduler:
             InvalidField: a payload is too large.
         """
         named = [(request, self._job_id(request)) for request in requests]
-        jobs = [Job(job_id, self.outcomes, self.outcomes.expect(job_id) if reply else None) for _, job_id in named]
+        expected = [self.results.expect(job_id) if reply else None for _, job_id in named]
+        jobs = [Job(job_id, self.results, future) for (_, job_id), future in zip(named, expected, strict=True)]
         try:
             submissions = []
             for request, job_id in named:
@@ -232,12 +240,13 @@ class Scheduler:
                     submissions.append(self._submission(request, job_id, reply, traceparent))
             if self.partition.source is None:
                 last_id = await append_batch(self.partition, submissions)
-                self.outcomes.handed_in([job.job_id for job in jobs], last_id)
+                self.results.appended([job.job_id for job in jobs], last_id)
             else:  # an ingress is a stream anyway
                 await asyncio.gather(*(self.partition.append_soon(to_wire(event)) for event in submissions))
         except BaseException:
-            for job in jobs:
-                self.outcomes.forget(job.job_id)
+            for (_, job_id), future in zip(named, expected, strict=True):
+                if future is not None:
+                    self.results.forget(job_id, future)
             raise
         return jobs
 
@@ -277,7 +286,7 @@ class Scheduler:
             max_attempts=request.max_attempts,
             affinity=request.affinity,
             traceparent=traceparent,
-            reply_to=self.outcomes.client_id if reply else None,
+            reply_to=self.results.client_id if reply else None,
         )
 
     @staticmethod

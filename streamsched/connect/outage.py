@@ -78,11 +78,23 @@ def block_ms(redis: Redis, wanted: int) -> int:
     return wanted if timeout_s is None else max(1, min(wanted, int(timeout_s * 500)))
 
 
-async def backoff(attempt: int) -> None:
-    """Sleep before try number ``attempt``: twice as long each time up to two seconds, with full jitter so that a fleet
-    spreads out.
+class Backoff:
+    """Counts failures in a row, and waits after each.
 
-    (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015.)
+    The wait doubles each time, up to two seconds, with full jitter so that a fleet spreads out (Brooker, "Exponential
+    Backoff And Jitter", AWS Architecture Blog 2015).
     """
-    doublings = min(attempt, 6)  # a server may be away for days: 2 to the power of a thousand tries is no float
-    await anyio.sleep(random.uniform(0.01, min(2.0, 0.05 * 2**doublings)))
+
+    def __init__(self) -> None:
+        self.failures = 0
+        """In a row, up to now."""
+
+    def reset(self) -> None:
+        """The work has succeeded."""
+        self.failures = 0
+
+    async def wait(self) -> None:
+        """Count a failure, and sleep."""
+        doublings = min(self.failures, 6)  # a server may be away for days: 2 to the power of a thousand is no float
+        self.failures += 1
+        await anyio.sleep(random.uniform(0.01, min(2.0, 0.05 * 2**doublings)))

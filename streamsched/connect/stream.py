@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import anyio
@@ -13,26 +13,42 @@ from redis.exceptions import RedisError, ResponseError
 from ..contract.entries import position
 from ..contract.kinds import LIMITS
 from .client import connect, connections_made
-from .outage import backoff, block_ms, is_away
+from .outage import Backoff, block_ms, drop_idle_connections, is_away
 
 log = structlog.get_logger(__name__)
 
 
 async def read_stream(
-    url: str, key: str, last_id: str, longest_ms: int = 1000, count: int = LIMITS["window"]
+    url: str,
+    key: str,
+    last_id: str,
+    longest_ms: int = 1000,
+    count: int = LIMITS["window"],
+    trouble: Callable[[str], None] = lambda problem: None,
 ) -> AsyncGenerator[list[tuple[str, dict[str, str]]] | None]:
-    """Follow a stream from behind ``last_id``, over a connection of its own, through restarts of the server.
+    """Follow a stream from behind ``last_id``, over a connection of its own, for as long as its reader lives.
+
+    No failure ends it: a server that is away, a password that is rotated, a right that is taken away and a foreign key
+    in the place of the stream are waited out.
+
+    Args:
+        url: the server.
+        key: the stream.
+        last_id: the id to read behind.
+        longest_ms: how long a read blocks; 1000 by default.
+        count: entries of one read.
+        trouble: called with what is wrong when a read fails, and with an empty text once one succeeds again.
 
     Yields the new entries in order; an empty list when ``longest_ms`` passed without any; ``None`` after each connect,
     when what the stream once held may be gone. A stream that lost its end is read on where it parts from what was read.
     """
     redis = connect(url)
-    attempt, made = 0, 0
+    backoff, made = Backoff(), 0
     read: deque[str] = deque(maxlen=LIMITS["window"])
     try:
         while True:
             try:
-                same = made > 0 and attempt == 0
+                same = made > 0 and not backoff.failures
                 reply: Any = None
                 if same:
                     reply = await redis.xread({key: last_id}, count=count, block=block_ms(redis, longest_ms))
@@ -40,14 +56,18 @@ async def read_stream(
                 if not same:
                     last_id = await resume_point(redis, key, last_id, read)
             except (RedisError, OSError) as problem:
-                if not is_away(problem):
-                    raise
-                if attempt == 0:
-                    log.info("server away", stream=key, problem=str(problem))
-                await backoff(attempt)
-                attempt += 1
+                if not backoff.failures:
+                    (log.info if is_away(problem) else log.error)(
+                        "a stream cannot be read", stream=key, problem=str(problem)
+                    )
+                trouble(str(problem))
+                await drop_idle_connections(redis)  # a login that was refused is tried again with a new connection
+                await backoff.wait()
                 continue
-            attempt, made = 0, connections_made(redis)
+            if backoff.failures:
+                trouble("")
+            backoff.reset()
+            made = connections_made(redis)
             if not same:
                 yield None  # what was read with it is read once more: it must be younger than what somebody asks now
                 continue

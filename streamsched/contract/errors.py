@@ -6,13 +6,29 @@ script that uses a code missing here, and Python raises the exception of the row
 
 from __future__ import annotations
 
+import enum
 import re
+from typing import ClassVar
+
+
+class About(enum.Enum):
+    """What a refusal speaks of, and so who acts on it."""
+
+    EVENT = "event"
+    """This event: sending it again is refused again. Its sender corrects it."""
+    PARTITION = "partition"
+    """The partition cannot fold now. The event was not judged; it is sent again when the partition is whole."""
+    SERVER = "server"
+    """The server cannot read or write now. The event was not judged; it is sent again when the server can."""
+    RIGHTS = "rights"
+    """The server's ACL or login refused the user. The event was not judged; an operator restores the right."""
 
 
 class SchedulerError(Exception):
     """A call was refused. ``code`` is the wire code, ``detail`` names the field or key and the remedy."""
 
-    code = "SCHEDULER_ERROR"
+    code: ClassVar[str] = "SCHEDULER_ERROR"
+    about: ClassVar[About] = About.EVENT
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(f"{self.code}: {detail}" if detail else self.code)
@@ -47,6 +63,12 @@ class NotPermitted(SchedulerError):
     """Whoever spoke may not do this: the server's ACL forbids it, or what the source was admitted for."""
 
     code = "NOT_PERMITTED"
+
+
+class ServerForbids(NotPermitted):
+    """The server's ACL does not permit a command or a key: ``streamsched acl ROLE`` prints what a role needs."""
+
+    about = About.RIGHTS
 
 
 class InternalError(SchedulerError):
@@ -155,66 +177,82 @@ class PartitionHalted(SchedulerError):
     """A script was torn, or a key of the state was overwritten; a worker rebuilds the partition from its log."""
 
     code = "HALTED"
+    about = About.PARTITION
 
 
 class PartitionRebuilding(SchedulerError):
     """The state is being rebuilt from the log; calls succeed again as soon as it is whole."""
 
     code = "REBUILDING"
+    about = About.PARTITION
 
 
 class LogGap(SchedulerError):
     """Entries were trimmed or deleted from the log before they were folded."""
 
     code = "GAP"
+    about = About.PARTITION
 
 
 class ServerOutOfMemory(SchedulerError):
     """The server has reached ``maxmemory``: free memory or raise the limit. Nothing was written."""
 
     code = "OOM"
+    about = About.SERVER
 
 
 class ServerReadOnly(SchedulerError):
     """The server is a replica: connect to the primary. Nothing was written."""
 
     code = "READONLY"
+    about = About.SERVER
 
 
 class ServerCannotReplicate(SchedulerError):
     """The server lacks the replicas that its ``min-replicas-to-write`` asks for: mend them. Nothing was written."""
 
     code = "NOREPLICAS"
+    about = About.SERVER
 
 
 class ServerCannotPersist(SchedulerError):
     """The server refuses writes because its last save or append to disk failed: mend the disk. Nothing was written."""
 
     code = "MISCONF"
+    about = About.SERVER
 
 
 class WrongKeyType(SchedulerError):
     """Something else lives under a key of the log: rename it, or choose another ``--namespace``."""
 
     code = "WRONGTYPE"
+    about = About.SERVER
 
 
 class ServerTooOld(SchedulerError):
     """The server lacks what the scripts need: Redis 7.0 or Valkey 7.2 at least."""
 
     code = "SERVER_TOO_OLD"
+    about = About.SERVER
 
 
 class ServerUnreachable(SchedulerError):
     """No server answered within the time given. An append that was under way may or may not have happened."""
 
     code = "UNREACHABLE"
+    about = About.SERVER
 
 
 class ResultTimeout(SchedulerError):
     """The job did not end within the time the caller was ready to wait. The job itself goes on."""
 
     code = "RESULT_TIMEOUT"
+
+
+class SchedulerClosed(SchedulerError):
+    """The connection was closed while somebody waited for a result. The job goes on."""
+
+    code = "CLOSED"
 
 
 class ArchiveDamaged(SchedulerError):
@@ -239,6 +277,7 @@ class NewerLog(SchedulerError):
     """A newer version of streamsched has folded the log: this program must not touch its state. Upgrade it."""
 
     code = "NEWER_LOG"
+    about = About.PARTITION
 
 
 class OutsideLog(SchedulerError):
@@ -292,6 +331,7 @@ ERRORS: dict[str, type[SchedulerError]] = {
         ServerTooOld,
         ServerUnreachable,
         ResultTimeout,
+        SchedulerClosed,
         ArchiveDamaged,
         ArchiveLocked,
         LogFork,
@@ -302,18 +342,22 @@ ERRORS: dict[str, type[SchedulerError]] = {
 }
 
 
-PASSING = (
-    PartitionHalted,
-    PartitionRebuilding,
-    ServerOutOfMemory,
-    ServerReadOnly,
-    ServerCannotReplicate,
-    ServerCannotPersist,
-)
-"""Refusals of a call that say nothing of its event: nothing was written, and it may go through later."""
-
-
 def error_of(code: str, detail: str = "") -> SchedulerError:
     """Return the exception of a wire code; an unknown code keeps its text in a plain ``SchedulerError``."""
     kind = ERRORS.get(code)
     return kind(detail) if kind else SchedulerError(f"{code} {detail}".strip())
+
+
+def passes(problem: BaseException) -> bool:
+    """Tell whether a refusal says nothing of the event, and may pass by waiting: a gap in the log does not."""
+    lasting = LogGap | NewerLog | ServerTooOld | WrongKeyType
+    return (
+        isinstance(problem, SchedulerError)
+        and problem.about in (About.PARTITION, About.SERVER)
+        and not isinstance(problem, lasting)
+    )
+
+
+def is_of_event(problem: BaseException) -> bool:
+    """Tell whether a problem speaks of the event that was sent: then sending it again is of no use."""
+    return isinstance(problem, SchedulerError) and problem.about is About.EVENT

@@ -13,7 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from ..connect.client import connect
-from ..connect.outage import backoff, block_ms, is_away
+from ..connect.outage import Backoff, block_ms, is_away
 from ..contract.entries import Entry, position
 from ..contract.errors import SchedulerError
 from ..history.history import History
@@ -120,18 +120,17 @@ class Watcher:
         """Watch, through restarts of the server, until it is closed."""
         try:
             async with anyio.create_task_group() as beside:
-                attempt = 0
+                backoff = Backoff()
                 while not self.closing:
                     try:
                         await self._wait_for_viewers()
                         await self._watch(beside)
-                        attempt = 0
+                        backoff.reset()
                     except (RedisError, OSError) as problem:
                         if not is_away(problem):
                             raise
                         self._say_away(str(problem))
-                        await backoff(attempt)
-                        attempt += 1
+                        await backoff.wait()
                 beside.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):

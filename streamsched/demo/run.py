@@ -158,7 +158,7 @@ async def _play(
     await scheduler.append(CONFIGURATION)
     trouble.start_workers(WORKERS)
     trouble.start_hosts()
-    async with background_task(watch.look_on):
+    async with background_task("watch", watch.look_on):
         await _all_online(watch, crew, script.fleet)
         watch.say(f"{NODES} nodes in {HOSTS} processes are online; jobs arrive for {options.seconds:g} s")
         await _arrivals(options, script, producer, trouble, watch)

@@ -18,20 +18,21 @@ from redis.exceptions import AuthenticationError, MovedError, NoPermissionError,
 
 from ..connect import tls
 from ..connect.client import connect, connections_made, where_is
-from ..connect.outage import NO_ANSWER, backoff, drop_idle_connections, is_away, login_refused
+from ..connect.outage import NO_ANSWER, Backoff, drop_idle_connections, is_away, login_refused
 from ..connect.url import of_partition
 from ..contract.entries import position
 from ..contract.errors import (
-    PASSING,
     InvalidField,
-    NotPermitted,
     PartitionHalted,
     PartitionRebuilding,
+    SchedulerError,
     ServerCannotReplicate,
+    ServerForbids,
     ServerReadOnly,
     ServerTooOld,
     ServerUnreachable,
     error_of,
+    is_of_event,
 )
 from ..contract.events import Event
 from ..contract.keys import Keys
@@ -48,6 +49,9 @@ BATCH_BYTES = 2**20
 
 PATIENCE_S = 30.0
 """How long a call goes on trying while the server is away or failing over, or the partition is being rebuilt."""
+
+WHOLE = ("rebuilding", "begin", "done", "rebuilt_ts")
+"""Fields of the partition's own hash that tell whether its state is whole, and when it was last rebuilt."""
 
 LOSS = "docs/durability.md"
 """Where it says what may be lost, and what to do then."""
@@ -131,7 +135,7 @@ class Partition:
             SchedulerError: the call was refused.
         """
         deadline = anyio.current_time() + self.patience_s
-        attempt = 0
+        backoff = Backoff()
         while True:
             try:
                 return await call()
@@ -146,7 +150,7 @@ class Partition:
             except AuthenticationError as problem:
                 raise ServerUnreachable(login_refused(str(problem))) from problem
             except NoPermissionError as problem:
-                raise NotPermitted(f"the server says: {problem}; {RIGHTS}") from problem
+                raise ServerForbids(f"the server says: {problem}; {RIGHTS}") from problem
             except MovedError as problem:
                 where = where_is(self.redis)
                 raise ServerUnreachable(f"{where} is one of a cluster, give redis+cluster://{where}") from problem
@@ -159,8 +163,7 @@ class Partition:
                     told = f"{problem}{tls.hint(problem)}"
                     where = where_is(self.redis)
                     raise ServerUnreachable(f"{NO_ANSWER} {where} for {self.patience_s:g} s: {told}") from problem
-            await backoff(attempt)
-            attempt += 1
+            await backoff.wait()
 
     async def _call(self, name: str, **given: Any) -> Any:
         """Run one of the scripts that move the log; the last part of its reply is the id of the last event."""
@@ -187,6 +190,39 @@ class Partition:
         if not found and not _trimmed(about, self._known):
             log.error("the log has lost its end, and with it what was acknowledged", lost=self._known, see=LOSS)
         return True
+
+    async def read_state(self, *reads: Callable[[Any], Any]) -> list[Any]:
+        """Read from a state that is whole: neither torn nor being rebuilt, before the first read and behind the last.
+
+        Args:
+            reads: each queues one command on the pipeline that it is given.
+
+        Returns the replies, in order.
+
+        Raises:
+            PartitionHalted, PartitionRebuilding: the state did not become whole within the patience of this partition.
+            ServerUnreachable, SchedulerError: see :meth:`patiently`.
+        """
+
+        async def read() -> list[Any]:
+            # no transaction: a server that is out of memory refuses even to read in one
+            async with self.redis.pipeline(transaction=False) as pipe:
+                pipe.hmget(self.keys("meta"), WHOLE)
+                for queue in reads:
+                    queue(pipe)
+                pipe.hmget(self.keys("meta"), WHOLE)
+                before, *replies, behind = await pipe.execute()
+            for rebuilding, begin, done, _ in (before, behind):
+                if rebuilding is not None:
+                    raise PartitionRebuilding("the state is being rebuilt: it is read when it is whole")
+                if begin != done:
+                    raise PartitionHalted(f"a call was torn at {begin}; a running worker rebuilds the state")
+            if before[3] != behind[3]:
+                raise PartitionRebuilding("the state was rebuilt meanwhile: it is read again")
+            return replies
+
+        replies: list[Any] = await self.patiently(read)
+        return replies
 
     def now_ts(self) -> float | None:
         """The scheduler's clock, ms since the epoch, as it was last heard; ``None`` if it was not."""
@@ -224,23 +260,26 @@ class Partition:
         return await self.append_soon(to_wire(event))
 
     async def insist(self, event: Event, given_up: Callable[[], bool]) -> Answer:
-        """Append what has to be heard: a server that can write nothing for the moment is asked again and again.
+        """Append an event until the scheduler has judged it, however long partition, server or rights are in trouble.
+
+        Args:
+            event: what must not get lost, such as the end of a job.
+            given_up: asked after each failure; once it is true, the failure is raised.
 
         Raises:
-            SchedulerError: the event was refused, or nothing could be written and ``given_up()`` is true.
-            ServerUnreachable: see :meth:`append`.
+            SchedulerError: the event was refused; or, once ``given_up()`` is true, why it could not be judged.
+            RedisError, OSError: the same, where the server's error has no code of ours.
         """
-        attempt, flat = 0, repeatable(to_wire(event))
+        backoff, flat = Backoff(), repeatable(to_wire(event))
         while True:
             try:
                 return await self.append_soon(flat)
-            except PASSING as problem:
-                if given_up():
+            except (SchedulerError, RedisError, OSError) as problem:
+                if is_of_event(problem) or given_up():
                     raise
-                if not attempt:
-                    log.warning("nothing can be written now", waiting=flat[1], problem=str(problem))
-            await backoff(attempt)
-            attempt += 1
+                if not backoff.failures:
+                    log.warning("an event waits until it can be appended", type=flat[1], problem=str(problem))
+            await backoff.wait()
 
     def append_soon(self, fields: list[str]) -> asyncio.Future[Answer]:
         """Let an event given flat, ``[type, …, field, value, …]``, travel with the next call.

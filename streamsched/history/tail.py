@@ -10,7 +10,7 @@ import anyio
 from redis.exceptions import RedisError
 
 from ..connect.client import connections_made
-from ..connect.outage import backoff, block_ms, is_away
+from ..connect.outage import Backoff, block_ms, is_away
 from ..connect.stream import resume_point
 from ..contract.entries import position
 from ..contract.kinds import LIMITS
@@ -56,7 +56,7 @@ async def follow(
     """
     read: deque[str] = deque(maxlen=LIMITS["window"])
     redis, events = partition.redis, partition.keys("events")
-    attempt, looks, made = 0, 0, connections_made(partition.redis)
+    backoff, looks, made = Backoff(), 0, connections_made(partition.redis)
     while True:
         try:
             if made != connections_made(redis):
@@ -65,9 +65,9 @@ async def follow(
                     yield Note(f"the log is not the one that was read: reading on behind {place}")
                     after, known = place, None
                 made = connections_made(redis)
-            if attempt:
+            if backoff.failures:
                 yield Note("the server is back")
-                attempt = 0
+                backoff.reset()
             if history.archive is not None and position(after) >= position(history.archive.last):
                 # what was opened of it ends here, while the archiver carries the log on: a gap would seem to open
                 history = History(history.keys, history.live, None)
@@ -94,7 +94,6 @@ async def follow(
         except (RedisError, OSError) as problem:
             if not is_away(problem):
                 raise
-            if not attempt:
+            if not backoff.failures:
                 yield Note(f"the server is away ({problem}); reading on when it is back")
-            await backoff(attempt)
-            attempt += 1
+            await backoff.wait()

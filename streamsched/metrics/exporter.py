@@ -102,7 +102,7 @@ async def serving(url: str, keys: Keys, host: str, port: int) -> AsyncIterator[i
     registry.register(Exporter(follower, asyncio.get_running_loop()))
     server, _ = start_http_server(port, host, registry)
     try:
-        async with background_task(follower.run):
+        async with background_task("log follower", follower.run):
             yield server.server_port
     finally:
         with anyio.CancelScope(shield=True):

@@ -12,7 +12,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from ..connect.client import connect
-from ..connect.outage import backoff, is_away
+from ..connect.outage import Backoff, is_away
 from ..contract.entries import Entry, position
 from ..contract.errors import SchedulerError
 from ..contract.keys import Keys
@@ -100,17 +100,16 @@ class Follower:
 
     async def run(self) -> None:
         """Follow the log, through restarts of the server, until cancelled."""
-        attempt = 0
+        backoff = Backoff()
         while True:
             try:
                 await self.look()
-                attempt = 0
+                backoff.reset()
                 await anyio.sleep(LOOK_S)
             except (RedisError, OSError, SchedulerError) as problem:
-                if not attempt:
+                if not backoff.failures:
                     log.warning("the log cannot be read", problem=str(problem), passes=is_away(problem))
-                await backoff(attempt)
-                attempt += 1
+                await backoff.wait()
 
     async def look(self) -> None:
         """Read on, up to a bound."""

@@ -13,11 +13,11 @@ from ..contract.errors import AlreadyTerminal, NodeMismatch, SchedulerError, Sta
 from ..contract.events import JobStarted
 from ..contract.wire import to_wire
 from ..engine.partition import Answer
-from .task import Assignment, Holder, Task
+from .held import Held
+from .reports import LEAVING
+from .task import Assignment, Task
 
 log = structlog.get_logger(__name__)
-
-LEAVING = "node leaving"
 
 UNTOLD_S = 0.002
 """A job that is over sooner needs no event for its begin: its end says how long it ran."""
@@ -39,8 +39,8 @@ class JobStarter:
     took that node's process down, and must count as tried, or it would go from node to node for ever.
     """
 
-    def __init__(self, node: Holder, begun: MemoryObjectSendStream[Task], beside: anyio.abc.TaskGroup) -> None:
-        self._node, self._begun, self._beside = node, begun, beside
+    def __init__(self, held: Held, begun: MemoryObjectSendStream[Task], beside: anyio.abc.TaskGroup) -> None:
+        self._held, self._begun, self._beside = held, begun, beside
         self._caught_up = False
 
     def begin(self, taken: list[Task], last: bool) -> None:
@@ -50,7 +50,7 @@ class JobStarter:
             taken: the jobs.
             last: whether the inbox held no more.
         """
-        now_ts = self._node.scheduler.partition.now_ts()
+        now_ts = self._held.reports.scheduler.partition.now_ts()
         sure: list[Task] = []
         unsure: list[Task] = []
         for task in taken:
@@ -64,7 +64,7 @@ class JobStarter:
             self._beside.start_soon(self._begin_once_noted, unsure)
         self._caught_up = self._caught_up or last
 
-    def begin_anew(self) -> None:
+    def reconnected(self) -> None:
         """The inbox is read over a new connection."""
         self._caught_up = False
 
@@ -77,7 +77,7 @@ class JobStarter:
                 if self._is_here(task):
                     log.info("begun in vain", job_id=task.assignment.job_id, problem=str(problem))
                     task.revoke(problem.code)
-                    self._node.ended(task.assignment.job_id)
+                    self._held.ended(task)
             except (SchedulerError, RedisError, OSError) as problem:  # its end will tell
                 log.warning("not told that it began", job_id=task.assignment.job_id, problem=str(problem))
 
@@ -87,11 +87,11 @@ class JobStarter:
                 await answer
             except (SchedulerError, RedisError, OSError) as problem:
                 log.info("assignment dropped", job_id=task.assignment.job_id, problem=str(problem))
-                self._node.ended(task.assignment.job_id)
+                self._held.ended(task)
                 continue
             if task.revoked is not None:
                 continue
-            if self._node.leaving:
+            if self._held.reports.leaving:
                 await task.hand_back(LEAVING)
                 continue
             self._begun.send_nowait(task)
@@ -101,11 +101,11 @@ class JobStarter:
         for task in tasks:
             a, task.told = task.assignment, True
             started = JobStarted(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt)
-            said.append((task, self._node.scheduler.partition.append_soon(to_wire(started))))
+            said.append((task, self._held.reports.scheduler.partition.append_soon(to_wire(started))))
         return said
 
     def _is_here(self, task: Task) -> bool:
-        return task.revoked is None and self._node.tasks.get(task.assignment.job_id) is task
+        return task.revoked is None and self._held.tasks.get(task.assignment.job_id) is task
 
 
 def _is_sure(assignment: Assignment, now_ts: float | None) -> bool:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import anyio
 import msgspec
 import structlog
+from redis.exceptions import RedisError
 
-from ..client.scheduler import Scheduler
-from ..contract.errors import InvalidField, SchedulerError, ServerUnreachable
+from ..contract.errors import InvalidField, SchedulerError
 from ..contract.events import JobCompleted, JobProgressed, JobStatus
 from ..contract.kinds import LIMITS
+from .reports import Reports
 
 log = structlog.get_logger(__name__)
 
@@ -39,39 +41,54 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     traceparent: str | None = None
 
 
-class Holder(Protocol):
-    """The node that holds a job."""
-
-    scheduler: Scheduler
-    tasks: dict[str, Task]
-    ending: set[str]
-    leaving: bool
-
-    def ended(self, job_id: str) -> None:
-        """Make room for another job."""
-
-    async def decline(self, job_id: str, attempt: str, reason: str) -> None:
-        """Hand a job back."""
-
-
 class Task:
-    """A job this node has begun, in the hands of whoever carries it out."""
+    """A job that this node runs."""
 
-    def __init__(self, node: Holder, assignment: Assignment) -> None:
+    def __init__(self, assignment: Assignment, reports: Reports, ended: Callable[[Task], None]) -> None:
         self.assignment = assignment
         self.carrier: asyncio.Task[Any] | None = None
-        """Who carries it out for :meth:`.node.Node.run`. It is cancelled as it is: a scope for each job would be a
-        fifth of what a node spends on one."""
+        """The task that :meth:`.node.Node.run` runs it in. It is cancelled as it is: a cancel scope for each job would
+        be a fifth of what a node spends on one."""
         self.revoked: str | None = None
         """Why the job was taken away, if it was."""
         self.told = False
         """Whether the scheduler has been told, or is being told, that it began."""
-        self._node = node
+        self._reports, self._ended = reports, ended
         self._begun = time.monotonic()
         self._scope: anyio.CancelScope | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.assignment, name)
+    def __repr__(self) -> str:
+        return f"<Task {self.job_id} attempt {self.assignment.attempts} on {self.assignment.node_id}>"
+
+    @property
+    def job_id(self) -> str:
+        """The job."""
+        return self.assignment.job_id
+
+    @property
+    def session_id(self) -> str:
+        """The conversation that it belongs to."""
+        return self.assignment.session_id
+
+    @property
+    def src_lang(self) -> str:
+        """The language to translate from."""
+        return self.assignment.src_lang
+
+    @property
+    def tgt_lang(self) -> str:
+        """The language to translate to."""
+        return self.assignment.tgt_lang
+
+    @property
+    def payload_json(self) -> str:
+        """What its submitter sent."""
+        return self.assignment.payload_json
+
+    @property
+    def attempts(self) -> int:
+        """1 at the first attempt."""
+        return self.assignment.attempts
 
     @property
     def scope(self) -> anyio.CancelScope:
@@ -108,14 +125,14 @@ class Task:
             InvalidField: ``progress_json`` is not JSON.
         """
         a = self.assignment
-        await self._node.scheduler.append(
+        await self._reports.scheduler.append(
             JobProgressed(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt, progress_json=progress_json)
         )
 
     async def hand_back(self, reason: str) -> None:
         """Give the job up unfinished, so that another node carries it out."""
-        self._node.ended(self.assignment.job_id)
-        await self._node.decline(self.assignment.job_id, self.assignment.attempt, reason)
+        self._ended(self)
+        await self._reports.decline(self.assignment.job_id, self.assignment.attempt, reason)
 
     async def _end(self, status: JobStatus, result_json: str | None, error: str | None) -> None:
         a = self.assignment
@@ -128,17 +145,15 @@ class Task:
             error=error,
             ran_ms=None if self.told else int((time.monotonic() - self._begun) * 1000),
         )
-        # the slot is free before the scheduler hears of it: it may fill it again in the very call that tells it
-        self._node.ended(a.job_id)
-        self._node.ending.add(a.attempt)
+        # the slot is free before the scheduler hears of it: it may fill it again in the very call that is told
+        self._ended(self)
+        self._reports.ending.add(a.attempt)
         try:
-            # as long as nobody has heard it the job is held here, and nothing else would ever end it
-            await self._node.scheduler.partition.insist(completed, lambda: self._node.leaving)
-        except SchedulerError as problem:
-            if isinstance(problem, ServerUnreachable):
-                raise
-            log.warning("completion refused", job_id=a.job_id, attempt=a.attempt, code=problem.code, why=problem.detail)
+            # until the scheduler has heard it, it believes the job to be here, and nothing else would ever end it
+            await self._reports.scheduler.partition.insist(completed, lambda: self._reports.leaving)
+        except (SchedulerError, RedisError, OSError) as problem:
+            log.warning("a completion was not taken", job_id=a.job_id, attempt=a.attempt, problem=str(problem))
             if isinstance(problem, InvalidField) and status is JobStatus.FINISHED:  # too large, say
                 await self._end(JobStatus.FAILED, None, f"its result was refused: {problem.detail}")
         finally:
-            self._node.ending.discard(a.attempt)
+            self._reports.ending.discard(a.attempt)

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from ..client.tracing import attributes, name_of, tracer_in_use
 from ..engine.partition import Partition
+from .runner import Handler
 from .task import Task
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-Handler = Callable[..., Any]
 CarryOut = Callable[[Handler, Task], Coroutine[Any, Any, None]]
 
 

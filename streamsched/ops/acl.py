@@ -70,11 +70,11 @@ APART = {"worker": {"xtrim": "in:*"}}
 OF_SOURCES = {
     "producer": (
         "%W~{prefix}in:{source} +xadd +time (%R~{prefix}reply:{source}/* +xread +xrevrange +xinfo|stream) "
-        "(%R~{prefix}job:{source}/* +hmget)"
+        "(%R~{prefix}job:{source}/* %R~{prefix}meta %R~{prefix}source:{source} +hmget)"
     ),
     "node": (
         "%W~{prefix}in:{source} +xadd (~{prefix}inbox:{node} +xread +xrevrange +xtrim +xinfo|stream) "
-        "(%R~{prefix}node:jobs:{node} +smembers) (%R~{prefix}node:info:{node} +exists)"
+        "(%R~{prefix}node:jobs:{node} +smembers) (%R~{prefix}node:info:{node} +exists) (%R~{prefix}meta +hmget)"
     ),
 }
 """The rights of those who speak through an ingress: to add to it, and to read what is addressed to them."""

@@ -8,11 +8,11 @@ from typing import Any
 import anyio.to_thread
 
 from ..archive.fork import remedy
-from ..archive.manifest import previous
 from ..archive.reader import Archive
 from ..archive.snapshot import nearest
 from ..contract.config import RETRY
 from ..contract.entries import ENTRY_ID, Chunk, Entry, fields_of, position
+from ..contract.entries import before as previous
 from ..contract.errors import ArchiveDamaged, LogFork, LogGap, PartitionRebuilding
 from ..contract.keys import Keys
 from ..engine.loader import script

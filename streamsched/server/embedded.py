@@ -63,6 +63,17 @@ def server_binary() -> Path:
     return Path(found)
 
 
+GUARD = """
+read -r _
+case "$(readlink "/proc/$1/cwd" 2>/dev/null)" in
+"$2" | "") kill -TERM "$1" 2>/dev/null && sleep 1 && kill -KILL "$1" 2>/dev/null ;;
+esac
+[ -z "$3" ] || rm -rf -- "$3"
+"""
+"""A shell that ends the server when the program that started it is gone, however it ended: its end of a pipe closes
+then. It looks whether the process id still is that of the server."""
+
+
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that nobody listened on a moment ago."""
     with socket.socket() as probe:
@@ -99,6 +110,7 @@ class EmbeddedServer:
         self.data = Path(tempfile.mkdtemp(prefix="streamsched-")) if data is None else data.resolve()
         self.data.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -133,6 +145,14 @@ class EmbeddedServer:
                 pass_fds=[lock.fileno()],
                 start_new_session=True,  # a Ctrl-C in the terminal must reach the program, which then ends the server
             )
+        own = str(self.data) if self._own_data else ""
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "streamsched", str(self._process.pid), str(self.data), own],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         deadline = time.monotonic() + START_S
         with Redis(port=self.port, socket_timeout=1) as probe:
             while time.monotonic() < deadline and self._process.poll() is None:
@@ -157,6 +177,10 @@ class EmbeddedServer:
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
         """End the process at once, as a crash would; its data stays for a later :meth:`start`."""
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
         if self._process is not None:
             self._process.send_signal(signum)
             self._process.wait()

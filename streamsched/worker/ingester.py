@@ -11,7 +11,7 @@ import structlog
 from redis.exceptions import RedisError, ResponseError
 
 from ..connect.client import connect
-from ..connect.outage import backoff, block_ms
+from ..connect.outage import Backoff, block_ms
 from ..contract.errors import SchedulerError
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
@@ -55,18 +55,17 @@ class Ingester:
 
     async def run(self, partition: Partition) -> None:
         """Take in for as long as the worker lives; a server that is away is waited for."""
-        attempt, redis = 0, connect(self.url)
+        backoff, redis = Backoff(), connect(self.url)
         try:
             while True:
                 try:
                     await self._step(partition, redis)
-                    attempt = 0
+                    backoff.reset()
                 except (SchedulerError, RedisError, OSError) as problem:
-                    if attempt == 0:  # the worker's own loop reports what is wrong, and mends what it can
+                    if not backoff.failures:  # the worker's own loop reports what is wrong, and mends what it can
                         log.info("not taking in", problem=str(problem))
                     self._read = ""
-                    await backoff(attempt)
-                    attempt += 1
+                    await backoff.wait()
         finally:
             with anyio.CancelScope(shield=True):
                 await redis.aclose()

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from ..connect.background import background_task
 from ..connect.client import connect
-from ..connect.outage import backoff, block_ms, drop_idle_connections, is_away, is_read_only
+from ..connect.outage import Backoff, block_ms, drop_idle_connections, is_away, is_read_only
 from ..connect.url import of_partition
 from ..contract.errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
 from ..contract.keys import Keys
@@ -58,7 +58,7 @@ class Worker:
         self._advanced_at = time.monotonic()
         self._stopping = anyio.Event()
         self._blocked: anyio.CancelScope | None = None
-        self._intake = Ingester(url, keys, batch)
+        self._ingester = Ingester(url, keys, batch)
 
     def stop(self) -> None:
         """Finish the call under way and return. Safe in a signal handler of the event loop."""
@@ -86,7 +86,7 @@ class Worker:
             wake = connect(self.url)
             try:
                 log.info("worker started")
-                async with background_task(partial(self._intake.run, partition)):
+                async with background_task("ingester", partial(self._ingester.run, partition)):
                     await self._work(partition, wake)
                 log.info("worker stopped", folded=self.folded)
             finally:
@@ -95,12 +95,12 @@ class Worker:
                     await wake.aclose()
 
     async def _work(self, partition: Partition, wake: Redis) -> None:
-        attempt = 0
+        backoff = Backoff()
         while not self._stopping.is_set():
             try:
                 reply = await partition.advance(self.batch)
                 self._advanced(reply)
-                attempt = 0
+                backoff.reset()
                 if not reply.more:
                     await self._wait(wake, reply)
                 continue
@@ -113,11 +113,10 @@ class Worker:
                 if is_read_only(problem):
                     await drop_idle_connections(partition.redis, wake)
             with anyio.move_on_after(5):
-                await backoff(attempt)
-            attempt += 1
+                await backoff.wait()
 
     def _advanced(self, reply: Reply) -> None:
-        self._intake.heard_of(reply.sources)
+        self._ingester.heard_of(reply.sources)
         if self.status != "ok":
             log.info("advancing", folded=reply.folded, was=self.status)
         self.status, self.problem, self.folded, self._advanced_at = "ok", "", reply.folded, time.monotonic()

@@ -28,7 +28,6 @@ from streamsched.contract.entries import Entry
 from streamsched.contract.errors import ArchiveDamaged, ArchiveLocked, LogFork, LogGap, ServerOutOfMemory
 from streamsched.contract.events import JobSubmitted
 from streamsched.contract.keys import Keys
-from streamsched.history import history
 from streamsched.history.history import open_history
 from streamsched.log.live import LiveLog
 from streamsched.server.embedded import EmbeddedServer
@@ -198,7 +197,7 @@ async def test_a_segment_is_bounded_by_its_bytes_however_few_its_events(
 async def test_what_is_held_of_the_dead_letters_does_not_grow_with_them(
     log: Ledger, live: LiveLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "CHUNK", 1)
+    monkeypatch.setattr("streamsched.log.live.CHUNK", 1)
     for _ in range(9):
         await log.add({"type": "job.cancelled", "job_id": "nobody"})
     await log.advance()

@@ -11,7 +11,7 @@ from random import Random
 from types import FrameType
 from typing import Any
 
-from streamsched.archive import archiver
+from streamsched.archive import archiver, writer
 from streamsched.engine import loader as scripts
 
 
@@ -58,9 +58,10 @@ class Death:
         self._synced: set[int] = set()  # inodes
         self._renamed: list[tuple[Path, Path, bytes | None]] = []
         product: Any = archiver
+        disk: Any = writer
         paths: Any = Path
-        self._sync, self._rename, self._script = product.sync, paths.rename, product.script
-        product.sync, product.script = self.sync, self.script
+        self._sync, self._rename, self._script = disk.sync, paths.rename, product.script
+        disk.sync, product.script = self.sync, self.script
         product.LETTERS_KEPT = 0  # so that letters are trimmed, too, however few there are
         paths.rename = lambda path, target: self.rename(path, Path(target))
 

@@ -106,9 +106,9 @@ PLANTED: dict[str, Planted] = {
         Bug(
             "a segment is on the disk before it is listed",
             "what was trimmed is half on the disk",
-            "streamsched.archive.archiver",
-            "            segment.write(part, tables, said)\n            sync(part)\n",
-            "            segment.write(part, tables, said)\n",
+            "streamsched.archive.writer",
+            "            segment.write(part, tables, metadata(self.archive.manifest, piece))\n            sync(part)\n",
+            "            segment.write(part, tables, metadata(self.archive.manifest, piece))\n",
         ),
         "archiver loses power between steps",
         ("I1", "archive", "process"),

@@ -60,7 +60,7 @@ def play(fault: Fault, seed: int, keep: bool = False, bug: str = "") -> Run:
         fault: which.
         seed: what the run draws from; it also chooses the server.
         keep: keep the run's folder even if nothing was wrong.
-        bug: a bug to plant in every process, of :data:`~tests.campaign.planted.PLANTED`; none by default.
+        bug: a bug to plant in every process, of :data:`~tests.campaign.mutants.PLANTED`; none by default.
 
     Raises:
         StageFailed: the system did not come up before the fault.

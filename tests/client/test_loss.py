@@ -18,7 +18,8 @@ from streamsched.connect.stream import read_stream
 from streamsched.contract.errors import UnknownJob
 from streamsched.contract.keys import Keys
 from streamsched.engine import partition
-from streamsched.node.node import LOST, Node
+from streamsched.node.node import Node
+from streamsched.node.reconciler import LOST
 from streamsched.node.task import Assignment
 from streamsched.server.embedded import EmbeddedServer
 from streamsched.worker.worker import Worker
@@ -102,7 +103,7 @@ async def test_a_job_whose_end_was_lost_is_handed_back_and_carried_out_again(
         assert (await submitted.result(timeout=20)).result_json == "1"
 
         async def answered() -> bool:
-            return not node.ending
+            return not node._held.reports.ending
 
         await until(answered)  # or it would tell the end once more
         await losing.lose()
@@ -138,13 +139,16 @@ async def test_what_a_node_still_carries_out_is_not_handed_back(losing: Losing, 
         await anyio.to_thread.run_sync(losing.server.start)
 
         async def looked() -> bool:
-            return bool(node._under_way)
+            assert node._inbox is not None
+            return bool(node._inbox._reconciler._running)
 
         await until(looked)
-        since = node._reading_since
+        assert node._inbox is not None
+        inbox = node._inbox
+        since = inbox._answered_at
 
         async def read_on() -> bool:
-            return node._reading_since > since
+            return inbox._answered_at > since
 
         await until(read_on)
         done.set()

@@ -18,7 +18,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from streamsched.connect.client import connect, where_is
-from streamsched.connect.outage import backoff, block_ms, is_away, is_read_only
+from streamsched.connect.outage import Backoff, block_ms, is_away, is_read_only
 from streamsched.connect.url import of_partition, place_of
 from streamsched.contract.errors import ServerReadOnly
 
@@ -168,7 +168,9 @@ async def test_a_server_may_be_away_for_any_number_of_tries(
         slept.append(seconds)
 
     monkeypatch.setattr(anyio, "sleep", sleep)
+    backoff = Backoff()
     for _ in range(50):
-        await backoff(attempt)
+        backoff.failures = attempt
+        await backoff.wait()
     assert 0.01 <= min(slept) <= max(slept) <= longest_s
     assert max(slept) > longest_s / 2

@@ -9,7 +9,6 @@ import anyio
 import pytest
 
 from streamsched.client.requests import SubmitRequest
-from streamsched.client.results import ResultListener
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import InvalidField, Overloaded, UnknownJob
 from streamsched.contract.events import SchedulerConfigured
@@ -65,7 +64,7 @@ async def test_a_producer_that_expects_no_reply_remembers_nothing_of_its_jobs(
         for n in range(3):
             await scheduler.submit_many([work(n)], reply=False)
             await scheduler.submit(work(n + 10), reply=False)
-        assert not any(vars(scheduler.outcomes)[name] for name in ("_awaited", "_accepted", "_handed_in"))
+        assert not any(vars(scheduler.results)[name] for name in ("_waiting", "_accepted", "_in_log"))
 
 
 async def test_handing_in_again_has_no_second_effect(server: EmbeddedServer, keys: Keys) -> None:
@@ -84,7 +83,7 @@ async def test_handing_in_again_has_no_second_effect(server: EmbeddedServer, key
 async def test_whoever_awaits_a_refused_job_is_told_that_there_is_none(
     server: EmbeddedServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ResultListener, "LOOK_MS", 50)
+    monkeypatch.setattr("streamsched.client.results.LOOK_S", 0.05)
     async with running(server, keys) as scheduler:
         good, bad = await scheduler.submit_many([work(1), work(2, tgt_lang="en")])
         with pytest.raises(UnknownJob):

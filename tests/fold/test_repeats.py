@@ -50,6 +50,7 @@ from streamsched.contract.events import (
 from streamsched.contract.wire import EVENTS, event_type, repeatable, to_wire
 from streamsched.engine.partition import Partition
 from streamsched.node.node import Node
+from streamsched.node.reports import Reports
 from streamsched.node.task import Assignment, Task
 from streamsched.server.embedded import EmbeddedServer
 
@@ -276,7 +277,7 @@ async def task_of(scheduler: Scheduler) -> Task:
     attempt = await scheduler.partition.redis.hget(scheduler.partition.keys.job("j1"), "attempt")
     given: dict[str, Any] = dict.fromkeys(("session_id", "src_lang", "tgt_lang", "payload_json"), "")
     job = Assignment(job_id="j1", node_id="n1", attempt=str(attempt), attempts=1, **given)
-    return Task(await node_of(scheduler), job)
+    return Task(job, Reports(scheduler, "n1"), lambda task: None)
 
 
 async def leave(scheduler: Scheduler) -> None:

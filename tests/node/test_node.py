@@ -25,8 +25,7 @@ from streamsched.contract.events import (
 )
 from streamsched.contract.jobs import JobState
 from streamsched.contract.keys import Keys
-from streamsched.node.node import Handler, Node
-from streamsched.node.task import Assignment
+from streamsched.node import Assignment, Handler, Node
 from streamsched.server.embedded import EmbeddedServer
 
 from ..support.aof import SYNCED

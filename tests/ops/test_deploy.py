@@ -45,7 +45,7 @@ def test_a_command_in_deploy_is_one_that_streamsched_takes(where: str, words: li
     (tmp_path / "streamsched.toml").write_text("")
     words = [word.replace("/etc/streamsched", str(tmp_path)) for word in words]
     root: Any = typer.main.get_command(app)
-    root.commands[words[0]].make_context(words[0], words[1:])
+    root.get_command(typer.Context(root), words[0]).make_context(words[0], words[1:])
 
 
 def test_the_compose_file_is_one() -> None:
