@@ -19,7 +19,7 @@ class Key(NamedTuple):
     type: str
     """The Redis type."""
     writers: str
-    """Who writes it: ``fold``, ``index``, ``call``, ``producers``, ``nodes``, ``operators``, ``workers``."""
+    """Who writes it: ``fold``, ``index``, ``call``, ``producers``, ``nodes``, ``operators``."""
     meaning: str
     """What it holds, in one sentence: a row of ``docs/state.md``."""
 
