@@ -183,5 +183,5 @@ def text() -> str:
     for title, names in SECTIONS.items():
         parts.append(f"## {title}\n")
         parts += [section(name) for name in names]
-    parts += ["## Errors\n", "Every error is a `SchedulerError`, and has the code of the wire.\n", errors()]
+    parts += ["## Errors\n", "A refused call raises a `SchedulerError`. Its `code` is the code that Lua and the dead letters use.\n", errors()]
     return "\n".join(parts)
