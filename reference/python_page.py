@@ -44,6 +44,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 HIDDEN = {"__version__"}
 
+WIDTH = 80
+"""Columns of a signature."""
+
 
 def markdown(words: str) -> str:
     """Return a docstring as Markdown: a section such as ``Raises:`` becomes a list."""
@@ -121,7 +124,9 @@ def constructor(kind: type) -> str:
 
 
 def fenced(line: str) -> str:
-    """Return a line of code as a block; not one that a reader runs."""
+    """Return a signature as a block, a parameter a line where it is long. It is no block that a reader runs."""
+    if len(line) > WIDTH and (found := re.fullmatch(r"(.*?\()(.*)(\).*)", line)):
+        line = f"{found[1]}\n    " + ",\n    ".join(re.split(r", (?=\*|\w+:)", found[2])) + f",\n{found[3]}"
     return f"```text\n{line}\n```\n"
 
 
@@ -183,5 +188,9 @@ def text() -> str:
     for title, names in SECTIONS.items():
         parts.append(f"## {title}\n")
         parts += [section(name) for name in names]
-    parts += ["## Errors\n", "A refused call raises a `SchedulerError`. Its `code` is the code that Lua and the dead letters use.\n", errors()]
+    parts += [
+        "## Errors\n",
+        "A refused call raises a `SchedulerError`. Its `code` is the code that Lua and the dead letters use.\n",
+        errors(),
+    ]
     return "\n".join(parts)

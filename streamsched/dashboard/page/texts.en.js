@@ -14,7 +14,7 @@ export default {
   "trouble.lost": "The dashboard does not answer; trying again.",
   "figure.waiting": "Waiting", "figure.held": "Held", "figure.rate": "Dispatched", "figure.latency": "Dispatch latency",
   "figure.failed": "Failed", "figure.nodes": "Nodes open", "figure.lag": "Lag",
-  "figure.delayed": "{n} pairs queue", "figure.delayed_1": "1 pair queues", "figure.delayed_0": "no queue", "figure.submitted": "{n} submitted in total", "figure.per_s": "/s", "figure.finished": "{n}/s finished",
+  "figure.delayed": "{n} pairs queue", "figure.delayed_1": "1 pair queues", "figure.delayed_0": "no queue", "figure.submitted": "{n} submitted", "figure.per_s": "/s", "figure.finished": "{n}/s finished",
   "figure.p99": "p99 {n}", "figure.p50": "median", "figure.failed_all": "{n} refused or expired", "figure.nodes_of": "of {n}, {online} online",
   "figure.workers": "{n} workers", "figure.workers_1": "1 worker", "figure.dead": "{n} dead letters", "figure.events": "event {n}",
   "figure.folded": "Events folded",
