@@ -1,5 +1,7 @@
-"""The event reference for people (``docs/events.md``) and programs (``docs/asyncapi.yaml``), written from the contract.
+"""The reference, written from the code: events, keys, Python, command line, configuration. ``python -m reference``
+writes it.
 
-Types, fields, limits and defaults come from ``streamsched/events.py``, what an event does from the sentences that open
-its fold, and only the meaning of a field from here. ``python -m reference`` writes both files.
+Types, fields, limits and defaults of events come from ``streamsched/contract/``. The sentences that open a fold say
+what its event does. Only the meaning of a field is here, in ``words.py``: every process imports the contract, and
+none of them needs that text.
 """

@@ -1,4 +1,4 @@
-"""Write the reference anew: ``python -m reference``."""
+"""Write the pages of the reference: ``python -m reference``."""
 
 from __future__ import annotations
 

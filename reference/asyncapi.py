@@ -12,31 +12,31 @@ from streamsched.contract.keys import DEFAULT_NAMESPACE, SHAPES
 from streamsched.contract.wire import EVENTS
 
 from .contract import decisions, fields, purpose
-from .told import INBOX, LETTER, OUTCOME
+from .outgoing import INBOX, LETTER, OUTCOME
 from .words import SENDERS, sender
 
 INTRODUCTION = """\
 streamsched schedules jobs over a fleet of nodes by events on Redis Streams. A message is one entry of a stream, each \
 property of its payload one field of it, and every value is text: numbers in digits, booleans as true or false, \
-nested values as JSON. What cannot be folded becomes a dead letter, which names the field and the remedy."""
+nested values as JSON. An event that cannot be folded becomes a dead letter, which names the field and the remedy."""
 
 PARAMETERS: dict[str, dict[str, str]] = {
     "namespace": {"default": DEFAULT_NAMESPACE, "description": "The namespace of the scheduler's keys."},
     "partition": {"default": "{0}", "description": "The partition's number in braces: a hash tag, part of the key."},
-    "source": {"description": "The name under which the source was admitted."},
-    "mailbox": {"description": "The node's id, or the mailbox that it registered with."},
-    "client": {"description": "What the submission gave as reply_to."},
+    "source": {"description": "The name of the source."},
+    "mailbox": {"description": "The id of the node, or the mailbox that it registered with."},
+    "client": {"description": "The reply_to of the submission."},
 }
 
 STREAMS: dict[str, tuple[str, str, str]] = {
     "log": ("events", "", "The log: every fact, in the order in which it counts."),
-    "heartbeats": ("heartbeats", "", "Signs of life, at most some 100 000 of them; not part of the log."),
-    "ingress": ("ingress", "source", "What a source says that may not append to the log."),
+    "heartbeats": ("heartbeats", "", "Heartbeats, capped at about 100 000; not part of the log."),
+    "ingress": ("ingress", "source", "Events from a source that may not append to the log."),
     "inbox": ("inbox", "mailbox", "Assignments for the nodes of a mailbox."),
-    "outcomes": ("reply", "client", "How the jobs of one client ended; gone an hour after the last one."),
-    "deadLetters": ("dead", "", "What was refused, and why."),
+    "outcomes": ("reply", "client", "How the jobs of one client ended; expires an hour after the last one."),
+    "deadLetters": ("dead", "", "Refused events, with the reason."),
 }
-"""``channel: (name in keys.py, parameter, what it is)``."""
+"""``channel: (name in keys.py, parameter, description)``."""
 
 
 def identifier(kind: str) -> str:
@@ -64,13 +64,13 @@ def event(kind: str) -> dict[str, Any]:
 
 
 def decision(kind: str, names: list[str]) -> dict[str, Any]:
-    """Return the message of what only the scheduler writes; a field stands where it applies."""
+    """Return the message of a decision; its fields are all optional."""
     text = {"type": "string"}
     return message(kind, purpose(kind), {"type": {"const": kind}, **dict.fromkeys(names, text)}, ["type"])
 
 
-def told(kind: str, summary: str, words: dict[str, str], typed: bool = False) -> dict[str, Any]:
-    """Return a message that is heard; ``?`` marks a field that may be missing."""
+def outgoing(kind: str, summary: str, words: dict[str, str], typed: bool = False) -> dict[str, Any]:
+    """Return a message to a client; ``?`` marks an optional field."""
     known: dict[str, Any] = {"type": {"const": kind}} if typed else {}
     known |= {name.rstrip("?"): {"type": "string", "description": text} for name, text in words.items()}
     always = [name for name in words if not name.endswith("?")]
@@ -81,9 +81,11 @@ def messages() -> dict[str, dict[str, Any]]:
     """Return every message, by its identifier."""
     known = {identifier(kind): event(kind) for kind in EVENTS}
     known |= {identifier(kind): decision(kind, names) for kind, names in decisions().items()}
-    known |= {identifier(f"inbox.{kind}"): told(kind, "To a node.", words, typed=True) for kind, words in INBOX.items()}
-    known["outcome"] = told("outcome", "How a job ended.", OUTCOME)
-    known["deadLetter"] = told("dead letter", "An event that was refused; its fields follow.", LETTER)
+    known |= {
+        identifier(f"inbox.{kind}"): outgoing(kind, "To a node.", words, typed=True) for kind, words in INBOX.items()
+    }
+    known["outcome"] = outgoing("outcome", "How a job ended.", OUTCOME)
+    known["deadLetter"] = outgoing("dead letter", "An event that was refused; its fields follow.", LETTER)
     return known
 
 
@@ -101,7 +103,7 @@ def channel(name: str, carried: Iterable[str]) -> dict[str, Any]:
 
 
 def operation(action: str, channel: str, summary: str, carried: Iterable[str]) -> dict[str, Any]:
-    """Return what a client does with messages of a channel."""
+    """Return an operation of a client on a channel."""
     return {
         "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},
@@ -131,16 +133,16 @@ def document() -> dict[str, Any]:
         "servers": {"development": {"host": "localhost:6379", "protocol": "redis"}},
         "channels": {name: channel(name, names) for name, names in carried.items()},
         "operations": {
-            "produce": operation("send", "log", "What producers append with XADD.", sent["producer"]),
-            "work": operation("send", "log", "What nodes append.", sent["node"]),
-            "operate": operation("send", "log", "What operators append.", sent["operator"]),
-            "beat": operation("send", "heartbeats", "A node lives.", carried["heartbeats"]),
-            "speakThroughIngress": operation("send", "ingress", "What a source may say.", carried["ingress"]),
-            "takeAssignments": operation("receive", "inbox", "What a node reads with XREAD.", inbox),
+            "produce": operation("send", "log", "Producers append with XADD.", sent["producer"]),
+            "work": operation("send", "log", "Nodes append.", sent["node"]),
+            "operate": operation("send", "log", "Operators append.", sent["operator"]),
+            "beat": operation("send", "heartbeats", "A node sends heartbeats.", carried["heartbeats"]),
+            "speakThroughIngress": operation("send", "ingress", "A source sends events.", carried["ingress"]),
+            "takeAssignments": operation("receive", "inbox", "A node reads its inbox with XREAD.", inbox),
             "hearOutcomes": operation(
-                "receive", "outcomes", "Jobs that were submitted with reply_to end.", ["outcome"]
+                "receive", "outcomes", "A client reads the outcomes of jobs submitted with reply_to.", ["outcome"]
             ),
-            "readLog": operation("receive", "log", "The audit log, decisions included.", log),
+            "readLog": operation("receive", "log", "The log, with decisions.", log),
             "readDeadLetters": operation("receive", "deadLetters", "What was refused.", ["deadLetter"]),
         },
         "components": {"messages": known, "parameters": PARAMETERS},
@@ -148,7 +150,7 @@ def document() -> dict[str, Any]:
 
 
 class Plain(yaml.SafeDumper):
-    """Writes what occurs twice twice: an alias is no help to a reader."""
+    """Writes a repeated value out instead of an alias, which would not help a reader."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -156,5 +158,5 @@ class Plain(yaml.SafeDumper):
 
 def text() -> str:
     """Return the document as YAML."""
-    head = "# Written by `python -m reference` from streamsched/events.py: change that, not this.\n"
+    head = "# Written by `python -m reference` from streamsched/contract/events.py: change that, not this file.\n"
     return head + yaml.dump(document(), Dumper=Plain, sort_keys=False, allow_unicode=True, width=120)

@@ -1,4 +1,4 @@
-"""What the contract does not say of itself: who sends an event, what its fields mean, and an example of it."""
+"""What the contract does not contain: the sender of an event, the meaning of its fields, and an example."""
 
 from __future__ import annotations
 
@@ -30,83 +30,85 @@ SENDERS = {
         "letter.dropped",
     ),
 }
-"""Who sends what. A trusted sender appends to the log; a node or a producer that is not has its ingress."""
+"""Who sends what. A trusted sender appends to the log; an untrusted node or producer has an ingress stream."""
 
 FIELDS: dict[str, str] = {
-    "node_id": "The node. The same after a restart.",
-    "cap_json": "What the node can do; kept for people and programs to read, not used to choose.",
+    "node_id": "The node. Keep the id after a restart.",
+    "cap_json": "What the node can do. People and programs may read it; the choice of a node does not use it.",
     "pool_names_json": "The pools that the node belongs to from now on. An entry is a `name` (languages joined "
     "by `-`), an `id` (by default the name), and `languages` where a code itself holds a hyphen. Left out: none.",
-    "mailbox": "Whose inbox the node's assignments go to: its gateway's, say.",
+    "mailbox": "The inbox for the node's assignments, such as that of its gateway.",
     "pool_id": "The pool, by its id.",
-    "ran_ms": "How long it ran, where it was over before `job.started` was sent, which then is not needed.",
-    "request_id": "Made up before the first try, so that a repeat takes effect once; remembered for an hour.",
-    "online": "Whether the node is there.",
-    "load_json": "How busy it is; for people to read, not used to choose.",
-    "accepting": "Whether it takes more jobs. Left out: as before.",
-    "reason": "Why; kept in the log.",
+    "ran_ms": "How long the job ran, if it ended before `job.started` was sent. `job.started` is then not needed.",
+    "request_id": "Chosen before the first try, so that a repeat takes effect once. Remembered for an hour.",
+    "online": "Whether the node is online.",
+    "load_json": "How busy the node is. People may read it; the choice of a node does not use it.",
+    "accepting": "Whether the node takes more jobs. Left out: unchanged.",
+    "reason": "The reason; kept in the log.",
     "job_id": "The job.",
-    "session_id": "The conversation that the job belongs to; its jobs stay on one node where they can.",
+    "session_id": "The session of the job. Jobs of a session stay on one node if possible.",
     "src_lang": "Language to translate from.",
     "tgt_lang": "Language to translate to; another one.",
-    "payload_json": "What the node is given.",
-    "priority": "A higher one goes first, over all language pairs.",
-    "deadline_ts": "If it has not ended by then it expires. In the future.",
-    "not_before_ts": "It waits until then, at least. Before `deadline_ts`.",
-    "max_attempts": "How often the job may be tried before it has failed.",
+    "payload_json": "The payload for the node.",
+    "priority": "A higher priority goes first, over all language pairs.",
+    "deadline_ts": "The job expires if it has not ended by this time. Must be in the future.",
+    "not_before_ts": "The job waits at least until this time. Must be before `deadline_ts`.",
+    "max_attempts": "The number of attempts before the job fails.",
     "affinity": "Whether the job follows its session to its node.",
-    "reply_to": "Where the outcome is to be told: the stream `scheduler:{0}:reply:<reply_to>`.",
-    "traceparent": "Trace context (W3C), handed on to the node.",
+    "reply_to": "The client for the outcome: it is added to the stream `scheduler:{0}:reply:<reply_to>`.",
+    "traceparent": "Trace context (W3C), passed to the node.",
     "immediate": "Dispatch at once or refuse, instead of waiting for a node.",
-    "deliver": "Whether the assignment goes into the node's inbox. `false`: whoever submits delivers it.",
-    "attempt": "The attempt's token, as the inbox said it.",
-    "progress_json": "How far it is; kept with the job.",
+    "deliver": "Whether the assignment goes into the node's inbox. `false`: the submitter delivers the job.",
+    "attempt": "The token of the attempt, from the inbox.",
+    "progress_json": "The progress; kept with the job.",
     "status": "How the attempt ended.",
-    "result_json": "The result, handed to whoever waits for it.",
-    "error": "What went wrong.",
+    "result_json": "The result, passed to the client that waits for it.",
+    "error": "The error.",
     "source": "The source's name.",
-    "role": "What it is: a producer of jobs of its own, or one node.",
-    "rate": "Events a second that are taken in from it.",
+    "role": "The role: a producer with its own jobs, or one node.",
+    "rate": "Events a second that workers copy from it.",
     "size": "Bytes of its largest entry.",
-    "backlog": "Entries of it that may wait; of more the oldest are dropped.",
-    "heartbeat_timeout_ms": "Silence after which a node expires. A shorter one counts for a node that is online "
-    "already from when it is next looked at: after the old one, at most.",
-    "accept_timeout_ms": "How long an assignment may lie in an inbox, neither started nor declined; 0 means for ever.",
-    "job_timeout_ms": "How long an attempt may run without progress; 0 means for ever.",
-    "retry_backoff_ms": f"Pause before the second attempt; doubles with each, up to {LIMITS['backoff_ms']} ms.",
+    "backlog": "Entries that may wait in its stream; beyond that the oldest are dropped.",
+    "heartbeat_timeout_ms": "Silence after which a node expires. A shorter timeout applies to an online node when the "
+    "scheduler next checks it: after the old timeout at the latest.",
+    "accept_timeout_ms": "How long an assignment may be neither started nor declined; 0 means without limit.",
+    "job_timeout_ms": "How long an attempt may run without progress; 0 means without limit.",
+    "retry_backoff_ms": f"Pause before the second attempt; doubles with each attempt, up to {LIMITS['backoff_ms']} ms.",
     "retention_ms": "How long an ended job stays in the state.",
-    "policy": "How a node is chosen: of two random candidates the one that holds fewer jobs.",
-    "max_waiting": "Jobs that may wait; further submissions are refused with `OVERLOADED`.",
-    "max_lag": "Events that the fold may be behind before a call that appends a submission is refused.",
-    "shed_memory_percent": "How full the server's `maxmemory` may be before submissions are refused.",
-    "letter": "Id of the dead letter, in the stream `scheduler:{0}:dead`.",
+    "policy": "How a node is chosen. `two_choices`: of two random candidates the one that holds fewer jobs.",
+    "max_waiting": "Jobs that may wait; more submissions are refused with `OVERLOADED`.",
+    "max_lag": "Lag of the fold, in events, beyond which calls that append a submission are refused.",
+    "shed_memory_percent": "Use of the server's `maxmemory`, in percent, beyond which submissions are refused.",
+    "letter": "The id of the dead letter in the stream `scheduler:{0}:dead`.",
 }
-"""The meaning of a field, wherever it stands; what an event means otherwise is in :data:`ELSEWHERE`."""
+"""The meaning of a field in every event, except those in :data:`ELSEWHERE`."""
 
 ELSEWHERE: dict[tuple[str, str], str] = {
     (
         "job.submitted",
         "job_id",
-    ): "Its name, and what makes a repeat count once. Left out: `<session_id>:<request_id>`, or else "
+    ): "The name of the job, which lets a repeat count once. Left out: `<session_id>:<request_id>`, or "
     "`<session_id>:<id of the entry>`.",
-    ("job.declined", "attempt"): "The attempt's token. Left out: whatever the node holds of the job.",
+    ("job.declined", "attempt"): "The token of the attempt. Left out: the attempt that the node holds.",
     (
         "job.declined",
         "reason",
-    ): "`full` closes the node until one of its jobs has ended; anything else speaks of this job.",
-    ("job.completed", "attempt"): "The attempt's token. Give it: without it a late word of an earlier attempt counts.",
-    ("node.heartbeat", "request_id"): "For a goodbye (`online` false), which counts once.",
-    ("source.admitted", "node_id"): "Which node; for the role `node` only, and needed there.",
-    ("source.admitted", "priority"): "The highest that its jobs may ask for.",
+    ): "`full` closes the node until one of its jobs has ended. Any other reason concerns only this job.",
+    (
+        "job.completed",
+        "attempt",
+    ): "The token of the attempt. Send it: without it a late completion of an earlier attempt counts.",
+    ("node.heartbeat", "request_id"): "For a goodbye (`online` false), which must count once.",
+    ("source.admitted", "node_id"): "The node; required for the role `node`, and only allowed there.",
+    ("source.admitted", "priority"): "The highest priority of its jobs.",
 }
 
 DOES = {
-    "node.heartbeat": "A node is alive. A node that was offline comes online with its next beat; without one for "
-    "`heartbeat_timeout_ms` it "
-    "expires, and what it held goes elsewhere. `online` false is a goodbye. Beats go to the heartbeat stream; the log "
-    "takes them, too.",
+    "node.heartbeat": "The heartbeat of a node. It brings an offline node online. Without a heartbeat for "
+    "`heartbeat_timeout_ms` the node expires, and its jobs go to other nodes. `online` false is a goodbye. Heartbeats "
+    "go to the heartbeat stream; the log accepts them too.",
 }
-"""What an event does, where the words of its fold are not for whoever sends it."""
+"""What an event does, if the comment of its fold is not for its sender."""
 
 DEFAULT_OF: dict[str, str] = {
     **{name: str(value) for name, value in DEFAULTS.items()},
@@ -119,7 +121,7 @@ DEFAULT_OF: dict[str, str] = {
     "size": str(LIMITS["source_size"]),
     "backlog": str(LIMITS["source_backlog"]),
 }
-"""What holds without the field; for those of the configuration, before they are first configured."""
+"""The value without the field; for the configuration, the value before the first `scheduler.configured`."""
 
 EXAMPLES: dict[str, str] = {
     "node.registered": """node_id n1 cap_json '{"services":["NMT"]}' pool_names_json '[{"name":"en-zh"}]'""",
@@ -144,7 +146,7 @@ EXAMPLES: dict[str, str] = {
     "scheduler.configured": "heartbeat_timeout_ms 15000 job_timeout_ms 60000",
     "letter.dropped": "letter \"$LETTER\" reason 'sent by a test'",
 }
-"""An example's fields, as a shell takes them. ``$ATTEMPT`` is what the inbox said, ``$LETTER`` a dead letter's id."""
+"""The fields of an example, as a shell takes them. ``$ATTEMPT`` is a token, ``$LETTER`` the id of a dead letter."""
 
 
 def sender(kind: str) -> str:

@@ -6,56 +6,119 @@ two languages cannot disagree and a script pays no more than one concatenation f
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 DEFAULT_NAMESPACE = "scheduler"
 
 GROUP = "fold"
 """The consumer group of the log and of the heartbeats. Its cursor follows the watermark."""
 
-# name -> shape behind the "<namespace>:{<partition>}:" prefix; each %s takes one id.
-SHAPES: dict[str, str] = {
+
+class Key(NamedTuple):
+    """One kind of key."""
+
+    shape: str
+    """What follows the prefix ``<namespace>:{<partition>}:``; each ``%s`` takes one id."""
+    type: str
+    """The Redis type."""
+    writers: str
+    """Who writes it: ``fold``, ``index``, ``call``, ``producers``, ``nodes``, ``operators``."""
+    meaning: str
+    """What it holds, in one sentence: a row of ``docs/state.md``."""
+
+
+KEYS: dict[str, Key] = {
     # streams
-    "events": "events",
-    "heartbeats": "heartbeats",
-    "dead": "dead",
-    "dead_codes": "dead:codes",  # how many letters of each code there are; it goes with them, not with the state
-    "inbox": "inbox:%s",
-    "reply": "reply:%s",
-    "ingress": "in:%s",  # what a source says that may not append to the log
+    "events": Key(
+        "events", "stream", "producers, nodes, operators, call", "The log: every fact in the order in which it counts."
+    ),
+    "heartbeats": Key("heartbeats", "stream", "nodes", "Heartbeats. They are not part of the log."),
+    "dead": Key("dead", "stream", "call", "Dead letters: each event that was refused, with its code and its reason."),
+    "dead_codes": Key(
+        "dead:codes", "hash", "call", "Number of dead letters by code. It belongs to the letters and not to the state."
+    ),
+    "inbox": Key(
+        "inbox:%s", "stream", "call, nodes", "Assignments for the nodes of a mailbox. The node trims what it has read."
+    ),
+    "reply": Key("reply:%s", "stream", "call", "Outcomes of the jobs that one client submitted with `reply_to`."),
+    "ingress": Key(
+        "in:%s",
+        "stream",
+        "producers, nodes",
+        "Events from a source that may not append to the log, until a worker copies them into the log.",
+    ),
     # nodes and pools
-    "nodes": "nodes",
-    "online": "online",
-    "node_info": "node:info:%s",
-    "node_jobs": "node:jobs:%s",
-    "lost": "lost",  # offline nodes that still hold jobs
-    "expiry": "expiry",  # soft: when each online node is to be looked at again
-    "pools": "pools",
-    "pool_info": "pool:%s:info",
-    "pool_members": "pool:%s:members",
-    "pool_online": "pool:%s:online",
-    "lang": "lang:%s:%s",
-    "open": "open:%s:%s",  # the pools of the pair with at least one node that may receive a job, but for paused ones
-    "paused": "paused",  # pools and pairs that an operator has paused: since when, and why
+    "nodes": Key("nodes", "set", "fold", "Ids of all nodes that ever registered."),
+    "online": Key("online", "set", "fold", "Ids of the nodes that are online."),
+    "node_info": Key(
+        "node:info:%s",
+        "hash",
+        "fold",
+        "A node: capabilities, pools, mailbox, liveness, cordon, window, last heartbeat.",
+    ),
+    "node_jobs": Key("node:jobs:%s", "set", "fold", "Ids of the jobs that a node holds."),
+    "lost": Key("lost", "set", "index", "Ids of offline nodes that still hold jobs."),
+    "expiry": Key(
+        "expiry",
+        "sorted set",
+        "fold, call",
+        "For each online node the time at which a call next checks its last heartbeat.",
+    ),
+    "pools": Key("pools", "set", "fold", "Ids of all pools."),
+    "pool_info": Key("pool:%s:info", "hash", "fold", "A pool: its name and its languages."),
+    "pool_members": Key("pool:%s:members", "set", "fold", "Ids of the nodes that registered with the pool."),
+    "pool_online": Key("pool:%s:online", "set", "index", "Ids of the members that may receive a job now."),
+    "lang": Key("lang:%s:%s", "set", "fold", "Ids of the pools that serve the pair."),
+    "open": Key(
+        "open:%s:%s",
+        "set",
+        "index",
+        "Ids of the pools of the pair that are not paused and have a node that may receive a job now.",
+    ),
+    "paused": Key("paused", "hash", "fold", "Pools and pairs that an operator has paused: since when, and why."),
     # jobs and sessions
-    "job": "job:%s",
-    "session": "session:%s",
-    "waiting": "waiting:%s:%s",  # jobs of the pair by priority, then by order of submission
-    "ready": "ready",  # pairs with both a waiting job and an open pool, by their first job
-    "timers": "timers",  # the one moment at which each job next needs a decision
-    "deadlines": "deadlines",
-    "ended": "ended",  # terminal jobs in the order they ended, until their retention is over
-    "requests": "requests",  # what need not be folded again, by the time of its first coming
-    "letters": "letters",  # dead letters that somebody has seen to: how, and by which event
+    "job": Key(
+        "job:%s", "hash", "fold", "A job: status, session, pair, payload, attempt, node, times, result or error."
+    ),
+    "session": Key("session:%s", "hash", "fold", "A session: the pool and the node of its last job."),
+    "waiting": Key(
+        "waiting:%s:%s", "sorted set", "fold", "Waiting jobs of the pair, by priority, then by order of submission."
+    ),
+    "ready": Key(
+        "ready", "sorted set", "index", "Pairs that have both a waiting job and an open pool, by their first job."
+    ),
+    "timers": Key("timers", "sorted set", "fold", "For each job the one time at which it next needs a decision."),
+    "deadlines": Key("deadlines", "sorted set", "fold", "Jobs with a deadline that have not ended, by deadline."),
+    "ended": Key(
+        "ended", "sorted set", "fold", "Jobs that have ended, by the time of their end, until their retention is over."
+    ),
+    "requests": Key(
+        "requests",
+        "sorted set",
+        "fold",
+        "Each `request_id` of the last hour, by the time at which it was first folded.",
+    ),
+    "letters": Key("letters", "hash", "fold", "Dead letters that were retried or dropped, and by which event."),
     # who may speak through an ingress
-    "sources": "sources",
-    "source": "source:%s",
+    "sources": Key("sources", "set", "fold", "Names of all sources that were ever admitted."),
+    "source": Key("source:%s", "hash", "fold", "A source: role, limits, and the last entry of its that is in the log."),
     # the partition itself
-    "meta": "meta",
-    "config": "config",
-    "counters": "counters",
+    "meta": Key(
+        "meta",
+        "hash",
+        "call",
+        "The partition: watermark, number of folded events, fence, fold version, overload, rebuild phase.",
+    ),
+    "config": Key("config", "hash", "fold", "The configuration: what `scheduler.configured` has set."),
+    "counters": Key("counters", "hash", "fold", "Totals: submitted, waiting, finished, failed, dead and so on."),
 }
+"""Every key of a partition, by the name under which the Lua sources use it (``key.<name>``)."""
+
+SHAPES: dict[str, str] = {name: key.shape for name, key in KEYS.items()}
+"""``{name: shape}``, as the loader puts it into the Lua sources."""
 
 STREAMS = ("events", "heartbeats", "dead", "inbox", "reply", "in")
-"""What a rebuild must not drop: the log, its neighbours, what was delivered, and what waits to be taken in."""
+"""What a rebuild must not drop: the log, the streams beside it, deliveries, and entries that wait in an ingress."""
 
 SOFT_KEYS = ("expiry",)
 SOFT_NODE_FIELDS = ("last_heartbeat_ts", "load_json", "left_ts")
@@ -78,7 +141,7 @@ SOFT_META_FIELDS = (
     "archived",
     "archive",
 )
-"""What ``state == fold(log)`` leaves aside: facts about the calls, the beats and the ingresses, not about the log."""
+"""Not part of ``state == fold(log)``: they come from calls, heartbeats and ingresses, not from the log."""
 
 
 def soft_fields(name: str) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reference import asyncapi, page, words
+import streamsched
+from reference import asyncapi, events_page, keys_page, python_page, words
 from reference.files import FILES, ROOT
 from reference.kinds import KINDS
 from streamsched.contract.events import JobSubmitted, NodeDrained
+from streamsched.contract.keys import KEYS
 from streamsched.contract.wire import EVENTS
 
 from ..support.ledger import Ledger
@@ -71,7 +73,7 @@ async def example(ledger: Ledger, kind: str) -> tuple[str, dict[str, str]]:
     await ledger.submit()
     await ledger.admit("web")
     job = await ledger.job()
-    command = page.command(kind).replace("$ATTEMPT", job["attempt"]).replace("$LETTER", "1700000000000-0")
+    command = events_page.command(kind).replace("$ATTEMPT", job["attempt"]).replace("$LETTER", "1700000000000-0")
     program, verb, stream, entry_id, *flat = shlex.split(command)
     assert (program, verb, entry_id) == ("redis-cli", "XADD", "*")
     assert stream.startswith("scheduler:{0}:")
@@ -127,6 +129,22 @@ async def test_what_streamsched_says_has_the_fields_that_the_reference_names(led
         schema = schema_of(asyncapi.identifier(name))
         jsonschema.validate(fields, schema)
         assert fields.keys() == schema["properties"].keys()
+
+
+def test_the_page_of_python_names_every_public_name_once_and_nothing_else() -> None:
+    listed = [name for names in python_page.SECTIONS.values() for name in names]
+    assert len(listed) == len(set(listed))
+    assert set(listed) <= set(streamsched.__all__)
+    for name in set(streamsched.__all__) - set(listed) - python_page.HIDDEN:
+        assert issubclass(getattr(streamsched, name), Exception), f"{name}: add it to SECTIONS"
+
+
+def test_every_key_has_a_type_a_writer_and_a_meaning() -> None:
+    for name, key in KEYS.items():
+        assert key.type in {"stream", "hash", "set", "sorted set"}, name
+        assert set(key.writers.split(", ")) <= {"producers", "nodes", "operators", "fold", "index", "call"}, name
+        assert key.meaning.endswith("."), name
+        assert len(keys_page.PLACEHOLDERS.get(name, ())) == key.shape.count("%s"), name
 
 
 def test_an_event_without_words_says_where_they_belong() -> None:

@@ -53,23 +53,23 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
     "StreamschedLogGap": (
         [series("partition_condition", "1x30", condition="gap")],
         {},
-        "Entries of the log of s/0 are missing; nothing is decided.",
+        "Entries of the log of s/0 are missing; no decision is taken.",
     ),
     "StreamschedPartitionHalted": (
         [series("partition_condition", "0 1 0 1 1x26", condition="halted")],
         {},
-        "The state of s/0 is not whole, and nobody has rebuilt it.",
+        "The state of s/0 is not whole, and no worker has rebuilt it.",
     ),
     "StreamschedNoWorker": ([series("workers", "2x20 0x10")], {}, "No worker runs for s/0."),
     "StreamschedLagGrowing": (
         [series("lag_events", "0+100x30")],
         {},
-        "s/0 is behind by 3k events and falls further back.",
+        "s/0 is behind by 3k events, and the lag grows.",
     ),
     "StreamschedOverloaded": (
         [series("overload", "1x30", cause="memory")],
         {"cause": "memory"},
-        "s/0 turns submissions away: too much memory.",
+        "s/0 refuses submissions: too much memory.",
     ),
     "StreamschedSlowScripts": (
         [series("script_seconds", "0.05x30", quantile="0.99")],
@@ -84,7 +84,7 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
     "StreamschedNodesLost": (
         [series("nodes_expired_total", "7x25 8x5")],
         {},
-        "Nodes of s/0 fell silent and lost their jobs.",
+        "Nodes of s/0 sent no heartbeat and lost their jobs.",
     ),
     "StreamschedFleetShrunk": (
         [series("nodes_online", "40x20 19x10")],
@@ -94,7 +94,7 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
     "StreamschedManyRequeued": (
         [series("jobs_requeued_total", "0+30x30"), series("jobs_dispatched_total", "0+100x30")],
         {},
-        "More than a fifth of what s/0 dispatches comes back.",
+        "More than a fifth of the dispatched jobs of s/0 come back.",
     ),
     "StreamschedSlowDispatch": (
         buckets("0+90x30", "0+100x30"),
@@ -107,7 +107,7 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
             series("pair_open_pools", "0x30", src_lang="sv", tgt_lang="fi"),
         ],
         {"src_lang": "sv", "tgt_lang": "fi"},
-        "3 jobs of s/0 wait from sv to fi, and no node may receive them.",
+        "3 jobs of s/0 from sv to fi wait, and no node may receive them.",
     ),
     "StreamschedJobsFail": (
         [
@@ -125,12 +125,12 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
     "StreamschedSourceDropped": (
         [series("source_entries_dropped_total", "0x25 9x5")],
         {},
-        "Sources of s/0 send more than they may, and some of it was dropped.",
+        "Sources of s/0 sent more than their limits allow, and entries were dropped.",
     ),
     "StreamschedExporterSkips": (
         [series("exporter_skipped_events_total", "0x25 9x5")],
         {},
-        "The exporter of s/0 cannot keep up; its counts by type and durations have holes.",
+        "The exporter of s/0 cannot keep up; its counts by type and its durations are incomplete.",
     ),
 }
 """What makes each alert fire after half an hour, with which labels, and what it says."""

@@ -1,6 +1,6 @@
 """Play every guard taken away, until the simulator notices: ``python -m tests.simulator.mutation``.
 
-It writes the table of ``docs/attacks.md``, and remembers the seed that caught each. The guards stand in ``guards``.
+It writes the table of ``docs/testing.md``, and remembers the seed that caught each. The guards are in ``mutants``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .mutants import BUGS
 from .run import simulate
 
 SEEDS = Path(__file__).with_name("mutants.json")
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "attacks.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
 BEGIN, END = "<!-- planted bugs -->", "<!-- end of planted bugs -->"
 LIMIT = 3000
 """Seeds after which a bug counts as one that nobody notices."""

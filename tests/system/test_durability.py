@@ -34,13 +34,6 @@ async def test_the_recommended_settings_are_those_of_a_server_that_starts(kind: 
         await redis.aclose()
 
 
-def test_every_test_that_the_page_names_exists() -> None:
-    sources = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
-    named = set(re.findall(r"`(test_\w+)`", PAGE))
-    assert named
-    assert {name for name in named if f"def {name}(" not in sources} == set()
-
-
 async def test_what_is_fsynced_before_it_is_acknowledged_outlives_process_and_machine() -> None:
     for loss in (await process_killed(0.3, "always"), await machine_lost(0.3, "always")):
         assert loss.acknowledged > 0
