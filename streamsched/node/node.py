@@ -8,6 +8,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
+from typing import Any
 
 import anyio
 import msgspec
@@ -116,21 +117,28 @@ class Node:
             InvalidField: a pool or ``cap_json`` is malformed.
             ServerUnreachable: the server did not answer.
         """
-        redis, patiently = self.scheduler.partition.redis, self.scheduler.partition.patiently
+        redis: Any = self.scheduler.partition.redis
+        patiently = self.scheduler.partition.patiently
         last = await patiently(lambda: redis.xrevrange(self._inbox_key, count=1))
+        last_id = last[0][0] if last else "0-0"
         reconciler = Reconciler(self._held)
+        # asked before it registers: from then on jobs may come, and these are not of an earlier life
+        earlier = await reconciler.believed()
+        for _, entries in await patiently(lambda: redis.xread({self._inbox_key: last_id})) or ():
+            for _, assigned in entries:
+                earlier.pop(assigned.get("job_id", ""), None)  # it came since, and is read
         self._inbox = inbox = Inbox(
             self._held,
             self._inbox_key,
             self._shared_inbox,
-            last[0][0] if last else "0-0",
+            last_id,
             self._arbiter,
             self._begun_send,
             reconciler,
         )
         heartbeat = Heartbeat(self._held, inbox, self._registration, self._load, self._heartbeat_s, self._grace_s)
         await self.scheduler.append(self._registration)
-        await reconciler.give_back(await reconciler.believed(), "node restarted")
+        await reconciler.give_back(earlier, "node restarted")
         await heartbeat.beat()
         await self._beating.enter_async_context(background_task("heartbeat", heartbeat.keep_beating))
         await self._reading.enter_async_context(background_task("inbox", inbox.read))
