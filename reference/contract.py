@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from streamsched.contract.wire import EVENTS, field_kinds
-from streamsched.engine.loader import facts, lua_root
+from streamsched.engine.source import facts, lua_root
 
 from .kinds import KINDS, Kind
 from .words import DEFAULT_OF, DOES, meaning

@@ -6,7 +6,7 @@ import re
 
 from streamsched.contract.errors import ERRORS
 from streamsched.contract.wire import EVENTS
-from streamsched.engine.loader import sources
+from streamsched.engine.source import sources
 
 from .contract import decisions, fields, purpose
 from .markdown import table, written_from

@@ -22,7 +22,7 @@ from streamsched.contract.events import (
 )
 from streamsched.contract.keys import Keys
 from streamsched.contract.wire import to_wire
-from streamsched.engine.loader import script
+from streamsched.engine.script import script
 
 PAYLOAD = json.dumps({"audio": "x" * 187})  # 200 bytes
 POOLS = ("en-zh", "de-en-fr", "es-pt", "en-ja-ko", "de-it")

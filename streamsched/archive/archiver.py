@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from ..connect.outage import Backoff, is_away
 from ..contract.entries import Entry, position, refusal
 from ..contract.errors import LogGap, SchedulerError, passes
-from ..engine.loader import script
+from ..engine.script import script
 from ..log.live import LiveLog
 from .fork import compare_end
 from .writer import ArchiveWriter

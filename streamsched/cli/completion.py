@@ -221,7 +221,7 @@ def event_types(incomplete: str) -> Names:
 def all_types(incomplete: str) -> Names:
     """Offer the types of all events, decisions among them."""
     from ..contract.wire import EVENTS
-    from ..engine.loader import facts
+    from ..engine.source import facts
 
     return [kind for kind in sorted({*EVENTS, *facts()}) if kind.startswith(incomplete)]
 

@@ -29,7 +29,8 @@ from ..contract.kinds import LIMITS
 from ..contract.wire import to_wire
 from ..engine.batch import append_batch
 from ..engine.ingress import open_source
-from ..engine.partition import PATIENCE_S, Answer, Partition
+from ..engine.partition import PATIENCE_S, Partition
+from ..engine.replies import Answer
 from .requests import CompleteTaskRequest, DispatchRequest, HeartbeatRequest, RegisterNodeRequest, SubmitRequest
 from .results import Job, ResultListener
 from .tracing import submitting

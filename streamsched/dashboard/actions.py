@@ -9,7 +9,8 @@ import msgspec
 from ..contract.errors import InvalidField
 from ..contract.wire import EVENTS, from_wire, to_wire
 from ..deadletters.queue import DeadLetterQueue, retry
-from ..engine.partition import Answer, Partition
+from ..engine.partition import Partition
+from ..engine.replies import Answer
 
 ACTIONS = {
     "cordon": ("node.cordoned", ("node_id",)),

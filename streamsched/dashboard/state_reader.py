@@ -9,7 +9,7 @@ from typing import Any
 
 from ..contract.entries import Chunk
 from ..contract.keys import Keys
-from ..engine.loader import script
+from ..engine.script import script
 from ..state.overview import COUNTERS
 from ..state.pauses import PauseView, read_pauses
 from .view import View

@@ -17,8 +17,9 @@ from ..contract.errors import ForgedDecision, NotRetryable, UnknownLetter
 from ..contract.events import LetterDropped
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
-from ..engine.loader import facts
-from ..engine.partition import Answer, Partition
+from ..engine.partition import Partition
+from ..engine.replies import Answer
+from ..engine.source import facts
 from ..log.live import raw_reply
 from .store import LetterStore
 

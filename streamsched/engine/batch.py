@@ -9,8 +9,9 @@ from functools import partial
 from ..contract.errors import InvalidField
 from ..contract.events import JobSubmitted
 from ..contract.wire import to_wire
-from .loader import script
-from .partition import BATCH_BYTES, Partition, encoded
+from .partition import BATCH_BYTES, Partition
+from .replies import encoded
+from .script import script
 
 BATCH = 512
 """Submissions one call adds: one or two milliseconds of the server's time."""

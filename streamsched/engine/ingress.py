@@ -14,8 +14,9 @@ from redis.exceptions import ResponseError
 
 from ..contract.errors import InvalidField
 from ..contract.keys import Keys
-from .loader import scheduler_error
-from .partition import PATIENCE_S, Answer, Partition, open_partition
+from .partition import PATIENCE_S, Partition, open_partition
+from .replies import Answer
+from .script import scheduler_error
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

@@ -8,10 +8,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any
 
 import anyio
-import msgspec
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, RedisError, ResponseError
@@ -20,7 +19,6 @@ from ..connect import tls
 from ..connect.client import connect, connections_made, where_is
 from ..connect.outage import NO_ANSWER, Backoff, drop_idle_connections, is_away, login_refused
 from ..connect.url import of_partition
-from ..contract.entries import position
 from ..contract.errors import (
     InvalidField,
     PartitionHalted,
@@ -31,13 +29,13 @@ from ..contract.errors import (
     ServerReadOnly,
     ServerTooOld,
     ServerUnreachable,
-    error_of,
     is_of_event,
 )
 from ..contract.events import Event
 from ..contract.keys import Keys
 from ..contract.wire import repeatable, to_wire
-from .loader import script
+from .replies import Answer, Reply, encoded, halted_by_this_call, hand_over, reply_of, was_trimmed
+from .script import script
 
 log = structlog.get_logger(__name__)
 
@@ -59,36 +57,8 @@ LOSS = "docs/durability.md"
 RIGHTS = "`streamsched acl ROLE` prints what each role needs"
 """What to do about a server that permits a user too little."""
 
-BROKE = "this call broke"
-"""How a script says that the call itself halted the partition, and did not find it halted."""
-
 OLDEST = (7, 0)
 """Redis 7.0 brought ``XGROUP SETID … ENTRIESREAD`` and ``entries-added``, which the gap detector needs."""
-
-
-class Reply(NamedTuple):
-    """What ``advance`` answers."""
-
-    more: bool
-    """The bound was reached before the work was done: call again."""
-    next_due_ts: int | None
-    """When something falls due next, ms since the epoch."""
-    now_ts: int
-    """The scheduler's clock, ms since the epoch."""
-    folded: int
-    """Events of the log folded so far."""
-    sources: str
-    """The event that last changed who may speak through an ingress; empty if nobody may."""
-    held: dict[str, int]
-    """Sources that have more to give, and in how many ms to ask for it."""
-
-
-class Answer(NamedTuple):
-    """What the scheduler said to one appended event."""
-
-    event_id: str
-    job: tuple[str, str, str, str, str, str] | None
-    """For a submission: job id, status, node, pool, attempt, error; empty texts for what there is not."""
 
 
 class Partition:
@@ -144,7 +114,7 @@ class Partition:
             try:
                 return await call()
             except (PartitionRebuilding, PartitionHalted, ServerCannotReplicate) as problem:
-                if _broke(problem) or anyio.current_time() > deadline:
+                if halted_by_this_call(problem) or anyio.current_time() > deadline:
                     raise
             except ServerReadOnly:
                 # a server that took writes from us has been demoted: its address may soon be that of the new master
@@ -191,7 +161,7 @@ class Partition:
                 found, about = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError):
             return False  # the next call looks
-        if not found and not _trimmed(about, self._known):
+        if not found and not was_trimmed(about, self._known):
             log.error("the log has lost its end, and with it what was acknowledged", lost=self._known, see=LOSS)
         return True
 
@@ -243,7 +213,7 @@ class Partition:
             ServerCannotReplicate: the server lacks the replicas that it is to have.
             RedisError: the server is away. The call may be repeated freely.
         """
-        return _reply(await self._call("advance", batch=batch))
+        return reply_of(await self._call("advance", batch=batch))
 
     async def take_in(self, sources: Iterable[str], batch: int = BATCH) -> Reply:
         """Advance, and take in what waits in the ingress streams of some sources: their names, a few dozen at most.
@@ -251,7 +221,7 @@ class Partition:
         Raises:
             SchedulerError, RedisError: see :meth:`advance`.
         """
-        return _reply(await self._call("ingest", batch=batch, speakers=" ".join(sources)))
+        return reply_of(await self._call("ingest", batch=batch, speakers=" ".join(sources)))
 
     async def append(self, event: Event) -> Answer:
         """Append an event, have it folded, and return what the scheduler said.
@@ -279,7 +249,7 @@ class Partition:
             try:
                 return await self.append_soon(flat)
             except (SchedulerError, RedisError, OSError) as problem:
-                if is_of_event(problem) or _broke(problem) or given_up():
+                if is_of_event(problem) or halted_by_this_call(problem) or given_up():
                     raise
                 if not backoff.failures:
                     log.warning("an event waits until it can be appended", type=flat[1], problem=str(problem))
@@ -311,7 +281,7 @@ class Partition:
                 try:
                     await self.patiently(partial(self._append_call, taken))
                 except Exception as problem:  # of any kind: those who wait must hear of it
-                    if _broke(problem) and len(taken) > 1:
+                    if halted_by_this_call(problem) and len(taken) > 1:
                         await self._send_alone(taken)
                     else:
                         _fail(taken, problem)
@@ -329,7 +299,7 @@ class Partition:
             try:
                 await self.patiently(partial(self._append_call, [one]))
             except Exception as problem:
-                broken += _broke(problem)
+                broken += halted_by_this_call(problem)
                 _fail(taken if broken > 1 else [one], problem)
 
     def _take(self) -> list[tuple[bytes, asyncio.Future[Answer]]]:
@@ -349,10 +319,10 @@ class Partition:
             self._ahead_ms = int(now) - time.monotonic() * 1000
             if more == 1:  # most have to wait for what is ahead of them to be folded
                 for position, *answer in answers:
-                    _tell(waiting[position - 1][1], answer)
+                    hand_over(waiting[position - 1][1], answer)
                 continue
             for (_, future), answer in zip(waiting, answers, strict=True):
-                _tell(future, answer)
+                hand_over(future, answer)
             return
 
     async def close(self) -> None:
@@ -362,42 +332,9 @@ class Partition:
         await self.redis.aclose()
 
 
-def encoded(fields: list[str]) -> bytes:
-    """Return an event given flat, as it travels to a script.
-
-    Raises:
-        InvalidField: a text is not UTF-8.
-    """
-    try:
-        return msgspec.json.encode(fields)
-    except UnicodeEncodeError as problem:
-        raise InvalidField(f"{fields[1]}: a field is not UTF-8 ({problem}): encode it as UTF-8") from problem
-
-
-def _reply(told: list[Any]) -> Reply:
-    more, due, now, folded, sources, held, _ = told
-    waits = {name: int(ms) for name, ms in zip(held[::2], held[1::2], strict=True)}
-    return Reply(bool(more), int(due) if due else None, int(now), int(folded), sources, waits)
-
-
-def _tell(future: asyncio.Future[Answer], answer: Any) -> None:
-    """Hand the scheduler's answer to whoever waits for it."""
-    if future.done():
-        return  # its caller has been cancelled
-    if answer[0]:
-        future.set_exception(error_of(answer[0], answer[1]))
-    else:
-        future.set_result(Answer(answer[1], tuple(answer[2:]) if len(answer) > 2 else None))
-
-
-def _broke(problem: Exception) -> TypeGuard[PartitionHalted]:
-    """Tell whether the call that was answered so halted the partition itself."""
-    return isinstance(problem, PartitionHalted) and problem.detail.startswith(BROKE)
-
-
 def _fail(taken: list[tuple[bytes, asyncio.Future[Answer]]], problem: Exception) -> None:
     """Hand an error to each caller that still waits."""
-    if _broke(problem):
+    if halted_by_this_call(problem):
         problem = PartitionHalted(
             f"{problem.detail}; it is not made again. Its event may stand in the log, and take effect when a worker "
             "has rebuilt the state: look at what it speaks of before you append it again, and report this error"
@@ -405,15 +342,6 @@ def _fail(taken: list[tuple[bytes, asyncio.Future[Answer]]], problem: Exception)
     for _, future in taken:
         if not future.done():
             future.set_exception(problem)
-
-
-def _trimmed(about: Any, event_id: str) -> bool:
-    """Tell from ``XINFO STREAM`` whether an event that the log does not hold was trimmed: only what is archived is."""
-    if isinstance(about, ResponseError) or about["entries-added"] == about["length"]:
-        return False
-    first = about["first-entry"]
-    head = position(first[0]) if first else position(about["last-generated-id"])
-    return position(event_id) < head or (not first and position(event_id) == head)
 
 
 @asynccontextmanager

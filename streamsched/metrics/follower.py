@@ -17,7 +17,8 @@ from ..contract.entries import Entry, position
 from ..contract.errors import SchedulerError
 from ..contract.keys import Keys
 from ..contract.wire import EVENTS
-from ..engine.loader import facts, script
+from ..engine.script import script
+from ..engine.source import facts
 from ..log.live import LiveLog
 from ..state.node_table import NodeTable
 from ..state.pairs import waiting_pairs

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from ..contract.errors import AlreadyTerminal, NodeMismatch, SchedulerError, StaleAttempt, UnknownJob
 from ..contract.events import JobStarted
 from ..contract.wire import to_wire
-from ..engine.partition import Answer
+from ..engine.replies import Answer
 from .held import Held
 from .reports import LEAVING
 from .task import Assignment, Task

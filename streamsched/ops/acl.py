@@ -10,7 +10,8 @@ import re
 
 from ..contract.errors import ERRORS
 from ..contract.keys import Keys
-from ..engine.loader import script, sources
+from ..engine.script import script
+from ..engine.source import sources
 
 OPTIONS = {"COUNT", "LIMIT", "MATCH", "MAXLEN", "MINID", "MKSTREAM", "STREAMS", "WITHSCORES"}
 OPTIONS |= {"INFO"}  # which a script does without where it may not

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from ..contract.keys import Keys
-from ..engine.loader import script
+from ..engine.script import script
 
 BATCH = 1000
 """Events one replay call may fold."""

@@ -15,7 +15,7 @@ from ..contract.entries import ENTRY_ID, Chunk, Entry, fields_of, position
 from ..contract.entries import before as previous
 from ..contract.errors import ArchiveDamaged, LogFork, LogGap, PartitionRebuilding
 from ..contract.keys import Keys
-from ..engine.loader import script
+from ..engine.script import script
 from .rebuild import empty, fold_log
 from .scratch import packed
 from .snapshot import load

@@ -16,7 +16,7 @@ from ..connect.client import connect
 from ..contract.entries import Chunk, position
 from ..contract.errors import ScratchIsLive
 from ..contract.keys import Keys
-from ..engine.loader import script
+from ..engine.script import script
 from ..history.history import History
 from ..server.embedded import EmbeddedServer
 

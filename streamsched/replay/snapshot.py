@@ -19,7 +19,7 @@ from ..archive.reader import Archive
 from ..archive.snapshot import FOLDER, ROWS, SCHEMA, About, Row, nearest, read_about, read_pages, table_of
 from ..contract.config import FOLD_VERSION
 from ..contract.keys import SOFT_META_FIELDS, Keys
-from ..engine.loader import script
+from ..engine.script import script
 from .scratch import Scratch
 from .values import state_keys
 

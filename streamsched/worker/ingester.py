@@ -15,7 +15,8 @@ from ..connect.outage import Backoff, block_ms
 from ..contract.errors import SchedulerError
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
-from ..engine.partition import Partition, Reply
+from ..engine.partition import Partition
+from ..engine.replies import Reply
 
 log = structlog.get_logger(__name__)
 

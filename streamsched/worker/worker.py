@@ -21,7 +21,8 @@ from ..connect.url import of_partition
 from ..contract.errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
-from ..engine.partition import PATIENCE_S, Partition, Reply, open_partition
+from ..engine.partition import PATIENCE_S, Partition, open_partition
+from ..engine.replies import Reply
 from ..replay.rebuild import rebuild_if_damaged
 from .ingester import Ingester
 

@@ -21,8 +21,8 @@ from streamsched.contract.entries import Entry
 from streamsched.contract.errors import LogFork, StaleAttempt, UnknownJob
 from streamsched.contract.events import JobCompleted, JobStatus, JobSubmitted, NodeHeartbeat, NodeRegistered
 from streamsched.contract.keys import Keys
-from streamsched.engine.loader import script
 from streamsched.engine.partition import Partition
+from streamsched.engine.script import script
 from streamsched.log.live import LiveLog
 from streamsched.server.embedded import EmbeddedServer
 

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from streamsched.archive import archiver, writer
-from streamsched.engine import loader as scripts
+from streamsched.engine import composition as scripts
 
 
 def cancel_on_signal(text: str) -> None:

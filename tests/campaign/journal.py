@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from streamsched.contract.errors import SchedulerError
-from streamsched.engine.partition import Answer, Partition
+from streamsched.engine.partition import Partition
+from streamsched.engine.replies import Answer
 
 
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamsched.engine.loader import compose, sources
+from streamsched.engine.composition import compose
+from streamsched.engine.source import sources
 
 from ..support.planting import Bug
 

@@ -54,7 +54,7 @@ def test_what_a_planted_bug_takes_out_is_there_to_be_taken(planted: Planted) -> 
 def test_a_bug_that_is_planted_for_good_stays_where_it_is() -> None:
     """In a process of its own, as those of a run."""
     program = (
-        "from tests.campaign.mutants import PLANTED; from streamsched.engine.loader import compose; "
+        "from tests.campaign.mutants import PLANTED; from streamsched.engine.composition import compose; "
         "PLANTED['holder'].bug.plant(); import gc; gc.collect(); print('NODE_MISMATCH' in compose('append'))"
     )
     told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

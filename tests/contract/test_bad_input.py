@@ -14,7 +14,7 @@ from streamsched.contract.errors import PartitionHalted, ServerOutOfMemory, Serv
 from streamsched.contract.events import NodeHeartbeat
 from streamsched.contract.keys import Keys
 from streamsched.contract.kinds import LIMITS
-from streamsched.engine.loader import facts
+from streamsched.engine.source import facts
 from streamsched.server.embedded import EmbeddedServer
 
 from ..conftest import REDIS

@@ -15,7 +15,8 @@ from streamsched.contract.entries import Chunk
 from streamsched.contract.errors import NewerLog
 from streamsched.contract.keys import Keys
 from streamsched.contract.wire import EVENTS
-from streamsched.engine.loader import facts, script, sources
+from streamsched.engine.script import script
+from streamsched.engine.source import facts, sources
 from streamsched.replay.rebuild import rebuild, refold
 from streamsched.replay.scratch import Scratch
 from streamsched.replay.values import read_state
@@ -51,7 +52,7 @@ def test_the_golden_logs_hold_every_event_and_every_decision() -> None:
 def version(number: int) -> Iterator[None]:
     """Run with the folds of another version."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("streamsched.engine.loader.FOLD_VERSION", number)
+        patch.setattr("streamsched.engine.source.FOLD_VERSION", number)
         sources.cache_clear()
         script.cache_clear()
         yield

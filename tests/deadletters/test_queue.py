@@ -19,8 +19,9 @@ from streamsched.contract.events import JobCancelled, NodeCordoned
 from streamsched.contract.keys import Keys
 from streamsched.contract.kinds import LIMITS
 from streamsched.deadletters.queue import DeadLetterQueue, Letter, LetterFilter, drop, retry
-from streamsched.engine.loader import script, sources
 from streamsched.engine.partition import Partition
+from streamsched.engine.script import script
+from streamsched.engine.source import sources
 from streamsched.log.live import LiveLog
 from streamsched.replay.rebuild import rebuild
 from streamsched.replay.restore import restore

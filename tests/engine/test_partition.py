@@ -54,8 +54,8 @@ from streamsched.contract.events import (
 )
 from streamsched.contract.keys import Keys
 from streamsched.contract.wire import EVENTS, from_wire, to_wire
-from streamsched.engine.loader import scheduler_error
 from streamsched.engine.partition import Partition
+from streamsched.engine.script import scheduler_error
 from streamsched.replay.values import read_state
 
 from ..support.lossy import LossyFake

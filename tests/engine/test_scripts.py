@@ -16,20 +16,11 @@ from streamsched.contract.events import Affinity, JobStatus, Policy, SourceRole
 from streamsched.contract.keys import SHAPES, Keys
 from streamsched.contract.kinds import KINDS
 from streamsched.contract.wire import EVENTS, field_kinds
-from streamsched.engine import loader as scripts
-from streamsched.engine.loader import (
-    Composition,
-    ScriptError,
-    Source,
-    chunk,
-    compose,
-    entries,
-    facts,
-    library,
-    lua_root,
-    script,
-    sources,
-)
+from streamsched.engine import composition, symbols
+from streamsched.engine.composition import Composition, compose
+from streamsched.engine.script import script
+from streamsched.engine.source import HEADER, ScriptError, Source, entries, facts, lua_root, sources
+from streamsched.engine.symbols import chunk, library
 
 from ..support.ledger import Ledger
 
@@ -157,7 +148,8 @@ def changed(monkeypatch: pytest.MonkeyPatch, **texts: str) -> None:
     found = dict(sources())
     for name, text in texts.items():
         found[name.replace("__", ".")] = Source(name.replace("__", "."), text)
-    monkeypatch.setattr(scripts, "sources", lambda: found)
+    for module in (composition, symbols):
+        monkeypatch.setattr(module, "sources", lambda: found)
 
 
 def test_a_fold_whose_fields_differ_from_the_wire_contract_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +245,7 @@ def test_every_decision_is_documented_and_somebody_takes_it(kind: str) -> None:
 @pytest.mark.parametrize("path", LUA, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_lua_source_says_what_it_is_for(path: Path) -> None:
     remarks = [line for line in path.read_text().splitlines() if line.startswith("-- ")]
-    sentences = [line for line in remarks if not scripts.HEADER.match(line)]
+    sentences = [line for line in remarks if not HEADER.match(line)]
     assert sentences, f"{path.name} opens with no sentence"
 
 

@@ -18,7 +18,8 @@ from redis.exceptions import RedisError
 from streamsched.contract.errors import InvalidField, LogGap
 from streamsched.contract.keys import Keys
 from streamsched.contract.kinds import LIMITS
-from streamsched.engine.loader import ARGUMENTS, entries, script, sources
+from streamsched.engine.script import script
+from streamsched.engine.source import ARGUMENTS, entries, sources
 from streamsched.server.embedded import EmbeddedServer
 
 from ..conftest import namespaces

@@ -7,16 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from streamsched import (
-    Assignment,
-    JobConflict,
-    JobState,
-    Keys,
-    Node,
-    Scheduler,
-    SchedulerError,
-    SubmitRequest,
-)
+from streamsched import Assignment, JobConflict, JobState, Keys, Node, Scheduler, SchedulerError, SubmitRequest
 from streamsched.client import results
 from streamsched.contract.errors import SchedulerClosed
 from streamsched.contract.events import SourceAdmitted, SourceRevoked, SourceRole

@@ -8,7 +8,7 @@ import pytest
 
 from streamsched.contract.events import NodeDrained, NodeHeartbeat, NodeRegistered, SchedulerConfigured
 from streamsched.contract.wire import to_wire
-from streamsched.engine.loader import script
+from streamsched.engine.script import script
 
 from ..support.ledger import Ledger
 

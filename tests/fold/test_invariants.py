@@ -17,7 +17,9 @@ from redis.asyncio import Redis
 from streamsched.contract.errors import LogGap, PartitionHalted
 from streamsched.contract.events import NodeHeartbeat, SchedulerConfigured, SessionReleased
 from streamsched.contract.keys import Keys
-from streamsched.engine.loader import Composition, chunk, script
+from streamsched.engine.composition import Composition
+from streamsched.engine.script import script
+from streamsched.engine.symbols import chunk
 from streamsched.replay.rebuild import rebuild, rebuild_if_damaged
 from streamsched.server.embedded import EmbeddedServer
 

@@ -9,7 +9,7 @@ import pytest
 
 from streamsched.contract.events import NodeOffline, SourceRole
 from streamsched.contract.wire import EVENTS
-from streamsched.engine.loader import facts
+from streamsched.engine.source import facts
 
 from ..support.ledger import Ledger
 

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from streamsched.contract.errors import PartitionHalted
 from streamsched.contract.keys import Keys
 from streamsched.contract.kinds import LIMITS
-from streamsched.engine.loader import Script, script
+from streamsched.engine.script import Script, script
 from streamsched.replay.rebuild import rebuild_if_damaged
 
 from ..support.ledger import Ledger

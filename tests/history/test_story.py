@@ -8,7 +8,7 @@ import re
 import pytest
 
 from streamsched.contract.wire import EVENTS
-from streamsched.engine.loader import facts
+from streamsched.engine.source import facts
 from streamsched.history.story import WORDS
 
 from ..support.ledger import Ledger

@@ -21,7 +21,10 @@ from packaging.utils import canonicalize_name
 from streamsched.server.embedded import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parents[2]
-LOAD = "from streamsched.engine.loader import script, lua_root; print(lua_root(), [script(n).sha for n in {names}])"
+LOAD = (
+    "from streamsched.engine.script import script; from streamsched.engine.source import lua_root; "
+    "print(lua_root(), [script(n).sha for n in {names}])"
+)
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NAMES = ["advance", "append", "replay", "drop_state"]
 

@@ -10,7 +10,7 @@ import pytest
 from streamsched.archive.digest import StateDigest
 from streamsched.contract.config import DEFAULTS
 from streamsched.contract.wire import EVENTS, field_kinds
-from streamsched.engine.loader import facts
+from streamsched.engine.source import facts
 
 from ..golden.fold import recorded
 from . import contract, fold

@@ -17,7 +17,7 @@ import pytest
 from streamsched.client.requests import DispatchRequest
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.keys import Keys
-from streamsched.engine.loader import script
+from streamsched.engine.script import script
 from streamsched.ops.acl import ROLES, commands_of, rules
 from streamsched.server.embedded import free_port
 

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from streamsched.contract.errors import LogGap, PartitionHalted, PartitionRebuilding
 from streamsched.contract.keys import SHAPES, Keys
-from streamsched.engine.loader import script
+from streamsched.engine.script import script
 from streamsched.replay.rebuild import empty, rebuild, rebuild_if_damaged
 
 from ..support.ledger import Ledger

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from streamsched.contract.entries import Chunk, position
 from streamsched.contract.entries import Entry as Archived
 from streamsched.contract.errors import LogFork, LogGap, PartitionRebuilding, SchedulerError
-from streamsched.engine.loader import script
+from streamsched.engine.script import script
 from streamsched.replay import restore as program
 
 from .redis_double.values import id_of

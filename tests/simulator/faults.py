@@ -5,7 +5,8 @@ from __future__ import annotations
 from redis.exceptions import RedisError
 
 from streamsched.contract.errors import LogGap, SchedulerError
-from streamsched.engine.loader import facts, script
+from streamsched.engine.script import script
+from streamsched.engine.source import facts
 
 from .archivist import Archivist
 from .observations import require

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from streamsched.contract.errors import SchedulerError
 from streamsched.contract.keys import Keys
-from streamsched.engine.loader import script
+from streamsched.engine.script import script
 
 from .observations import Violation, require
 from .redis_double.values import Stream, id_of

@@ -15,7 +15,8 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from streamsched.engine.loader import script, sources
+from streamsched.engine.script import script
+from streamsched.engine.source import sources
 
 from .observations import Violation
 from .redis_double.double import Double

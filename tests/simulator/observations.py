@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamsched.engine.loader import facts
+from streamsched.engine.source import facts
 
 DECISIONS = frozenset(facts())
 

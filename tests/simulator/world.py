@@ -12,7 +12,8 @@ from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import TimeoutError as Late
 
 from streamsched.contract.keys import Keys
-from streamsched.engine.loader import script, sources
+from streamsched.engine.script import script
+from streamsched.engine.source import sources
 
 from .admission import Door
 from .checks import Checker

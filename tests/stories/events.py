@@ -7,7 +7,7 @@ import random
 from hypothesis import strategies as st
 
 from streamsched.contract.wire import EVENTS, field_kinds
-from streamsched.engine.loader import facts
+from streamsched.engine.source import facts
 
 from . import odd
 

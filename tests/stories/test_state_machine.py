@@ -29,7 +29,8 @@ from redis.asyncio import Redis
 
 from streamsched.contract.errors import PartitionHalted
 from streamsched.contract.keys import Keys
-from streamsched.engine.loader import facts, script
+from streamsched.engine.script import script
+from streamsched.engine.source import facts
 from streamsched.replay.rebuild import rebuild
 from streamsched.server.embedded import EmbeddedServer
 

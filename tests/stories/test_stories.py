@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from streamsched.contract.errors import PartitionHalted
 from streamsched.contract.wire import EVENTS
-from streamsched.engine.loader import facts
+from streamsched.engine.source import facts
 from streamsched.server.embedded import EmbeddedServer
 
 from ..conftest import SERVERS

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from streamsched.contract.events import Event, JobSubmitted, NodeHeartbeat, NodeRegistered, SourceAdmitted, SourceRole
 from streamsched.contract.keys import SOFT_KEYS, Keys, soft_fields
 from streamsched.contract.wire import to_wire
-from streamsched.engine.loader import script
+from streamsched.engine.script import script
 
 from ..model import fold
 

@@ -17,7 +17,8 @@ from types import CodeType
 from typing import Any
 from unittest import mock
 
-from streamsched.engine.loader import Source, lua_root, script, sources
+from streamsched.engine.script import script
+from streamsched.engine.source import Source, lua_root, sources
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from streamsched.client.scheduler import Scheduler
 from streamsched.connect.client import connect
 from streamsched.contract.events import SourceAdmitted, SourceRevoked, SourceRole
 from streamsched.contract.keys import Keys
-from streamsched.engine.partition import Partition, Reply
+from streamsched.engine.partition import Partition
+from streamsched.engine.replies import Reply
 from streamsched.server.embedded import EmbeddedServer
 from streamsched.worker.ingester import Ingester
 from streamsched.worker.worker import Worker

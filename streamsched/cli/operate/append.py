@@ -20,7 +20,8 @@ from ...console.terminal import OK, REFUSED, UNREACHABLE, UsageProblem, complain
 from ...console.terminal import as_json as print_json
 from ...contract.errors import InvalidField, SchedulerError, ServerUnreachable
 from ...contract.wire import wire_value
-from ...engine.partition import Answer, Partition
+from ...engine.partition import Partition
+from ...engine.replies import Answer
 from ...sanitize import mask
 from .. import completion
 from ..options import Json, Source, Target, command

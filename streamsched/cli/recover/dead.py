@@ -24,7 +24,8 @@ from ...console.terminal import OK, REFUSED, UsageProblem, agreed, complain, con
 from ...console.terminal import as_json as print_json
 from ...contract.errors import SchedulerError, ServerUnreachable
 from ...deadletters.queue import DeadLetterQueue, Letter, LetterFilter, drop, retry
-from ...engine.partition import Answer, Partition
+from ...engine.partition import Partition
+from ...engine.replies import Answer
 from ...sanitize import mask, one_line
 from ...state.letters import count_letters
 from .. import completion
