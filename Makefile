@@ -4,15 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo-ready
 READY := $(VENV)/.ready
+# a file of tests stays on one core: what it starts, it starts once
+PYTEST := $(BIN)/pytest -n auto --dist loadfile
 NODE := tests/asyncapi/node_modules/.package-lock.json
 
-.PHONY: demo test check docs bench bench-quick bench-peers campaign clean
+.PHONY: demo test test-slow check docs bench bench-quick bench-peers campaign clean
 
 demo: $(DEMO)
 	$(BIN)/streamsched demo
 
 test: $(READY) $(NODE) check
-	$(BIN)/pytest
+	$(PYTEST) -m 'not slow'
+	@echo 'Left out: the slow tests, of whole systems and long runs (tests/conftest.py lists them). make test-slow runs them.'
+
+# What `make test` leaves out; the gate runs both.
+test-slow: $(READY) $(NODE)
+	$(PYTEST) -m slow
 
 check: $(READY)
 	$(BIN)/ruff check .

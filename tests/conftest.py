@@ -24,9 +24,29 @@ from .support.processes import Cli  # noqa: E402
 # a gate started in the background of a shell is deaf to Ctrl-C, and so would be all that it starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+SLOW = (
+    "benchmarks/",
+    "campaign/",
+    "connect/test_cluster.py",
+    "demo/",
+    "house/test_packaging.py",
+    "ops/test_acl.py",
+    "simulator/",
+    "stories/",
+    "system/",
+)
+"""Tests of whole systems and long runs: they take as long as all the others."""
+
 SERVERS = ["valkey", "redis"]
 REDIS = shutil.which("redis-server")
 namespaces = (f"t{n}" for n in itertools.count())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if str(item.path.relative_to(here)).startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
