@@ -154,7 +154,8 @@ class Node:
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._grace_s):
             try:
                 for task in list(self.tasks.values()):
-                    await task.hand_back(LEAVING)
+                    if self.tasks.get(task.job_id) is task:  # it may have ended while others were handed back
+                        await task.hand_back(LEAVING)
                 await self._beating.aclose()  # a beat behind the goodbye would take it back
                 await self.scheduler.append(NodeOffline(node_id=self.node_id, reason=LEAVING))
             except (SchedulerError, RedisError, OSError) as problem:
