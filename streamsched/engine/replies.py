@@ -9,11 +9,7 @@ import msgspec
 from redis.exceptions import ResponseError
 
 from ..contract.entries import position
-from ..contract.errors import (
-    InvalidField,
-    PartitionHalted,
-    error_of,
-)
+from ..contract.errors import InvalidField, PartitionHalted, error_of
 
 BROKE = "this call broke"
 """How a script says that the call itself halted the partition, and did not find it halted."""
