@@ -1,32 +1,18 @@
-"""Ages and moments, as somebody types them."""
+"""Ages and moments, as options take them."""
 
 from __future__ import annotations
 
-import re
-import time
-
 from ..console.terminal import UsageProblem
-from ..contract.entries import bound
 from ..contract.errors import OutsideLog
-
-AGE = re.compile(r"([0-9]+)([smhd])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def seconds_of(age: str) -> int | None:
-    """Read an age such as ``90s`` or ``2h``; ``None`` if it is none."""
-    found = AGE.fullmatch(age)
-    return int(found[1]) * SECONDS[found[2]] if found else None
+from ..contract.moments import bound
 
 
 def since_when(since: str) -> tuple[int, int]:
-    """Return the highest position that still belongs to a moment: of an age before now, or as :func:`bound` reads it.
+    """Return the highest position that still belongs to a moment, as :func:`bound` reads it.
 
     Raises:
-        UsageProblem: it is none of them.
+        UsageProblem: it is no moment.
     """
-    if (age_s := seconds_of(since)) is not None:
-        return bound(str(max(0, int((time.time() - age_s) * 1000))))
     try:
         return bound(since)
     except OutsideLog:

@@ -269,6 +269,8 @@ class Scheduler:
         await self.append(SessionReleased(session_id=session_id))
 
     def _job_id(self, request: DispatchRequest | SubmitRequest) -> str:
+        if request.job_id == "":
+            raise InvalidField("job_id is empty: leave it out, or give the idempotency key of the job")
         # made here and not from the log's id, so that an append whose reply was lost can be repeated
         job_id = request.job_id or f"{request.session_id}:{secrets.token_hex(8)}"
         scope = "" if self.partition.source is None else f"{self.partition.source}/"
@@ -296,6 +298,10 @@ class Scheduler:
 
     @staticmethod
     def _bounded(payload_json: str) -> str:
+        if not isinstance(payload_json, str):
+            raise InvalidField(
+                f"payload_json is {type(payload_json).__name__}: give text; encode an object as JSON, bytes as base64"
+            )
         # refused here too: a payload of any size would otherwise cross the network and stay in the log
         size = len(payload_json.encode(errors="surrogatepass"))
         if size > LIMITS["payload"]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from rich.text import Text
 
+from ..contract.moments import utc
 from ..sanitize import one_line
 
 STYLES = (
@@ -20,7 +19,7 @@ STYLES = (
 
 def moment(ts: int) -> str:
     """Return a time in ms since the epoch as it is printed: UTC, to the millisecond."""
-    return datetime.fromtimestamp(ts / 1000, UTC).isoformat(sep=" ", timespec="milliseconds")[:-6]
+    return utc(ts)
 
 
 def event_style(kind: str) -> str:

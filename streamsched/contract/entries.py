@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import AnyStr, NamedTuple
 
-from .errors import OutsideLog
-
 ENTRY_ID = re.compile(r"[0-9]+-[0-9]+")
 """The id of an entry of a stream, in full."""
 
@@ -65,23 +63,3 @@ def fields_of(entry: Entry) -> dict[str, str]:
     """Return an entry's fields as text; bytes that are no UTF-8 are escaped. Of a field sent twice the last counts."""
     texts = [part.decode(errors="backslashreplace") for part in entry.flat]
     return dict(zip(texts[::2], texts[1::2], strict=True))
-
-
-def bound(moment: str) -> tuple[int, int]:
-    """Return the highest position that still belongs to a moment: an id, ms since the epoch, or a time as ISO 8601.
-
-    Raises:
-        OutsideLog: it is none of them.
-    """
-    from datetime import datetime
-
-    head, dash, tail = moment.partition("-")
-    if head.isdecimal() and (not dash or tail.isdecimal()):
-        return int(head), int(tail) if dash else 2**64 - 1
-    try:
-        when = datetime.fromisoformat(moment)
-    except ValueError:
-        raise OutsideLog(
-            f"{moment!r} is neither an id nor a time: give 1700000000000-0, 1700000000000 (ms) or 2026-01-31T09:30:00Z"
-        ) from None
-    return int(when.astimezone().timestamp() * 1000), 2**64 - 1

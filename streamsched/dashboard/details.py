@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..history.explain import explain
-from ..history.rows import UNSHOWN, short
+from ..history.rows import SPOKEN, UNSHOWN, short
 from ..history.story import Step, trace
 from ..state.jobs import read_job
 from ..state.nodes import read_node
@@ -19,9 +19,6 @@ STEPS = 200
 
 JOBS = 50
 """Jobs of a node that are listed."""
-
-PRIVATE = ("payload_json", "result_json")
-"""What was said in a conversation: for operators only."""
 
 
 async def about(redis: Any, history: FilteredHistory, kind: str, name: str, operator: bool) -> dict[str, Any] | None:
@@ -34,6 +31,8 @@ async def about(redis: Any, history: FilteredHistory, kind: str, name: str, oper
         name: its id.
         operator: whether payload and result may be told.
     """
+    if not operator:
+        history = FilteredHistory(history, history.index, history.until, history.names, spoken=False)
     steps: deque[Step] = deque(maxlen=STEPS)
     count = 0
     async for step in trace(history, kind, name):
@@ -42,10 +41,22 @@ async def about(redis: Any, history: FilteredHistory, kind: str, name: str, oper
     told: dict[str, Any] = {"kind": kind, "id": name, "steps": [_shown(step) for step in steps], "steps_total": count}
     told |= await {"job": _job, "node": _node, "session": _session}[kind](redis, history, name)
     if not operator:
-        for field in PRIVATE:
+        error = told.get("state", {}).get("error")
+        for field in SPOKEN:
             if told.get("state", {}).pop(field, None):
                 told["withheld"] = True
+        if error and told.get("why"):
+            told["why"] = _withheld(told["why"], error)
     return told if count or told.get("state") else None
+
+
+def _withheld(value: Any, text: str) -> Any:
+    """Return what is told, without a text, wherever it stands in it."""
+    if isinstance(value, dict):
+        return {name: _withheld(inner, text) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_withheld(inner, text) for inner in value]
+    return value.replace(text, "(withheld)") if isinstance(value, str) else value
 
 
 def _shown(step: Step) -> dict[str, Any]:

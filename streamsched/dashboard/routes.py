@@ -130,8 +130,8 @@ def number(request: Request, name: str, default: int, least: int, most: int) -> 
         InvalidField: it is none, or out of its bounds; the text names it.
     """
     text = request.query_params.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-        raise InvalidField(f"{name}={text}: give a whole number from {least} to {most}")
+    if not text.isascii() or not text.isdigit() or len(text) > 20 or not least <= int(text) <= most:
+        raise InvalidField(f"{name}={text[:40]}: give a whole number from {least} to {most}")
     return int(text)
 
 
@@ -206,7 +206,7 @@ class Api:
     async def _within(self, request: Request) -> str:
         """Return the event of a moment; of a time outside the history the event that is nearest to it."""
         at = request.query_params.get("at", "")
-        if at.isascii() and at.isdigit():
+        if at.isascii() and at.isdigit() and len(at) <= 20:
             span = await self.watcher.history().span()
             if span.count and not position(span.first)[0] <= int(at) < position(span.last)[0]:
                 return span.first if int(at) < position(span.first)[0] else span.last

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from ..contract.entries import fields_of, position
 from ..contract.keys import Keys
+from ..contract.moments import utc
 from ..state.jobs import JobView, read_job
 from ..state.pauses import PauseView, read_pause
 from .history import History
@@ -189,8 +189,7 @@ def _topic(kind: str, e: Fields) -> str:
 
 
 def _time(entry_id: str) -> str:
-    when = datetime.fromtimestamp(int(entry_id.split("-")[0]) / 1000, UTC)
-    return when.isoformat(sep=" ", timespec="seconds")[:-6]
+    return utc(int(entry_id.split("-")[0]), "seconds")
 
 
 async def _members(redis: Any, keys: Keys, job: JobView) -> dict[str, tuple[int, list[str]]]:

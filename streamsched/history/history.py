@@ -14,11 +14,11 @@ from ..connect.url import of_partition
 from ..contract.entries import Chunk, position
 from ..contract.errors import LogGap, OutsideLog
 from ..contract.keys import Keys
+from ..contract.moments import bound, is_relative
 from ..engine.partition import open_partition
 
 if TYPE_CHECKING:
     from ..archive.reader import Archive
-from ..contract.entries import bound
 from ..log.live import CHUNK, LiveLog, Span
 
 
@@ -112,6 +112,8 @@ class History:
         """
         span = await self.span()
         wanted = bound(moment)
+        if span.count and is_relative(moment):
+            wanted = min(wanted, position(span.last))
         if not span.count or wanted < position(span.first) or position(span.last)[0] < wanted[0]:
             raise OutsideLog(f"{moment!r} lies outside the history, which holds {await self.held()}")
         exact = f"{wanted[0]}-{wanted[1]}"

@@ -89,10 +89,17 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], Ite
         result = connection.execute(sql)
         names = [column[0] for column in result.description or []]
     except duckdb.Error as problem:
-        raise QueryFailed(f"{problem}; the views are {', '.join(VIEWS)}: DESCRIBE events lists columns") from None
+        raise _failed(problem) from None
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        while page := result.fetchmany(1000):
-            yield from page
+        try:
+            while page := result.fetchmany(1000):
+                yield from page
+        except duckdb.Error as problem:  # such as a cast of a text in the millionth row
+            raise _failed(problem) from None
 
     return names, rows()
+
+
+def _failed(problem: duckdb.Error) -> QueryFailed:
+    return QueryFailed(f"{problem}; the views are {', '.join(VIEWS)}: DESCRIBE events lists columns")

@@ -14,13 +14,17 @@ LONGEST = 160
 UNSHOWN = ("type", "payload_json", "result_json", "cap_json", "load_json", "progress_json", "nonce")
 """Fields that a list leaves out: what was said in a conversation is nobody's business here, and the rest is long."""
 
+SPOKEN = ("payload_json", "result_json", "error")
+"""Fields that may hold parts of a conversation. A list shows none of them, nor words made of them: the error of a
+program may repeat its payload."""
+
 SUBJECTS = ("job", "node", "session")
 """Of what an event may speak."""
 
 
 def row_of(entry: Entry, refused: str = "") -> dict[str, Any]:
     """Return an entry as a row: id, type, the words of its story, its fields, and why it was refused if it was."""
-    fields = fields_of(entry)
+    fields = {name: text for name, text in fields_of(entry).items() if name not in SPOKEN}
     kind = fields.get("type", "")
     row: dict[str, Any] = {
         "id": entry.id,

@@ -86,11 +86,15 @@ class Program:
         }
 
 
+SECRETS = ("STREAMSCHED_PASSWORD", "STREAMSCHED_DASHBOARD_TOKEN")
+"""Variables of ours that a program does not inherit."""
+
+
 def _surroundings() -> dict[str, str]:
     """Return our environment without the secrets: a program that fails may print what it finds, and that goes into the
     log as the job's error.
     """
-    held = {name: text for name, text in os.environ.items() if name != "STREAMSCHED_PASSWORD"}
+    held = {name: text for name, text in os.environ.items() if name not in SECRETS}
     if mask(held.get("STREAMSCHED_URL", "")) != held.get("STREAMSCHED_URL", ""):
         del held["STREAMSCHED_URL"]
     return held

@@ -47,10 +47,9 @@ async def query(
         def answer() -> None:
             with database(kept, tail) as connection:
                 try:
-                    names, rows = ask(connection, sql)
+                    _print(*ask(connection, sql), form, limit)
                 except QueryFailed as problem:
                     raise UsageProblem(str(problem)) from None
-                _print(names, rows, form, limit)
 
         await anyio.to_thread.run_sync(answer)
     return OK
@@ -62,8 +61,8 @@ def _print(names: list[str], rows: Iterator[tuple[Any, ...]], form: Form, limit:
             as_json(dict(zip(names, row, strict=True)))
     elif form == "csv":
         out = csv_format.writer(sys.stdout)
-        out.writerow([visible(name) for name in names])
-        out.writerows([visible(str(value)) if value is not None else "" for value in row] for row in rows)
+        out.writerow([_cell(name) for name in names])
+        out.writerows([_cell(value) for value in row] for row in rows)
     else:
         table = Table()
         for name in names:
@@ -73,3 +72,10 @@ def _print(names: list[str], rows: Iterator[tuple[Any, ...]], form: Form, limit:
         if next(rows, None) is not None:
             table.caption = f"the first {limit} rows (--limit shows more, --csv and --json show all)"
         console().print(table)
+
+
+def _cell(value: object) -> str:
+    """Return a cell of CSV. A text that a spreadsheet takes for a formula gets an apostrophe in front: anyone may have
+    written it."""
+    text = visible(str(value)) if value is not None else ""
+    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -8,9 +8,9 @@ import anyio
 import typer
 
 from ...console.terminal import OK, REFUSED, UsageProblem, as_json, complain, say
+from ...contract.moments import seconds_of
 from ...engine.partition import Partition
 from .. import completion
-from ..durations import seconds_of
 from ..options import Json, Target, command
 from .operator_events import Reason, append_each, append_one
 

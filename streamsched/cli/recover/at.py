@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import signal
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import anyio
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from ...console.overview import render_state
 from ...console.terminal import OK, UsageProblem, as_json, bar, console, say
+from ...contract.moments import utc
 from ...history.history import History
 from ...replay.at import state_at
 from ...replay.scratch import Scratch
@@ -26,7 +26,10 @@ from ..options import ArchiveDir, Json, Offline, Target, command, needs_archive
 @command("streamsched at 2026-01-31T09:30:00Z --archive ./archive")
 async def at(
     target: Target,
-    moment: Annotated[str, typer.Argument(metavar="ID|TIME", help="An event's id, or a time: ISO 8601, or ms.")],
+    moment: Annotated[
+        str,
+        typer.Argument(metavar="ID|TIME", help="An event's id, a time (ISO 8601, ms), an age (5m), or now."),
+    ],
     archive: ArchiveDir = None,
     offline: Offline = False,
     serve: Annotated[bool, typer.Option("--serve", help="Open it to redis-cli, read-only, until Ctrl-C.")] = False,
@@ -60,8 +63,7 @@ async def at(
 
 def moment_words(event_id: str, folded: int) -> str:
     """Say in words up to where something was folded."""
-    when = datetime.fromtimestamp(int(event_id.split("-")[0]) / 1000, UTC)
-    return f"{when.isoformat(timespec='milliseconds')}  event {event_id}, the {folded}th of the log"
+    return f"{utc(int(event_id.split('-')[0]))}  event {event_id}, the {folded}th of the log"
 
 
 def _past(overview: Any) -> dict[str, Any]:
