@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import tomllib
 from collections.abc import Mapping
@@ -82,6 +83,9 @@ class Settings(BaseSettings):
         except (ValueError, TypeError) as problem:
             # where the URL holds a password that was not quoted, the reason may quote a part of it
             why = "quote special characters as %XX" if "@" in url else str(problem)
+            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(problem))
+            if unknown and "@" not in url.partition("?")[2]:  # behind a quoted password, so no part of one
+                why = f"it has no option {unknown[1]}"
             raise ValueError(f"not usable ({why}): give {SCHEMES[scheme]}") from None
         if taken := OURS & set(place_of(url).options):
             raise ValueError(f"leave {', '.join(sorted(taken))} out of the URL: streamsched sets it")
