@@ -39,9 +39,14 @@ def visible_json(encoded: str) -> str:
     """Return JSON that says the same and may be printed: a terminal also acts on characters that JSON may hold as they
     are.
     """
-    return ACTING.sub(_json_escape, encoded)
+    return ACTING.sub(lambda found: _json_escapes(found.group()), encoded)
 
 
-def _json_escape(found: re.Match[str]) -> str:
-    units = found.group().encode("utf-16-be", "surrogatepass")
+def ascii_json(encoded: str) -> str:
+    """Return JSON that says the same in ASCII, for an output that is not UTF-8."""
+    return "".join(c if c.isascii() else _json_escapes(c) for c in encoded)
+
+
+def _json_escapes(text: str) -> str:
+    units = text.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[n] << 8 | units[n + 1]:04x}" for n in range(0, len(units), 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..sanitize import mask, one_line, visible, visible_json
+from ..sanitize import ascii_json, mask, one_line, visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,7 +91,9 @@ def as_json(value: Any) -> None:
     """Print ``value`` as one line of JSON."""
     import msgspec
 
-    print(visible_json(msgspec.json.encode(value).decode()), flush=True)
+    text = visible_json(msgspec.json.encode(value).decode())
+    encoding = sys.stdout.encoding.lower().replace("-", "")
+    print(text if encoding == "utf8" else ascii_json(text), flush=True)
 
 
 def console() -> Console:
@@ -191,6 +194,9 @@ def run(command: Callable[[], Awaitable[int | None]]) -> NoReturn:
     from ..ops import logs
 
     logs.configure(level=30)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another encoding must not end a command
+            stream.reconfigure(errors="backslashreplace")
 
     async def main() -> Exit:
         return Exit(await command() or OK)

@@ -158,3 +158,18 @@ async def test_what_a_failed_program_printed_is_shown_to_operators_only(server: 
                 for odd in ("9" * 4300, "1-" + "9" * 4300, "9999-12-31T23:59:59-14:00", "0001-01-01"):
                     for path in (f"/api/moment?at={odd}", f"/api/log?at={odd}", f"/api/timeline?from={odd}"):
                         assert (await client.get(path)).status_code in (400, 404), path
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "gbk", "utf-8"])
+def test_an_output_of_another_encoding_loses_no_result(cli: Cli, encoding: str) -> None:
+    text = "grüß 语音 😀"
+    worker, node = cli.start("worker"), cli.start("node", "n1", "--pools", "en-zh", "--exec", "cat")
+    submit = ("submit", "--session", "s1", "--src", "en", "--tgt", "zh", "--timeout", "30")
+    plain = cli.run_raw(*submit, text, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert (plain.returncode, plain.stderr) == (0, b""), plain
+    as_json = cli.run_raw(*submit, "--json", text, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert json.loads(as_json.stdout.decode(encoding))["result_json"] == text
+    for command in ("status", "tail --no-follow", "trace session s1"):
+        shown = cli.run_raw(*command.split(), PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+        assert (shown.returncode, b"Traceback" in shown.stderr) == (0, False), (command, shown)
+    assert cli.stop(node) == cli.stop(worker) == 0

@@ -44,16 +44,21 @@ class Cli:
 
     def run(self, *arguments: str, stdin: str | bytes = b"", **environment: str) -> Outcome:
         """Run a command to its end."""
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
+        done = self.run_raw(*arguments, stdin=stdin, **environment)
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def run_raw(
+        self, *arguments: str, stdin: str | bytes = b"", **environment: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command to its end; its output stays bytes."""
+        return subprocess.run(
             [sys.executable, "-m", "streamsched", *arguments],
-            input=data,
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             cwd=self.folder,
             env=self.environment | environment,
             timeout=60,
         )
-        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command that goes on; its output goes to files, see :meth:`output`."""
