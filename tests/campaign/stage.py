@@ -89,7 +89,9 @@ class Stage:
     @property
     def redis(self) -> Any:
         """A plain client of the server itself."""
-        return Redis(port=self.server.port, decode_responses=True, protocol=2, socket_timeout=5)
+        return Redis(
+            port=self.server.port, decode_responses=True, encoding_errors="replace", protocol=2, socket_timeout=5
+        )
 
     def start(self) -> None:
         """Start everything else and wait until the fleet is online.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -103,13 +102,13 @@ def test_status_shows_nodes_pools_counters_and_what_waits(cli: Cli) -> None:
     registered = {"type": "node.registered", "cap_json": {}, "pool_names_json": pools}
     events: list[dict[str, object]] = [{**registered, "node_id": f"n{n}"} for n in range(3)]
     events += [
-        {"type": "node.heartbeat", "node_id": "n0", "online": True},
+        *({"type": "node.offline", "node_id": f"n{n}"} for n in (1, 2)),
         {"type": "node.cordoned", "node_id": "n0", "reason": "hot"},
         {"type": "job.submitted", "session_id": "s1", "src_lang": "en", "tgt_lang": "ja", "job_id": "j1"},
         {"type": "node.exploded"},
     ]
     events[-2]["payload_json"] = {"text": "hm"}
-    assert cli.run("append", "-", stdin="\n".join(map(json.dumps, events))).out == "6 accepted, 1 refused\n"
+    assert cli.run("append", "-", stdin="\n".join(map(json.dumps, events))).out == "7 accepted, 1 refused\n"
     shown = json.loads(cli.run("status", "--json", "--limit", "2").out)
     partition = shown["partition"]
     assert {name: partition[name] for name in ("condition", "lag", "folded", "dead_letters", "workers")} == {
@@ -178,7 +177,7 @@ def test_rebuild_asks_first_and_gives_back_the_same_state(cli: Cli) -> None:
     assert cli.redis.hexists(cli.keys("meta"), "folded")
     cli.redis.delete(cli.keys.job("j1"))
     done = cli.run("rebuild", "--yes", "--json")
-    assert (done.code, json.loads(done.out)) == (0, {"folded": 2})
+    assert (done.code, json.loads(done.out)) == (0, {"folded": 3})  # with the dispatch
     assert cli.job("j1") == before
 
 
@@ -224,15 +223,14 @@ def test_dev_is_all_it_takes_and_leaves_no_process_behind(cli: Cli) -> None:
     assert "Traceback" not in cli.output(dev)
 
 
-def test_data_stays_locked_while_a_server_works_on_it_even_if_dev_was_killed(cli: Cli) -> None:
+def test_data_stays_locked_while_a_server_works_on_it_which_ends_with_a_dev_that_was_killed(cli: Cli) -> None:
     dev = cli.start("dev", "--port", str(free_port()), "--json", "--data", "kept")
     ready = json.loads(eventually(lambda: cli.output(dev)))
-    dev.kill()
-    dev.wait()
     refused = cli.run("dev", "--data", "kept")
-    os.kill(ready["server_pid"], signal.SIGTERM)
     assert refused.code == 2
     assert "a server runs on" in refused.err
+    dev.kill()
+    dev.wait()
     eventually(lambda: not alive(ready["server_pid"]))
     dev = cli.start("dev", "--port", str(free_port()), "--json", "--data", "kept")
     eventually(lambda: cli.output(dev))

@@ -117,6 +117,7 @@ def fleet(cli: Cli) -> Cli:
         {"type": "node.registered", "node_id": node, "cap_json": "{}", "pool_names_json": '[{"id":1,"name":"en-zh"}]'}
         for node in ("n1", "gpu-7", "gpu-8")
     ]
+    events += [{"type": "node.offline", "node_id": event["node_id"]} for event in events]
     events.append({"type": "job.submitted", "session_id": "s1", "src_lang": "en", "tgt_lang": "zh"})
     events[-1] |= {"payload_json": "{}", "job_id": "s1:4711"}
     events.append({"type": "session.released", "session_id": "s9"})
