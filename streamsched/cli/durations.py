@@ -1,4 +1,4 @@
-"""Ages and moments, as somebody types them."""
+"""Ages and moments, as a user types them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def seconds_of(age: str) -> int | None:
-    """Read an age such as ``90s`` or ``2h``; ``None`` if it is none."""
+    """Read an age such as ``90s`` or ``2h``; ``None`` if the text is no age."""
     found = AGE.fullmatch(age)
     return int(found[1]) * SECONDS[found[2]] if found else None
 
 
 def since_when(since: str) -> tuple[int, int]:
-    """Return the highest position that still belongs to a moment: of an age before now, or as :func:`bound` reads it.
+    """Return the highest position at or before a moment: an age before now, or a moment as :func:`bound` reads it.
 
     Raises:
-        UsageProblem: it is none of them.
+        UsageProblem: the text is neither.
     """
     if (age_s := seconds_of(since)) is not None:
         return bound(str(max(0, int((time.time() - age_s) * 1000))))

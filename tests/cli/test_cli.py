@@ -208,7 +208,7 @@ def test_dev_is_all_it_takes_and_leaves_no_process_behind(cli: Cli) -> None:
     assert (done.code, done.out) == (0, "HELLO\n"), done
     second = cli.run("dev", "--port", str(port))
     assert second.code == 2
-    assert "somebody listens there already" in second.err
+    assert "the port is in use" in second.err
     second = cli.run("dev", "--data", "kept")
     assert second.code == 2
     assert "a server runs on" in second.err

@@ -26,7 +26,7 @@ def test_an_event_given_as_flags_is_appended_and_folded(cli: Cli) -> None:
         (("node.cordoned", "node_id=n9"), 1, "UNKNOWN_NODE: node_id n9 has never registered: append node.registered"),
         (("node.cordoned",), 1, "INVALID_FIELD: node_id is missing: add it"),
         (("job.dispatched", "job_id=j1"), 1, "FORGED_DECISION"),
-        (("node.cordoned", "n1"), 2, "'n1' is no field=value: write, for example, node_id=n1"),
+        (("node.cordoned", "n1"), 2, "'n1' is not field=value: write, for example, node_id=n1"),
         (("-", "node_id=n1"), 2, "put them into the lines on stdin"),
     ],
 )
@@ -63,7 +63,7 @@ def test_a_malformed_line_in_the_middle_is_named_and_the_others_go_through(cli: 
         6: "INVALID_FIELD: the line is no JSON",
         7: "INVALID_FIELD: node_id is nested",
         8: "INVALID_FIELD: node_id is float: give text, a whole number or true/false",
-        9: "INVALID_FIELD: the line is no JSON object",
+        9: "INVALID_FIELD: the line is not a JSON object",
         10: "INVALID_FIELD: type is missing",
     }.items():
         assert sum(f"line {number}: {words}" in line for line in told) == 1, (number, told)

@@ -66,13 +66,13 @@ async def test_a_call_goes_over_tls_with_certificates_on_both_sides(
 @pytest.mark.parametrize(
     ("server", "names", "words"),
     [
-        ("server", {"ca": "foreign-ca", "cert": "client"}, "the server's certificate does not hold: self-signed"),
-        ("server", {"cert": "client"}, "the server's certificate does not hold: self-signed"),
-        ("server", {"ca": "ca"}, "the server asks for a certificate of ours: give tls_cert"),
-        ("server", {"ca": "ca", "cert": "foreign"}, "the server does not know who vouches for our certificate"),
+        ("server", {"ca": "foreign-ca", "cert": "client"}, "the server's certificate is not valid: self-signed"),
+        ("server", {"cert": "client"}, "the server's certificate is not valid: self-signed"),
+        ("server", {"ca": "ca"}, "the server requires a client certificate: give tls_cert"),
+        ("server", {"ca": "ca", "cert": "foreign"}, "the server does not know the issuer of our certificate"),
         ("server", {"ca": "ca", "cert": "old"}, "the server says that our certificate (tls_cert) has expired"),
-        ("old-server", {"ca": "ca", "cert": "client"}, "does not hold: certificate has expired"),
-        ("elsewhere", {"ca": "ca", "cert": "client"}, "does not hold: IP address mismatch"),
+        ("old-server", {"ca": "ca", "cert": "client"}, "not valid: certificate has expired"),
+        ("elsewhere", {"ca": "ca", "cert": "client"}, "not valid: IP address mismatch"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value.values()),
 )
@@ -91,8 +91,8 @@ async def test_a_certificate_that_does_not_hold_is_told_at_once_with_a_remedy(
     ("names", "words"),
     [
         ({"cert": "client-cert", "key": "old-key"}, "--tls-cert: .* the key .* is not that of our certificate"),
-        ({"cert": "ca"}, "--tls-cert: .* is no PEM, or does not hold what it is to hold"),
-        ({"cert": "client-cert", "key": "ca"}, "--tls-cert: .* is no PEM, or does not hold what it is to hold"),
+        ({"cert": "ca"}, "--tls-cert: .* is not PEM, or has the wrong content"),
+        ({"cert": "client-cert", "key": "ca"}, "--tls-cert: .* is not PEM, or has the wrong content"),
         ({"ca": "client-key"}, "--tls-ca: .* holds no certificates in PEM"),
         ({"cert": "client-cert", "key": "sealed-key"}, "--tls-key: the key is encrypted"),
     ],

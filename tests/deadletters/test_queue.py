@@ -288,7 +288,7 @@ def told(cli: Cli, *arguments: str) -> list[dict[str, Any]]:
 
 
 def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
-    assert cli.run("dead", "list").out == "no dead letter that nobody has seen to\n"
+    assert cli.run("dead", "list").out == "no open dead letters\n"
     refuse_some(cli)
     rows = told(cli, "list")
     assert [row["code"] for row in rows] == ["UNKNOWN_NODE", *["UNKNOWN_JOB"] * 3]
@@ -311,22 +311,22 @@ def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
     assert done.out.endswith("1 retried\n")
     again = cli.run("dead", "retry", rows[0]["letter"])
     assert "was retried before, by event" in again.out
-    assert again.out.endswith("0 retried, 1 were seen to before\n")
+    assert again.out.endswith("0 retried, 1 were handled before\n")
     assert cli.redis.hget(cli.keys.node_info("n1"), "cordoned") == "true"
 
     seen = json.loads(cli.run("status", "--json").out)["partition"]
     assert (seen["dead_letters"], seen["open_letters"]) == (4, 3)
     assert seen["letters_by_code"] == {"UNKNOWN_JOB": 3, "UNKNOWN_NODE": 1}
     text = cli.run("status").out
-    assert "dead letters 3 of 4, the others were seen to" in text
+    assert "dead letters 3 of 4, the others were handled" in text
     assert "by code: UNKNOWN_JOB 3  UNKNOWN_NODE 1" in text
 
     asked = cli.run("dead", "drop", "--all", "--code", "UNKNOWN_JOB")
     assert asked.code == 2
-    assert "takes 3 letters off the list: 3 UNKNOWN_JOB. Give --yes" in asked.err
+    assert "takes 3 letters from the list: 3 UNKNOWN_JOB. Give --yes" in asked.err
     dropped = cli.run("dead", "drop", "--all", "--code", "UNKNOWN_JOB", "--yes", "--reason", "a test")
     assert (dropped.code, dropped.out.splitlines()[-1]) == (0, "3 dropped")
-    assert cli.run("dead", "list").out == "no dead letter that nobody has seen to\n"
+    assert cli.run("dead", "list").out == "no open dead letters\n"
     assert [row["handled"].split()[0] for row in told(cli, "list", "--handled")] == ["retried", *["dropped"] * 3]
 
 
@@ -335,7 +335,7 @@ def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
     [
         (("retry",), "give the ids of letters, or --all"),
         (("drop", "1-1", "--all"), "give the ids of letters, or --all"),
-        (("drop", "1-1", "--code", "INTERNAL"), "go with --all, not with ids"),
+        (("drop", "1-1", "--code", "INTERNAL"), "need --all, not ids"),
         (("list", "--since", "yesterday"), "--since 'yesterday': give an age such as 90s, 2h, 7d, a time"),
     ],
 )

@@ -303,7 +303,7 @@ def test_the_command_line_says_that_there_is_too_much_and_since_when(cli: Cli) -
     assert refused.code == 1
     assert "OVERLOADED: 1 jobs wait, as many as max_waiting allows: come back later, retry_after_ms=" in refused.err
     shown = cli.run("status").out
-    assert re.search(r"overloaded: too many jobs wait for [\d.]+ s; 1 submissions were turned away", shown), shown
+    assert re.search(r"overloaded: too many jobs wait for [\d.]+ s; 1 submissions were refused", shown), shown
 
 
 # --- ten times as much as usual

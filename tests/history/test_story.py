@@ -112,7 +112,7 @@ async def test_what_nobody_has_heard_of_is_refused_with_the_range_of_the_log(log
     await log.node()
     refused = cli.run("trace", "job", "nobody")
     assert refused.code == 1
-    assert "no event speaks of job 'nobody'" in refused.err
+    assert "no event names job 'nobody'" in refused.err
     assert "events from" in refused.err
 
 

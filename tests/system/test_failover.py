@@ -167,6 +167,6 @@ async def test_a_replica_that_a_sentinel_still_calls_the_master_is_not_talked_to
 
         monkeypatch.setattr(SentinelClient, "discover_master", behind_the_times)
         redis = connect("redis+sentinel://127.0.0.1/m")
-        with pytest.raises(RedisConnectionError, match="is not the master any more"):
+        with pytest.raises(RedisConnectionError, match="is no longer the master"):
             await redis.get("x")
         await redis.aclose()
