@@ -164,11 +164,11 @@ async def test_a_dropped_letter_is_never_folded_and_may_be_retried_all_the_same(
 NEVER: dict[str, tuple[dict[str, str], str, str]] = {
     "forged": ({"type": "node.expired", "node_id": "n1"}, "events", "written by the scheduler only"),
     "forged, and of a version to come": ({"type": "job.due", "v": "7"}, "events", "written by the scheduler only"),
-    "a beat": ({"type": "node.heartbeat", "node_id": "n9", "online": "true"}, "heartbeats", "its node is there now"),
+    "a beat": ({"type": "node.heartbeat", "node_id": "n9", "online": "true"}, "heartbeats", "reports the present"),
     "cut": (
         {"type": "job.cancelled", "job_id": "j1", "reason": "x" * (LIMITS["payload"] + 1)},
         "events",
-        "of reason only 1048576 bytes were kept: append the event anew",
+        "of reason only 1048576 bytes were kept: append it from its source",
     ),
     "too many fields": (
         {"type": "job.cancelled", "job_id": "j1", **{f"f{n}": "" for n in range(1000)}},
@@ -323,7 +323,7 @@ def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
 
     asked = cli.run("dead", "drop", "--all", "--code", "UNKNOWN_JOB")
     assert asked.code == 2
-    assert "takes 3 letters from the list: 3 UNKNOWN_JOB. Give --yes" in asked.err
+    assert "removes 3 letters from the list: 3 UNKNOWN_JOB. Give --yes" in asked.err
     dropped = cli.run("dead", "drop", "--all", "--code", "UNKNOWN_JOB", "--yes", "--reason", "a test")
     assert (dropped.code, dropped.out.splitlines()[-1]) == (0, "3 dropped")
     assert cli.run("dead", "list").out == "no open dead letters\n"
@@ -335,7 +335,7 @@ def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
     [
         (("retry",), "give the ids of letters, or --all"),
         (("drop", "1-1", "--all"), "give the ids of letters, or --all"),
-        (("drop", "1-1", "--code", "INTERNAL"), "need --all, not ids"),
+        (("drop", "1-1", "--code", "INTERNAL"), "need --all, and no ids"),
         (("list", "--since", "yesterday"), "--since 'yesterday': give an age such as 90s, 2h, 7d, a time"),
     ],
 )

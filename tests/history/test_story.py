@@ -49,7 +49,7 @@ async def test_a_job_is_followed_from_node_to_node_to_its_end(log: Ledger, cli: 
     assert words[3] == "waits again, away from n1: node lost"
     assert words[4].startswith("to node n2")
     assert re.match(r"NODE_MISMATCH|STALE_ATTEMPT", words[5])
-    assert words[6] == "node n2 says finished"
+    assert words[6] == "node n2 reports finished"
 
 
 async def test_a_submission_without_an_id_is_found_by_the_id_it_was_given(log: Ledger, cli: Cli) -> None:
@@ -125,7 +125,7 @@ async def test_a_story_goes_through_archive_and_log_and_cannot_harm_the_terminal
     shown = cli.run("trace", "job", "j1", "--archive", "kept")
     assert shown.code == 0
     assert "\x1b" not in shown.out
-    assert shown.out.index("submitted by") < shown.out.index("says failed") < shown.out.index("enough")
+    assert shown.out.index("submitted by") < shown.out.index("reports failed") < shown.out.index("enough")
     assert re.search(r"\+\d+ ms", shown.out)
 
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 ROW: dict[str, Any] = {
     "id": "1700000000000-3",
     "type": "job.completed",
-    "words": "node n1 says failed: too Hot",
+    "words": "node n1 reports failed: too Hot",
     "fields": {"job_id": "s1:7", "node_id": "n1", "status": "failed", "error": "too Hot"},
     "refused": "NOT_HELD nobody gave it this job",
 }
@@ -134,7 +134,7 @@ async def test_it_says_what_the_log_no_longer_holds(log: Ledger, cli: Cli) -> No
     await log.redis.xtrim(log.keys("events"), minid=ids[2], approximate=False)
     told = cli.run("tail", "--no-follow", "--json", "--since", "0")
     assert [row["id"] for row in rows(told.out)] == ids[2:]
-    assert "2 events came before: give the archive" in told.err
+    assert "after 2 missing events: give the archive" in told.err
 
 
 def test_it_follows_the_log_through_a_restart_of_the_server(keys: Keys, tmp_path: Path) -> None:
@@ -249,8 +249,8 @@ def test_a_reader_that_has_seen_enough_is_no_failure(cli: Cli) -> None:
         assert process.wait(20) == 0
 
 
-def test_events_that_nobody_folds_are_told_of(cli: Cli) -> None:
+def test_a_note_reports_events_that_no_worker_folds(cli: Cli) -> None:
     tail = cli.start("tail")
     cli.redis.xadd(cli.keys("events"), {"type": "session.released", "session_id": "s1"})
-    eventually(lambda: "nobody has folded" in cli.output(tail))
+    eventually(lambda: "no worker folds" in cli.output(tail))
     assert "session.released" not in cli.output(tail)
