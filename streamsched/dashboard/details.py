@@ -1,4 +1,4 @@
-"""Everything about one job, node or session at a moment: how it stands, why, and its story up to then."""
+"""Details of one job, node or session at a moment: state, explanation, and story so far."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ JOBS = 50
 """Jobs of a node that are listed."""
 
 PRIVATE = ("payload_json", "result_json")
-"""What was said in a conversation: for operators only."""
+"""Content of a conversation: for operators only."""
 
 
 async def about(redis: Any, history: FilteredHistory, kind: str, name: str, operator: bool) -> dict[str, Any] | None:
-    """Tell about a job, a node or a session; ``None`` if nothing is known of it.
+    """Return the details of a job, a node or a session; ``None`` if it is unknown.
 
     Args:
         redis: a client of a server that holds the state of the moment.
-        history: what led to it.
+        history: the history of that state.
         kind: ``job``, ``node`` or ``session``.
         name: its id.
-        operator: whether payload and result may be told.
+        operator: whether payload and result may be shown.
     """
     steps: deque[Step] = deque(maxlen=STEPS)
     count = 0

@@ -112,7 +112,7 @@ class Series:
         """Return what charts show from one time to another, in at most about ``points`` steps.
 
         ``ts`` are the beginnings of the steps in ms, ``step_ms`` their width; flows are counts of each step; gauges are
-        ``None`` where nobody looked; ``p50`` and ``p99`` are ms, ``None`` where nothing was dispatched.
+        ``None`` where no reading exists; ``p50`` and ``p99`` are ms, ``None`` where nothing was dispatched.
         """
         if self.start_ms is None:
             return {"ts": [], "step_ms": self.width_ms}

@@ -1,4 +1,4 @@
-"""Submits the work of a demo when it is due, and keeps a journal of what it was told."""
+"""Submits the demo's work on time, and keeps a journal of the replies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Producer:
         """Submissions that are not answered, and jobs whose result is awaited."""
 
     async def submit_all(self, requests: Iterable[Request], seconds: float) -> None:
-        """Submit each request at its time for ``seconds``, and return once every job has told its end.
+        """Submit each request at its time for ``seconds``, and return once every job has an outcome.
 
         Cancel it to give up waiting; the journal stays.
         """

@@ -56,10 +56,10 @@ class Screen:
     """Shows nothing; what the two others are made of."""
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show where things stand."""
+        """Show a snapshot."""
 
     def say(self, elapsed_s: float, text: str) -> None:
-        """Say that something happened."""
+        """Report an incident."""
 
 
 class Lines(Screen):

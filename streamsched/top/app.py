@@ -1,4 +1,4 @@
-"""The overview in a terminal: its parts, its keys, and what fills them."""
+"""The overview in a terminal: its parts, keys, and data."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from .messages import Messages
 from .story import StoryScreen
 
 REDRAW_S = 0.5
-"""Between two drawings: over ssh each is a few kilobytes."""
+"""Pause between two redraws: over ssh each is a few kilobytes."""
 
 SEARCH_S = 2.0
 """Between two searches of the log while a filter is set and new events come."""
 
 TYPING_S = 0.2
-"""How long whoever types a filter pauses before the log is searched for it."""
+"""Pause in typing a filter after which the log is searched."""
 
 QUIET_S = 5.0
-"""Between two looks at whether it is to end, while nothing changes."""
+"""Pause between two checks for the end, while nothing changes."""
 
 FOUND = 100
 """Events that a filter shows, the latest ones."""
@@ -62,10 +62,10 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 class Top(App[None]):
-    """The whole of it.
+    """The application.
 
     Args:
-        watcher: what it shows; run by whoever runs this.
+        watcher: the source of its data; the caller runs it.
     """
 
     CSS_PATH = "top.tcss"
@@ -88,7 +88,7 @@ class Top(App[None]):
         self.wanted = ""
         """The filter."""
         self._found: list[dict[str, Any]] = []
-        self._found_for = ""  # the filter that they were found by
+        self._found_for = ""  # the filter that found them
         self._search: Worker[None] | None = None
         self._searched = ("", "", 0.0)  # filter, last event of the log, when
 
@@ -180,7 +180,7 @@ class Top(App[None]):
         self.show()
 
     def _beside(self, what: str, work: Coroutine[Any, Any, None]) -> Worker[None]:
-        """Do something that takes a while, instead of the same that is still under way; keys are heard meanwhile."""
+        """Run a slow action in place of the previous one of its kind; keys still work meanwhile."""
 
         async def told() -> None:
             try:
@@ -239,7 +239,7 @@ class Top(App[None]):
         self.show()  # what came while another screen was open
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Open what the row is about."""
+        """Open the subject of the row."""
         line = self.table(self.part).under_cursor
         if line is None or not line.about.kind:
             return

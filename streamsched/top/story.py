@@ -20,11 +20,11 @@ from .grid import Grid
 from .tables import About, steps
 
 UNTOLD = ("pools", "cap_json", "load_json", "mailbox")
-"""Of a state, what is told elsewhere or too long."""
+"""State fields that are shown elsewhere or too long."""
 
 
 def standing(told: dict[str, Any]) -> Text:
-    """Return as text how it stands, and why."""
+    """Return the state and its explanation as text."""
     lines = [Text(one_line(f"{told['kind']} {told['id']}"), "bold reverse")]
     if told.get("why"):
         why = explanation_lines(msgspec.convert(told["why"], Explanation))
@@ -44,7 +44,7 @@ def _short(value: object) -> object:
 
 
 class StoryScreen(ModalScreen[None]):
-    """A story over the tables, which leads on to the stories that its steps are about.
+    """A story above the tables; it opens the stories of the subjects of its steps.
 
     Args:
         told: what is known, see :func:`about`.
@@ -71,7 +71,7 @@ class StoryScreen(ModalScreen[None]):
         grid.focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Go on to what a step is about."""
+        """Open the subject of a step."""
         event.stop()  # the tables under this screen have rows of their own
         line = self.query_one(Grid).under_cursor
         if line is not None and line.about.kind:

@@ -533,7 +533,7 @@ async def test_the_jobs_of_a_lost_node_go_to_others(ledger: Ledger) -> None:
     assert await ledger.held("n2") == {"j0", "j1", "j2"}
     assert {fact["cause"] for fact in await ledger.facts("job.requeued")} == {"node lost"}
     attempts = {n: (await ledger.job(f"j{n}"))["attempts"] for n in range(3)}
-    assert attempts == {0: "2", 1: "1", 2: "1"}, "an attempt counts once it has begun"
+    assert attempts == {0: "2", 1: "1", 2: "1"}, "an attempt counts once it started it"
     assert [entry["type"] for entry in await ledger.inbox("n1")].count("job.cancelled") == 3
 
 

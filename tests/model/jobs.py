@@ -160,7 +160,7 @@ def progressed(
     progress_json: str | None,
     request_id: str | None,
 ) -> None:
-    """The holder is getting on: its time to run starts anew, if it has one."""
+    """The holder reports progress: its time to run starts anew, if it has one."""
     if said_of(state.jobs.get(job_id), request_id):
         return
     job = held(state, job_id, node_id, attempt)

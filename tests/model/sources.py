@@ -88,7 +88,7 @@ def admitted(
 
 @folds("source.revoked")
 def revoked(state: State, entry: Entry, source: str, reason: str | None) -> None:
-    """Somebody may speak no more."""
+    """Somebody may no longer write."""
     if source not in state.sources:
         raise Refused("UNKNOWN_SOURCE")
     known = state.sources[source]

@@ -324,7 +324,7 @@ def named(letters: Ids, every: bool, *chosen: str | None) -> None:
     if bool(letters) == every:
         raise UsageProblem("give the ids of letters, or --all for all that match --code, --type and --since")
     if letters and any(chosen):
-        raise UsageProblem("--code, --type and --since need --all, not with ids")
+        raise UsageProblem("--code, --type and --since need --all, and no ids")
 
 
 dead = typer.core.TyperGroup(
