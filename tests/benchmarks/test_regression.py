@@ -61,7 +61,7 @@ def test_only_what_seems_slower_twice_is_slower() -> None:
     assert found == {"once": "within noise", "twice": "slower", "never": "within noise"}
 
 
-def test_what_got_slower_or_is_measured_no_more_is_told_first_and_fails() -> None:
+def test_slower_and_missing_figures_come_first_and_fail() -> None:
     then = record([figure(1.0, name=name) for name in ("same", "slow", "lost", "fast")])
     rows = compare(then, [figure(value, name=name) for name, value in (("same", 1.0), ("fast", 2.0), ("slow", 0.5))])
     assert [(row.name, row.verdict) for row in rows] == [

@@ -30,7 +30,7 @@ def test_help_says_the_exit_codes_and_shows_an_example_of_each_command(cli: Cli)
         assert f"Example:\n    streamsched {command}" in cli.run(command, "--help").out
 
 
-def test_the_version_is_told_and_an_unknown_command_is_a_usage_error(cli: Cli) -> None:
+def test_the_version_is_printed_and_an_unknown_command_is_a_usage_error(cli: Cli) -> None:
     assert cli.run("--version").out.startswith("streamsched ")
     assert cli.run("schedule").code == 2
 
@@ -60,7 +60,7 @@ def test_a_wrong_url_is_one_line_with_a_remedy_and_exit_code_3(cli: Cli, command
     assert refused.err.count("\n") == 1
 
 
-def test_a_wrong_password_is_told_without_showing_it(cli: Cli, tmp_path: Path) -> None:
+def test_a_wrong_password_is_reported_without_showing_it(cli: Cli, tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path / "server") as server:
         with Redis.from_url(server.url) as redis:
             redis.config_set("requirepass", "right")
@@ -137,7 +137,7 @@ def test_status_shows_nodes_pools_counters_and_what_waits(cli: Cli) -> None:
         assert words in text
 
 
-def test_status_shows_the_true_lag_while_nobody_folds(cli: Cli) -> None:
+def test_status_shows_the_true_lag_while_no_worker_runs(cli: Cli) -> None:
     for n in range(3):
         cli.redis.xadd(cli.keys("events"), {"type": "session.released", "session_id": f"s{n}"})
     assert json.loads(cli.run("status", "--json").out)["partition"]["lag"] == 3

@@ -30,9 +30,7 @@ def test_an_event_given_as_flags_is_appended_and_folded(cli: Cli) -> None:
         (("-", "node_id=n1"), 2, "put them into the lines on stdin"),
     ],
 )
-def test_an_event_that_is_refused_is_told_with_field_and_remedy(
-    cli: Cli, arguments: tuple[str, ...], code: int, told: str
-) -> None:
+def test_a_refused_event_names_field_and_remedy(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
     refused = cli.run("append", *arguments)
     assert refused.code == code
     assert told in refused.err

@@ -58,9 +58,7 @@ def test_a_job_is_submitted_with_all_its_wishes(cli: Cli) -> None:
         (("cancel", "j9"), 1, "UNKNOWN_JOB: job_id j9"),
     ],
 )
-def test_a_job_that_cannot_be_taken_is_told_with_field_and_remedy(
-    cli: Cli, arguments: tuple[str, ...], code: int, told: str
-) -> None:
+def test_a_refused_job_names_field_and_remedy(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
     refused = cli.run(*arguments)
     assert (refused.code, refused.out) == (code, "")
     assert told in refused.err
@@ -116,7 +114,7 @@ def test_a_cancelled_job_ends_its_program(cli: Cli) -> None:
     assert cli.job("j1")["status"] == "cancelled"
 
 
-def test_a_node_that_is_told_to_end_finishes_what_runs(cli: Cli) -> None:
+def test_a_stopped_node_finishes_its_running_jobs(cli: Cli) -> None:
     place = start_node(cli, "sh -c 'touch begun; while ! test -e go; do sleep 0.05; done; echo done'")
     cli.run(*SUBMIT, "--job-id", "j1", "hello")
     eventually(lambda: (cli.folder / "begun").exists())

@@ -206,7 +206,7 @@ async def test_a_server_that_comes_back_empty_is_reported_and_used(
     assert await redis.hget(scheduler.partition.keys.job("after"), "status") == "created"
 
 
-async def test_who_awaits_a_job_that_was_lost_is_told(losing: Losing, scheduler: Scheduler) -> None:
+async def test_a_wait_for_a_lost_job_ends_with_an_error(losing: Losing, scheduler: Scheduler) -> None:
     await scheduler.submit(job("kept"))
     await losing.remember()
     submitted = await scheduler.submit(job("lost"))
@@ -217,7 +217,7 @@ async def test_who_awaits_a_job_that_was_lost_is_told(losing: Losing, scheduler:
     assert (await scheduler.submit(job("lost"))).job_id == "lost"
 
 
-async def test_what_was_delivered_is_in_no_file_and_is_delivered_anew_after_a_restart(
+async def test_deliveries_are_in_no_file_and_are_made_again_after_a_restart(
     losing: Losing, scheduler: Scheduler, keys: Keys
 ) -> None:
     redis: Any = scheduler.partition.redis

@@ -76,7 +76,7 @@ async def test_a_call_goes_over_tls_with_certificates_on_both_sides(
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value.values()),
 )
-async def test_a_certificate_that_does_not_hold_is_told_at_once_with_a_remedy(
+async def test_an_invalid_certificate_is_refused_at_once_with_a_remedy(
     binary: Path, certificates: Certificates, server: str, names: dict[str, str], words: str
 ) -> None:
     with over_tls(binary, certificates, server) as (_, url):
@@ -98,14 +98,14 @@ async def test_a_certificate_that_does_not_hold_is_told_at_once_with_a_remedy(
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value.values()),
 )
-def test_a_file_that_is_not_what_it_should_be_is_told_by_its_option(
+def test_a_file_of_the_wrong_content_is_named_by_its_option(
     certificates: Certificates, names: dict[str, str], words: str
 ) -> None:
     with pytest.raises(SettingsError, match=words):
         complete("rediss://h1", certificates, **names)
 
 
-async def test_a_plain_url_to_a_tls_port_is_told_what_may_be_wrong(tls: tuple[EmbeddedServer, str]) -> None:
+async def test_a_plain_url_to_a_tls_port_fails_with_the_likely_cause(tls: tuple[EmbeddedServer, str]) -> None:
     with pytest.raises(ServerUnreachable, match=r"if it speaks TLS there, give rediss://"):
         async with open_partition(tls[1].replace("rediss://", "redis://"), Keys("tls"), patience_s=0.1):
             pass
@@ -119,7 +119,7 @@ async def test_a_server_that_is_away_is_no_matter_of_certificates(certificates: 
     await redis.aclose()
 
 
-def test_every_process_speaks_tls_and_outlives_a_restart_of_the_server(
+def test_every_process_uses_tls_and_outlives_a_restart_of_the_server(
     tls: tuple[EmbeddedServer, str], certificates: Certificates, tmp_path: Path
 ) -> None:
     cli = Cli(tls[0].url, Keys("processes"), tmp_path)

@@ -85,7 +85,7 @@ async def test_a_page_that_comes_back_is_sent_only_what_it_missed(ledger: Ledger
             assert (await page.next())["whole"] is True
 
 
-async def test_nothing_is_read_while_nobody_watches(ledger: Ledger, shown: Dashboard) -> None:
+async def test_nothing_is_read_while_no_page_is_open(ledger: Ledger, shown: Dashboard) -> None:
     await ledger.node()
     async with shown.page() as page:
         await page.until(lambda now: "n1" in now["rows"])
@@ -100,7 +100,7 @@ async def test_nothing_is_read_while_nobody_watches(ledger: Ledger, shown: Dashb
             await anyio.sleep(0.3)
 
 
-async def test_a_moment_is_what_the_fold_up_to_it_says_in_whatever_order_they_are_asked_for(
+async def test_a_moment_shows_the_fold_up_to_it_in_any_order_of_requests(
     ledger: Ledger, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("SPACING", 16), ("MOST", 3)):
@@ -153,7 +153,7 @@ async def test_a_time_before_or_behind_the_history_shows_its_nearest_end(ledger:
     assert (await shown.get("moment", at=9_999_999_999_999))["moment"]["id"] == ids[-1]
 
 
-async def test_a_story_tells_why_a_job_waits_and_why_another_does_not(ledger: Ledger, shown: Dashboard) -> None:
+async def test_a_story_shows_why_one_job_waits_and_another_does_not(ledger: Ledger, shown: Dashboard) -> None:
     ids = await day(ledger)
     await ledger.submit("late", "s9", src="sv", tgt="fi")
     told = await shown.get("about", kind="job", id="late")
@@ -177,7 +177,7 @@ async def test_a_story_of_the_past_knows_nothing_of_what_came_later(ledger: Ledg
     assert (told["state"]["status"], len(told["steps"])) == ("created", 1)
     assert (await shown.get("about", kind="job", id="j1"))["state"]["status"] == "finished"
     missing = await shown.get("about", 404, kind="job", id="j29", at=ids[at])
-    assert "nothing is known" in missing["detail"]
+    assert "is unknown at that moment" in missing["detail"]
 
 
 async def test_what_was_said_in_a_conversation_is_for_operators_only(ledger: Ledger, shown: Dashboard) -> None:
@@ -219,7 +219,7 @@ BAD: dict[str, tuple[str, dict[str, Any], int, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-async def test_a_bad_question_is_told_what_is_wrong(case: str, servers: dict[str, EmbeddedServer], log: Ledger) -> None:
+async def test_a_bad_request_gets_the_reason(case: str, servers: dict[str, EmbeddedServer], log: Ledger) -> None:
     await log.node()
     name, query, status, words = BAD[case]
     async with dashboard(servers["valkey"], log.keys) as shown:
@@ -301,7 +301,7 @@ async def test_an_action_must_come_as_json_and_be_short(servers: dict[str, Embed
         assert (await shown.client.post("/api/act", content=b"[", headers=nonsense)).status_code == 400
 
 
-async def test_a_log_that_was_wiped_is_read_anew(ledger: Ledger, shown: Dashboard) -> None:
+async def test_a_wiped_log_is_read_from_the_beginning(ledger: Ledger, shown: Dashboard) -> None:
     await ledger.node("n1")
     async with shown.page() as page:
         await page.until(lambda now: "n1" in now["rows"] and now["history"]["read"])

@@ -213,7 +213,7 @@ def test_a_jump_goes_to_the_next_node_loss_and_dead_letter_and_play_goes_on_to_n
     expect(page.locator("#condition")).to_have_text("Live")
 
 
-def test_a_waiting_job_is_explained_and_a_node_tells_its_story(page: Page, world: World) -> None:
+def test_a_waiting_job_is_explained_and_a_node_shows_its_story(page: Page, world: World) -> None:
     page.locator("#log-filter").fill("stuck")
     page.locator("#log .name.job", has_text="stuck").first.click()
     story = page.locator("#story")
@@ -446,7 +446,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_axe_finds_nothing_that_keeps_anybody_out(look: str, browser: Browser, world: World) -> None:
+def test_axe_finds_no_barrier(look: str, browser: Browser, world: World) -> None:
     # axe is a script that the page itself forbids, and it must not measure what is still fading in
     page = opened(browser, world, bypass_csp=True, reduced_motion="reduce", **LOOKS[look])
     name = look.replace(" ", "-")

@@ -86,7 +86,7 @@ async def test_only_letters_that_no_replay_of_the_log_would_meet_are_trimmed(
     assert subjects(letters[:-1]) == [f"x{n}" for n in range(6)]
 
 
-async def test_the_latest_letters_stay_for_whoever_looks_without_an_archive(
+async def test_the_latest_letters_stay_for_readers_without_an_archive(
     log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archiver, "LETTERS_KEPT", 5)

@@ -202,7 +202,7 @@ def test_an_accepted_job_that_neither_ended_nor_lives_is_lost(
     assert (figures["lost"], figures["alive"]) == (lost, alive)
 
 
-def test_an_outcome_told_otherwise_than_in_the_log_is_found() -> None:
+def test_an_outcome_that_differs_from_the_log_is_found() -> None:
     journal = Journal(accepted={"j": 1.0}, told={"j": JobResult("j", JobState.FAILED, "n", "", "")})
     assert judged(tally_of(SUBMITTED, DISPATCHED, FINISHED), journal, {})["told_otherwise"] == 1
 
@@ -216,9 +216,7 @@ def test_an_outcome_told_otherwise_than_in_the_log_is_found() -> None:
         ({"submitted": 0}, "no job was submitted"),
     ],
 )
-def test_whatever_is_wrong_makes_the_report_a_failure(
-    report: dict[str, Any], changes: dict[str, Any], problem: str
-) -> None:
+def test_any_fault_makes_the_report_a_failure(report: dict[str, Any], changes: dict[str, Any], problem: str) -> None:
     assert msgspec.convert({**report, **changes}, DemoReport).problems() == [problem]
 
 

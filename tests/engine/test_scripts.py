@@ -242,7 +242,7 @@ def test_every_event_of_the_contract_has_a_fold_and_every_fold_an_event() -> Non
 
 
 @pytest.mark.parametrize("kind", sorted(facts()))
-def test_every_decision_is_documented_and_somebody_takes_it(kind: str) -> None:
+def test_every_decision_is_documented_and_has_code_that_takes_it(kind: str) -> None:
     fold = Path(str(lua_root())) / "fold" / (kind.replace(".", "_") + ".lua")
     assert re.match(r"-- [A-Z].*", fold.read_text())
     folders = ("decide", "call", "ingress")

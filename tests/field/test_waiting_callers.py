@@ -99,7 +99,7 @@ async def test_a_second_submission_takes_nothing_from_the_caller_of_the_first(
             node.stop()
 
 
-async def test_two_callers_of_one_job_are_both_told(server: EmbeddedServer, keys: Keys) -> None:
+async def test_two_callers_of_one_job_both_get_its_outcome(server: EmbeddedServer, keys: Keys) -> None:
     async with running(server, keys) as scheduler, anyio.create_task_group() as group:
         both = [await scheduler.submit(job("j1")) for _ in range(2)]
         async with Node(scheduler, "n1", pools=["en-zh"]) as node:
@@ -109,7 +109,7 @@ async def test_two_callers_of_one_job_are_both_told(server: EmbeddedServer, keys
     assert [result.status for result in told] == [JobState.FINISHED] * 2
 
 
-async def test_a_caller_is_told_when_the_scheduler_closes(server: EmbeddedServer, keys: Keys) -> None:
+async def test_a_waiting_caller_gets_an_error_when_the_scheduler_closes(server: EmbeddedServer, keys: Keys) -> None:
     told: list[Any] = []
 
     async def wait(submitted: Any) -> None:
@@ -128,7 +128,7 @@ async def test_a_caller_is_told_when_the_scheduler_closes(server: EmbeddedServer
     assert told == ["CLOSED"]
 
 
-async def test_a_producer_that_waits_for_many_remembers_nothing_once_they_are_told(
+async def test_a_producer_that_waits_for_many_jobs_forgets_them_after_their_outcomes(
     server: EmbeddedServer, keys: Keys
 ) -> None:
     async with (
@@ -145,7 +145,7 @@ async def test_a_producer_that_waits_for_many_remembers_nothing_once_they_are_to
 
 
 @pytest.mark.parametrize(("how", "code"), [("never admitted", "UNKNOWN_SOURCE"), ("revoked", "NOT_PERMITTED")])
-async def test_a_producer_behind_an_ingress_is_told_that_nobody_listens(
+async def test_a_producer_behind_an_ingress_learns_that_no_worker_reads_it(
     server: EmbeddedServer, keys: Keys, monkeypatch: pytest.MonkeyPatch, how: str, code: str
 ) -> None:
     monkeypatch.setattr(results, "LOOK_S", 0.1)
@@ -162,7 +162,7 @@ async def test_a_producer_behind_an_ingress_is_told_that_nobody_listens(
                 assert told.value.code == code
 
 
-async def test_a_producer_behind_an_ingress_is_told_what_was_dropped_of_its_backlog(
+async def test_a_producer_behind_an_ingress_learns_what_was_dropped_of_its_backlog(
     server: EmbeddedServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "LOOK_S", 0.1)

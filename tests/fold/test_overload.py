@@ -83,7 +83,7 @@ async def test_a_raw_submission_beyond_the_bound_is_a_dead_letter_that_says_when
     assert await told(ledger) == [("waiting", "3", ""), ("waiting", "", "2")]
 
 
-async def test_whoever_appends_is_turned_away_before_anything_is_written(ledger: Ledger) -> None:
+async def test_a_submission_is_refused_before_anything_is_written(ledger: Ledger) -> None:
     await ledger.freeze()
     await ledger.append(SchedulerConfigured(max_waiting=3))
     assert await submit(ledger, 0, 1, 2, 3, 4) == ["", "", "", "OVERLOADED", "OVERLOADED"]

@@ -68,7 +68,7 @@ async def stage(ledger: Ledger) -> dict[str, str]:
     return {"@attempt": job["attempt"], "@letter": (await ledger.letter_ids())[0]}
 
 
-def test_the_table_speaks_of_every_event_and_every_role() -> None:
+def test_the_table_covers_every_event_and_every_role() -> None:
     assert set(TABLE) == set(EVENTS), "a new type of event: say here who may send it through an ingress"
     assert set(SPEAKER) == set(SourceRole), "a new role: say here what it may send"
     assert {role for _, roles in TABLE.values() for role in roles} == set(SourceRole)
@@ -76,7 +76,7 @@ def test_the_table_speaks_of_every_event_and_every_role() -> None:
 
 @pytest.mark.parametrize("role", SourceRole)
 @pytest.mark.parametrize("kind", [*TABLE, *FORGED, "no.such"])
-async def test_a_source_is_heard_in_what_its_role_may_say_and_refused_in_everything_else(
+async def test_a_source_may_send_the_events_of_its_role_and_no_others(
     ledger: Ledger, role: SourceRole, kind: str
 ) -> None:
     known = await stage(ledger)

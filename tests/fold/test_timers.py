@@ -29,7 +29,7 @@ async def test_the_reply_says_when_something_falls_due_next(ledger: Ledger) -> N
     assert int((await ledger.advance())[1]) == soon
 
 
-async def test_an_assignment_nobody_takes_goes_elsewhere(ledger: Ledger) -> None:
+async def test_an_assignment_that_is_not_accepted_goes_to_another_node(ledger: Ledger) -> None:
     await ledger.node("n1")
     old = await ledger.submit()
     await ledger.node("n2")
@@ -100,7 +100,7 @@ async def test_a_job_that_runs_too_long_is_tried_elsewhere(ledger: Ledger) -> No
     assert (job["status"], job["node_id"], job["attempts"]) == ("dispatched", "n2", "2")
 
 
-async def test_progress_starts_the_time_limit_anew(ledger: Ledger) -> None:
+async def test_progress_restarts_the_time_limit(ledger: Ledger) -> None:
     await ledger.append(SchedulerConfigured(job_timeout_ms=2_000))
     await ledger.node()
     await ledger.submit()
@@ -225,7 +225,7 @@ async def test_a_waiting_job_expires_at_its_deadline(ledger: Ledger) -> None:
     assert await ledger.redis.exists(ledger.keys("deadlines")) == 0
 
 
-async def test_a_held_job_expires_at_its_deadline_and_its_node_is_told(ledger: Ledger) -> None:
+async def test_a_held_job_expires_at_its_deadline_and_its_node_is_notified(ledger: Ledger) -> None:
     await ledger.node()
     job = await ledger.submit(deadline_ts=await ledger.now() + 1_000)
     await ledger.tell("started")

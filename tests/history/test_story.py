@@ -108,7 +108,7 @@ async def test_a_pool_and_a_pair_have_stories_of_who_paused_and_resumed_them(log
     assert (refused.code, "give both languages, such as zh:en" in refused.err) == (2, True)
 
 
-async def test_what_nobody_has_heard_of_is_refused_with_the_range_of_the_log(log: Ledger, cli: Cli) -> None:
+async def test_an_unknown_name_is_refused_with_the_range_of_the_log(log: Ledger, cli: Cli) -> None:
     await log.node()
     refused = cli.run("trace", "job", "nobody")
     assert refused.code == 1

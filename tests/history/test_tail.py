@@ -115,7 +115,7 @@ async def test_a_filter_finds_the_events_of_a_session_and_of_a_pair_though_they_
     assert [row["type"] for row in rows(cli.run("tail", "--no-follow", "--json", *way, *words).out)] == types
 
 
-async def test_it_begins_where_it_is_told_to(log: Ledger, cli: Cli) -> None:
+async def test_it_begins_at_the_given_place(log: Ledger, cli: Cli) -> None:
     await some(log)
     ids = [entry_id for entry_id, _ in await log.redis.xrange(log.keys("events"))]
     from_id = cli.run("tail", "--no-follow", "--json", "--since", ids[3])
@@ -208,7 +208,7 @@ def told(cli: Cli, tail: subprocess.Popen[str], count: int) -> bool:
     return len(cli.output(tail).splitlines()) == count
 
 
-def test_whoever_reads_too_slowly_is_told_how_many_events_were_trimmed(cli: Cli) -> None:
+def test_a_slow_reader_learns_how_many_events_were_trimmed(cli: Cli) -> None:
     cli.start("worker")
     released(cli, "one")
     tail = cli.start("tail")

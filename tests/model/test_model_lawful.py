@@ -177,7 +177,7 @@ def test_a_decision_that_nothing_could_have_led_to_is_named(case: str) -> None:
         decide(**fields)
 
 
-def test_a_limit_that_ran_out_while_the_scheduler_was_away_is_held_against_nobody() -> None:
+def test_a_limit_that_ran_out_while_the_scheduler_was_away_has_no_effect() -> None:
     log = world().at(20_000)
     log.add("scheduler.resumed", since_ts=START + 5_000)
     with pytest.raises(Unlawful, match="accept timeout"):

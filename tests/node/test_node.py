@@ -366,7 +366,7 @@ async def test_a_malformed_pool_stops_a_node_before_it_serves(server: EmbeddedSe
 
 
 @pytest.mark.parametrize("ends", ["completed", "declined"])
-async def test_what_a_node_says_while_nothing_can_be_written_is_heard_once_it_can(
+async def test_reports_of_a_node_during_an_outage_arrive_after_it(
     server: EmbeddedServer, keys: Keys, ends: str
 ) -> None:
     """Without that the job would be held for ever: the node beats, and has no time limit to exceed."""

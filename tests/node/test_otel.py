@@ -151,7 +151,7 @@ def failure_awaited(assignment: Assignment) -> Any:
 
 
 @pytest.mark.parametrize("handler", [blocking_failure, failure_in_a_thread, failure_awaited])
-async def test_whatever_kind_a_handler_is_its_span_says_what_it_raised(
+async def test_the_span_of_any_kind_of_handler_holds_its_exception(
     handler: Any, servers: dict[str, EmbeddedServer], keys: Keys, told: InMemorySpanExporter
 ) -> None:
     async with running(servers["valkey"], keys) as scheduler:
@@ -320,7 +320,7 @@ def test_nothing_of_opentelemetry_is_imported_where_it_is_not_used() -> None:
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
-def test_a_program_is_told_the_trace_through_its_environment_and_hands_it_on(cli: Cli) -> None:
+def test_a_program_gets_the_trace_through_its_environment_and_passes_it_on(cli: Cli) -> None:
     worker, node = cli.start("worker"), cli.start(
         "node", "n1", "--pools", "en-zh", "--exec", "sh -c 'cat > /dev/null; printf %s $TRACEPARENT'"
     )  # fmt: skip

@@ -44,7 +44,7 @@ async def some_work(ledger: Ledger) -> None:
     await ledger.tell("started", "j0")
 
 
-async def test_a_rebuild_torn_half_way_begins_anew_and_believes_the_same_facts(ledger: Ledger) -> None:
+async def test_a_torn_rebuild_starts_over_and_believes_the_same_facts(ledger: Ledger) -> None:
     await some_work(ledger)
     before = await ledger.state(ledger.keys)
     await torn(ledger)
@@ -95,7 +95,7 @@ async def test_a_state_is_not_condemned_while_its_log_is_not_whole(redis: Redis,
     assert await ledger.state(keys) == before
 
 
-async def test_a_torn_restore_is_not_gone_on_with_but_begun_anew(ledger: Ledger) -> None:
+async def test_a_torn_restore_starts_over(ledger: Ledger) -> None:
     await some_work(ledger)
     await ledger.redis.hset(
         ledger.keys("meta"), mapping={"rebuilding": "fold", "rebuild_from": "archive", "begin": "1-1"}
@@ -123,7 +123,7 @@ async def wiped(ledger: Ledger) -> None:
     await ledger.redis.delete(*found)
 
 
-async def test_where_the_watermark_is_lost_too_nothing_that_was_not_folded_yet_goes_by_unseen(ledger: Ledger) -> None:
+async def test_without_a_watermark_too_no_unfolded_event_is_missed(ledger: Ledger) -> None:
     await some_work(ledger)
     wrong = await ledger.add({"type": "job.cancelled", "job_id": "never"})
     fields = {"session_id": "s9", "src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
@@ -137,7 +137,7 @@ async def test_where_the_watermark_is_lost_too_nothing_that_was_not_folded_yet_g
     assert (await ledger.job("late"))["status"] == "dispatched"
 
 
-async def test_where_the_watermark_is_lost_decisions_behind_the_cursor_are_taken_back_and_made_anew(
+async def test_without_a_watermark_decisions_after_the_cursor_are_taken_back_and_made_again(
     ledger: Ledger,
 ) -> None:
     await ledger.node()

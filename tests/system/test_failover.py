@@ -91,9 +91,7 @@ async def test_over_tls_with_certificates_on_both_sides_a_killed_master_is_follo
             cli.end()
 
 
-async def test_a_frozen_master_that_wakes_up_again_is_no_master_to_anybody(
-    watched: Watched, cli: Cli, keys: Keys
-) -> None:
+async def test_a_frozen_master_that_wakes_up_is_no_master_to_any_client(watched: Watched, cli: Cli, keys: Keys) -> None:
     load = Load(watched.url, keys)
     cli.start("worker")
     async with load.running():

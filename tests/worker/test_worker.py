@@ -149,7 +149,7 @@ def test_a_worker_survives_its_server_and_says_so_on_its_probe(keys: Keys, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_told_to_end_leaves_the_group(
+def test_a_stopped_worker_leaves_the_group(
     servers: dict[str, EmbeddedServer], keys: Keys, tmp_path: Path, number: int
 ) -> None:
     cli = Cli(servers["valkey"].url, keys, tmp_path)
