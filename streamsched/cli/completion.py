@@ -57,12 +57,12 @@ def in_words_of_bash() -> Iterator[None]:
     before = len(whole[-1]) - len(typed)
     if whole[-1].startswith("--"):
         before -= whole[-1].find("=") + 1  # for --option=value, offer the value only
-    told = io.StringIO()
+    offered = io.StringIO()
     try:
-        with redirect_stdout(told):
+        with redirect_stdout(offered):
             yield
     finally:
-        print("\n".join(line[max(0, before) :] for line in told.getvalue().splitlines()))
+        print("\n".join(line[max(0, before) :] for line in offered.getvalue().splitlines()))
 
 
 def joined(words: Names) -> Names:

@@ -171,8 +171,8 @@ def verdict(problem: BaseException) -> tuple[int, str] | None:
     if isinstance(problem, SettingsError | UsageProblem | DataInUse):
         return USAGE, str(problem)
     if isinstance(problem, ServerUnreachable):
-        told = mask(str(problem))
-        return UNREACHABLE, f"{told}; {START_ONE}" if problem.detail.startswith(NO_ANSWER) else told
+        text = mask(str(problem))
+        return UNREACHABLE, f"{text}; {START_ONE}" if problem.detail.startswith(NO_ANSWER) else text
     if isinstance(problem, SchedulerError):
         return REFUSED, mask(with_remedy(problem.code, problem.detail))
     if isinstance(problem, ServerDidNotStart):

@@ -39,13 +39,19 @@ async def about(redis: Any, history: FilteredHistory, kind: str, name: str, oper
     async for step in trace(history, kind, name):
         steps.append(step)
         count += 1
-    told: dict[str, Any] = {"kind": kind, "id": name, "steps": [_shown(step) for step in steps], "steps_total": count}
-    told |= await {"job": _job, "node": _node, "session": _session}[kind](redis, history, name)
+    details: dict[str, Any]
+    details = {
+        "kind": kind,
+        "id": name,
+        "steps": [_shown(step) for step in steps],
+        "steps_total": count,
+    }
+    details |= await {"job": _job, "node": _node, "session": _session}[kind](redis, history, name)
     if not operator:
         for field in PRIVATE:
-            if told.get("state", {}).pop(field, None):
-                told["withheld"] = True
-    return told if count or told.get("state") else None
+            if details.get("state", {}).pop(field, None):
+                details["withheld"] = True
+    return details if count or details.get("state") else None
 
 
 def _shown(step: Step) -> dict[str, Any]:

@@ -264,13 +264,13 @@ class Api:
         until, operator = await self._until(request, needed=False), await self.operators.include(request)
         async with self._readers:
             if until is None:
-                told = await about(self.watcher.source.redis, self._lens(END), kind, name, operator)
+                details = await about(self.watcher.source.redis, self._lens(END), kind, name, operator)
             else:
                 async with self.watcher.moments.at(until) as stage:
-                    told = await about(stage.scratch.redis, self._lens(until), kind, name, operator)
-        if told is None:
+                    details = await about(stage.scratch.redis, self._lens(until), kind, name, operator)
+        if details is None:
             raise OutsideLog(f"{kind} {name!r} is unknown at that moment")
-        return as_json(told)
+        return as_json(details)
 
     async def act(self, request: Request) -> Response:
         """Perform an operator's action."""

@@ -24,7 +24,7 @@ STAGES = 3
 """Past moments held at the same time; a further viewer takes over the least recently used one."""
 
 WORTH = 5000
-"""Events that are folded rather than a server started anew: that takes as long."""
+"""Events that are folded rather than starting a server again: both take as long."""
 
 IDLE_S = 120.0
 """How long an unused stage is kept."""

@@ -159,19 +159,19 @@ class DeadLetterQueue:
 
 
 def _letter(entry: Entry) -> Letter:
-    told = fields_of(Entry(entry.id, entry.flat[: 2 * len(OWN)]))
+    own = fields_of(Entry(entry.id, entry.flat[: 2 * len(OWN)]))
     kept = entry.flat[2 * len(OWN) :]
     fields = {_name(name): value for name, value in fields_of(Entry(entry.id, kept)).items()}
     fields = {"type": fields.pop("type", ""), **fields}
     return Letter(
         letter=entry.id,
         ts=position(entry.id)[0],
-        id=told["id"],
-        stream=told["stream"],
-        code=told["code"],
-        reason=told["reason"],
+        id=own["id"],
+        stream=own["stream"],
+        code=own["code"],
+        reason=own["reason"],
         fields=fields,
-        obstacle=_obstacle(told["code"], kept, fields),
+        obstacle=_obstacle(own["code"], kept, fields),
     )
 
 

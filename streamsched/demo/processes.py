@@ -72,7 +72,7 @@ class Child:
 
 
 class Processes:
-    """All children of one demo. ``with`` ends every one of them on the way out, whatever happened inside."""
+    """All children of one demo. ``with`` ends every one of them at the end, also after an error."""
 
     def __init__(self, url: str, namespace: str, folder: Path) -> None:
         self._place = [url, namespace, str(folder)]

@@ -59,7 +59,7 @@ class Producer:
                 )
             )
             self.journal.accepted[job.job_id] = (time.perf_counter() - started) * 1000
-            self.journal.told[job.job_id] = await job.result()
+            self.journal.outcomes[job.job_id] = await job.result()
         except SchedulerError as problem:
             self.journal.refused[problem.code] = self.journal.refused.get(problem.code, 0) + 1
         finally:

@@ -15,7 +15,7 @@ class Journal(msgspec.Struct):
 
     accepted: dict[str, float] = {}
     """Jobs whose submission was answered, with the round trip in ms."""
-    told: dict[str, JobResult] = {}
+    outcomes: dict[str, JobResult] = {}
     """Jobs whose result came back."""
     refused: dict[str, int] = {}
     """Submissions that were refused, by code."""
@@ -51,9 +51,9 @@ class DemoReport(msgspec.Struct, kw_only=True):
     """Accepted, according to the producer or the log, but neither ended nor alive. There should be none."""
     completed_twice: int
     """Ended by more than one accepted fact. There should be none."""
-    told_otherwise: int
+    differing_outcomes: int
     """The producer's outcome differs from the log's. There should be none."""
-    told: int
+    outcomes: int
     """Outcomes that the producer received."""
     requeued: dict[str, int]
     """How often a job had to wait again, by cause."""
@@ -91,7 +91,7 @@ class DemoReport(msgspec.Struct, kw_only=True):
         for count, what in (
             (self.lost, "accepted jobs are lost"),
             (self.completed_twice, "jobs were completed twice"),
-            (self.told_otherwise, "results differ from the log"),
+            (self.differing_outcomes, "results differ from the log"),
             (len(self.differing), f"keys differ from the fold of the log: {', '.join(self.differing[:5])}"),
         ):
             if count:
@@ -132,8 +132,8 @@ def judged(tally: Tally, journal: Journal, statuses: Mapping[str, str]) -> dict[
         "alive": len(alive),
         "lost": len(open_jobs - alive),
         "completed_twice": len(tally.ended_twice),
-        "told_otherwise": sum(result.status != tally.outcomes.get(job) for job, result in journal.told.items()),
-        "told": len(journal.told),
+        "differing_outcomes": sum(result.status != tally.outcomes.get(job) for job, result in journal.outcomes.items()),
+        "outcomes": len(journal.outcomes),
         "requeued": dict(tally.requeued.most_common()),
         "stayed": stayed,
         "moved": moved,

@@ -78,7 +78,7 @@ class Reply(NamedTuple):
     folded: int
     """Events of the log folded so far."""
     sources: str
-    """The event that last changed who may speak through an ingress; empty if nobody may."""
+    """The event that last changed the sources; empty if there are no sources."""
     held: dict[str, int]
     """Sources that have more to give, and in how many ms to ask for it."""
 
@@ -94,13 +94,13 @@ class Answer(NamedTuple):
 class Partition:
     """Appends and advances on one partition, over one connection.
 
-    Appends made in the same moment travel together, in one script call: whoever appends while a call is under way is
-    part of the next one. A call whose reply was lost is repeated; every event carries an identity (its job, attempt or
+    Appends made in the same moment travel together, in one script call: an append during a call joins the next
+    one. A call whose reply was lost is repeated; every event carries an identity (its job, attempt or
     ``request_id``), so the second one changes nothing.
     """
 
     source: str | None = None
-    """Through whose ingress it is spoken; ``None``: straight to the log."""
+    """The source whose ingress takes the events; ``None``: straight to the log."""
 
     def __init__(self, redis: Redis, keys: Keys, patience_s: float = PATIENCE_S) -> None:
         self.redis, self.keys, self.patience_s = redis, keys, patience_s
@@ -164,9 +164,9 @@ class Partition:
                 if not self._known and (why := tls.refusal(problem)):  # later on a new certificate is waited for
                     raise ServerUnreachable(f"{where_is(self.redis)}: {why}") from problem
                 if anyio.current_time() > deadline:
-                    told = f"{problem}{tls.hint(problem)}"
+                    reason = f"{problem}{tls.hint(problem)}"
                     where = where_is(self.redis)
-                    raise ServerUnreachable(f"{NO_ANSWER} {where} for {self.patience_s:g} s: {told}") from problem
+                    raise ServerUnreachable(f"{NO_ANSWER} {where} for {self.patience_s:g} s: {reason}") from problem
             await backoff.wait()
 
     async def _call(self, name: str, **given: Any) -> Any:
@@ -179,8 +179,8 @@ class Partition:
         return reply
 
     async def _look_back(self) -> bool:
-        """See whether the log still holds the last event it had: a failover or a crash may have lost its end. Returns
-        whether the server has told."""
+        """Check that the log still holds its last known event: a failover or a crash may have lost its end. Returns
+        whether the server answered."""
         if self._known in ("", "0-0"):
             return True
         try:
@@ -233,7 +233,7 @@ class Partition:
         return None if self._ahead_ms is None else self._ahead_ms + time.monotonic() * 1000
 
     async def advance(self, batch: int = BATCH) -> Reply:
-        """Fold what is new and decide what is due, at most ``batch`` events.
+        """Fold new events and make the decisions that are due, at most ``batch`` events.
 
         Raises:
             PartitionHalted: the state is damaged; a worker rebuilds it.
@@ -259,7 +259,7 @@ class Partition:
         Raises:
             SchedulerError: the event was refused; it stands in the log and as a dead letter, with the same code.
             ServerUnreachable: the server stayed away for the patience of this partition; the event may have arrived.
-                Who wants to append it once more after that gives it a ``request_id`` before the first time.
+                To be able to append it again, give it a ``request_id`` before the first time.
         """
         return await self.append_soon(to_wire(event))
 
@@ -288,7 +288,7 @@ class Partition:
     def append_soon(self, fields: list[str]) -> asyncio.Future[Answer]:
         """Let an event given flat, ``[type, …, field, value, …]``, travel with the next call.
 
-        Returns a future that holds what :meth:`append` returns or raises: whoever appends many needs no task for each.
+        Returns a future that holds what :meth:`append` returns or raises: many appends need no task for each.
         They travel in the order in which they were given.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -310,7 +310,7 @@ class Partition:
                 taken = self._take()
                 try:
                     await self.patiently(partial(self._append_call, taken))
-                except Exception as problem:  # of any kind: those who wait must hear of it
+                except Exception as problem:  # of any kind: waiting callers must get it
                     if _broke(problem) and len(taken) > 1:
                         await self._send_alone(taken)
                     else:
@@ -374,14 +374,14 @@ def encoded(fields: list[str]) -> bytes:
         raise InvalidField(f"{fields[1]}: a field is not UTF-8 ({problem}): encode it as UTF-8") from problem
 
 
-def _reply(told: list[Any]) -> Reply:
-    more, due, now, folded, sources, held, _ = told
+def _reply(reply: list[Any]) -> Reply:
+    more, due, now, folded, sources, held, _ = reply
     waits = {name: int(ms) for name, ms in zip(held[::2], held[1::2], strict=True)}
     return Reply(bool(more), int(due) if due else None, int(now), int(folded), sources, waits)
 
 
 def _tell(future: asyncio.Future[Answer], answer: Any) -> None:
-    """Hand the scheduler's answer to whoever waits for it."""
+    """Give the scheduler's answer to the waiting caller."""
     if future.done():
         return  # its caller has been cancelled
     if answer[0]:

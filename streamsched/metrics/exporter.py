@@ -52,8 +52,8 @@ class Exporter(Collector):
             known = families.setdefault(metric.name, Family(metric.name, metric.help, metric.kind))
             # _sum and _count lack the last label, that of the quantile or bucket, where it is not one of the metric's
             names = metric.labels + (("le",) if suffix == "_bucket" else ())
-            told = dict(zip(PARTITION + names, (*self._labels, *map(one_line, labels)), strict=False))
-            known.add_sample(f"{metric.name}{'_total' if metric.kind == 'counter' else suffix}", told, value)
+            sample_labels = dict(zip(PARTITION + names, (*self._labels, *map(one_line, labels)), strict=False))
+            known.add_sample(f"{metric.name}{'_total' if metric.kind == 'counter' else suffix}", sample_labels, value)
         yield from families.values()
 
     async def _samples(self) -> list[Sample]:

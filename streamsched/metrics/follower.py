@@ -198,8 +198,8 @@ class Follower:
         named = list(islice(self._named, PAGE))
         cursor, some = await self.redis.sscan(self.keys("nodes"), self._cursor, count=count)
         page = json.dumps([*named, *some])
-        told = await script("read_nodes")(self.redis, nodes=self.keys("nodes"), prefix=self.keys.prefix, ids=page)
-        self.nodes.update(told, 0)
+        reply = await script("read_nodes")(self.redis, nodes=self.keys("nodes"), prefix=self.keys.prefix, ids=page)
+        self.nodes.update(reply, 0)
         self._cursor = int(cursor)
         for node_id in named:
             del self._named[node_id]

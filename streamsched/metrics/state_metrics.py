@@ -126,11 +126,11 @@ async def _pairs(redis: Any, keys: Keys, pairs: list[tuple[str, str]]) -> list[S
 
 async def _scripts(redis: Any) -> list[Sample]:
     try:
-        told = await redis.info("commandstats", "latencystats")
+        info = await redis.info("commandstats", "latencystats")
     except NoPermissionError:
         return []
-    calls = told.get("cmdstat_evalsha", {"usec": 0, "calls": 0})
-    took = told.get("latency_percentiles_usec_evalsha", {})
+    calls = info.get("cmdstat_evalsha", {"usec": 0, "calls": 0})
+    took = info.get("latency_percentiles_usec_evalsha", {})
     return [
         Sample("script_seconds_sum", calls["usec"] / 1e6),
         Sample("script_seconds_count", calls["calls"]),

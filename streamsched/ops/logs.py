@@ -53,11 +53,11 @@ def configure(style: Format | None = None, level: int = logging.INFO, stream: Te
 
 
 def _readable(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {name: one_line(mask(told)) if isinstance(told, str) else told for name, told in event.items()}
+    return {name: one_line(mask(value)) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _masked(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {name: mask(told) if isinstance(told, str) else told for name, told in event.items()}
+    return {name: mask(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _printable(logger: Any, method: str, rendered: Any) -> str:

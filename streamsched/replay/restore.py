@@ -115,8 +115,8 @@ async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: 
             redis, events=keys("events"), prefix=keys.prefix, entries=entries, after=after
         )
         if parted:
-            told = parted.decode() if isinstance(parted, bytes) else parted
-            raise LogFork(f"the archive and the log are not the same history from {told} on; {remedy(archive)}")
+            first_id = parted.decode() if isinstance(parted, bytes) else parted
+            raise LogFork(f"the archive and the log are not the same history from {first_id} on; {remedy(archive)}")
         after = chunk.entries[-1].id
 
 

@@ -124,10 +124,10 @@ class Top(App[None]):
                 if await self.watcher.changed(gen, rev, QUIET_S):
                     message = self.watcher.board.message(gen, rev)
                     gen, rev = message.gen, message.rev
-                    told = msgspec.json.decode(message.text)
-                    if told.pop("whole"):
+                    change = msgspec.json.decode(message.text)
+                    if change.pop("whole"):
                         self.seen = Messages()
-                    self.seen.apply(told)
+                    self.seen.apply(change)
                     self.show()
                 await anyio.sleep(REDRAW_S)
 
@@ -182,13 +182,13 @@ class Top(App[None]):
     def _beside(self, what: str, work: Coroutine[Any, Any, None]) -> Worker[None]:
         """Run a slow action in place of the previous one of its kind; keys still work meanwhile."""
 
-        async def told() -> None:
+        async def run() -> None:
             try:
                 await work
             except (SchedulerError, RedisError, OSError) as problem:
                 self.notify(one_line(mask(str(problem))), severity="error", markup=False)
 
-        return self.run_worker(told(), group=what, exclusive=True)
+        return self.run_worker(run(), group=what, exclusive=True)
 
     def _lens(self) -> FilteredHistory:
         return FilteredHistory(self.watcher.history(), self.watcher.index, END)
@@ -263,8 +263,8 @@ class Top(App[None]):
                 self.notify(one_line(f"no job of {name} waits"), markup=False)
                 return
             kind, name = "job", first[0]
-        told = await about(source.redis, self._lens(), kind, name, operator=False)
-        if told is None:
+        details = await about(source.redis, self._lens(), kind, name, operator=False)
+        if details is None:
             self.notify(one_line(f"nothing is known of {kind} {name} any more"), severity="warning", markup=False)
         else:
-            self.push_screen(StoryScreen(told, self.open), self._back)
+            self.push_screen(StoryScreen(details, self.open), self._back)

@@ -162,17 +162,17 @@ def log(rows: Iterable[dict[str, Any]]) -> Table:
     return Table(lines[:LONGEST], len(lines))
 
 
-def steps(told: dict[str, Any]) -> list[Line]:
+def steps(details: dict[str, Any]) -> list[Line]:
     """A story, the first step first, and what a node holds behind it; each line leads to what it is about besides."""
     lines = []
-    self_ = About(told["kind"], told["id"])
-    for step in told["steps"]:
+    self_ = About(details["kind"], details["id"])
+    for step in details["steps"]:
         about = next((named for named in _named(step["fields"]) if named != self_), NOTHING)
         after = "" if step["after_ms"] is None else f"+{span_words(step['after_ms'])}"
         when = Text(moment(step["ts"])[5:], "dim")
         cells = (when, _plain(after), _plain(step["type"], event_style(step["type"])), _plain(about.name), _words(step))
         lines.append(Line(step["id"], cells, about))
-    for job in told.get("jobs", ()):
+    for job in details.get("jobs", ()):
         cells = (Text("now", "dim"), Text(""), Text("holds", "bold"), _plain(job), _plain(f"job {job}"))
         lines.append(Line(f"holds {job}", cells, About("job", job)))
     return lines

@@ -140,8 +140,8 @@ async def test_an_archive_that_holds_what_was_lost_is_reported_kept_and_gone_on_
     ids = {entry.id for entry in entries(Archive.open(tmp_path / "NEW"))}
     lost = {entry.id for entry in doomed} - ids
     sql = f"SELECT id FROM events WHERE (ms, seq) > ({shared[1]}, {shared[2]})"
-    told = cli.run("query", sql, "--archive", "kept", "--offline", "--json")
-    assert lost <= {json.loads(row)["id"] for row in told.out.splitlines()}
+    outcome = cli.run("query", sql, "--archive", "kept", "--offline", "--json")
+    assert lost <= {json.loads(row)["id"] for row in outcome.out.splitlines()}
 
     state = await pair.promoted.state(pair.keys)
     rebuilt = cli.run("rebuild", "--from", "NEW", "--yes")

@@ -91,5 +91,5 @@ def test_a_recording_is_read_as_it_was_saved_and_its_absence_names_the_remedy(tm
 
 def test_the_recording_in_the_repository_holds_figures_of_all_that_is_guarded() -> None:
     names = "\n".join(load().figures)
-    told = {"cpu_cost": "server CPU: whole job", "memory": "memory per job"}
-    assert [told[part] in names for part in GUARDED] == [True] * len(GUARDED)
+    outcome = {"cpu_cost": "server CPU: whole job", "memory": "memory per job"}
+    assert [outcome[part] in names for part in GUARDED] == [True] * len(GUARDED)

@@ -152,7 +152,7 @@ def _told(evidence: Evidence, story: Story, some_lost: bool) -> list[Breach]:
     breaches = []
     for who, lines in evidence.journals.items():
         for line in lines:
-            if line.do != "told":
+            if line.do != "reported":
                 continue
             job = story.jobs.get(line.job[0])
             if (job is None or job.end != line.job[1]) and not some_lost:
@@ -215,7 +215,7 @@ def _figures(evidence: Evidence, story: Story) -> dict[str, int]:
         "acknowledged": len(answered),
         "refused": len(refused),
         "doubts": len(intents - answered - refused),
-        "told": sum(line.do == "told" for line in lines),
+        "reported": sum(line.do == "reported" for line in lines),
         "nodes_lost": len(story.expired_nodes),
         **dict(sorted(ends.items())),
     }

@@ -72,9 +72,9 @@ class Journal:
         """Note that an event was sent, and no answer came."""
         self._write(Line(do="doubt", ts=now_ms(), n=n, why=why))
 
-    def told(self, job_id: str, status: str) -> None:
+    def reported(self, job_id: str, status: str) -> None:
         """Note the outcome of a job as its submitter was told it."""
-        self._write(Line(do="told", ts=now_ms(), job=[job_id, status]))
+        self._write(Line(do="reported", ts=now_ms(), job=[job_id, status]))
 
     def mark(self, why: str, who: str = "") -> int:
         """Note that something was done to the system; returns when."""

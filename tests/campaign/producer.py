@@ -73,7 +73,7 @@ class Producer:
             if voice == "taken back":
                 await self.scheduler.cancel(job.job_id)
             result = await job.result()
-            self.journal.told(job.job_id, result.status)
+            self.journal.reported(job.job_id, result.status)
 
     async def _dispatch(self, asked: SubmitRequest) -> None:
         """Have a node chosen, and stand in for it."""

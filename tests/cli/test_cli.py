@@ -22,10 +22,10 @@ COMMANDS = ("dev", "worker", "node", "append", "submit", "cancel", "status", "re
 
 
 def test_help_says_the_exit_codes_and_shows_an_example_of_each_command(cli: Cli) -> None:
-    told = cli.run("--help")
-    assert told.code == 0
-    assert "Exit codes: 0 done, 1" in " ".join(told.out.split())
-    assert all(f"  {command} " in told.out for command in COMMANDS)
+    outcome = cli.run("--help")
+    assert outcome.code == 0
+    assert "Exit codes: 0 done, 1" in " ".join(outcome.out.split())
+    assert all(f"  {command} " in outcome.out for command in COMMANDS)
     for command in COMMANDS:
         assert f"Example:\n    streamsched {command}" in cli.run(command, "--help").out
 
@@ -86,13 +86,13 @@ def test_settings_that_cannot_be_used_are_usage_errors(cli: Cli) -> None:
 def test_flags_win_over_the_environment_which_wins_over_a_file(cli: Cli) -> None:
     (cli.folder / "streamsched.toml").write_text('url = "redis://127.0.0.1:1"\nnamespace = "file"\npartition = 7')
 
-    def told(*flags: str, **environment: str) -> tuple[str, int]:
+    def outcome(*flags: str, **environment: str) -> tuple[str, int]:
         seen = json.loads(cli.run("status", "--json", *flags, **environment).out)["partition"]
         return seen["namespace"], seen["partition"]
 
-    assert told() == (cli.keys.namespace, 7)
-    assert told(STREAMSCHED_NAMESPACE="") == ("file", 7)
-    assert told("--namespace", "flag", "--partition", "2") == ("flag", 2)
+    assert outcome() == (cli.keys.namespace, 7)
+    assert outcome(STREAMSCHED_NAMESPACE="") == ("file", 7)
+    assert outcome("--namespace", "flag", "--partition", "2") == ("flag", 2)
 
 
 # --- status and rebuild
@@ -150,14 +150,14 @@ def test_status_of_a_halted_partition_or_a_log_with_a_gap_says_so_and_is_a_failu
     cli.run("append", "session.released", "session_id=s1")
     lost = cli.redis.xadd(cli.keys("events"), {"type": "session.released", "session_id": "s2"})
     cli.redis.xdel(cli.keys("events"), lost)
-    told = cli.run("status")
-    assert told.code == 1
-    assert "gap" in told.out
-    assert "restore the log" in told.out
+    outcome = cli.run("status")
+    assert outcome.code == 1
+    assert "gap" in outcome.out
+    assert "restore the log" in outcome.out
     cli.redis.hset(cli.keys("meta"), mapping={"begin": "1-1", "done": "torn"})
-    told = cli.run("status")
-    assert told.code == 1
-    assert "a call was torn at 1-1" in told.out
+    outcome = cli.run("status")
+    assert outcome.code == 1
+    assert "a call was torn at 1-1" in outcome.out
 
 
 def test_status_can_be_watched_until_ctrl_c(cli: Cli) -> None:

@@ -47,7 +47,7 @@ def test_a_job_is_submitted_with_all_its_wishes(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "outcome"),
     [
         ((*SUBMIT[:-1], "e n", "x"), 1, "INVALID_FIELD: tgt_lang is no language code"),
         ((*SUBMIT, ""), 1, "INVALID_FIELD: payload_json is empty"),
@@ -58,10 +58,10 @@ def test_a_job_is_submitted_with_all_its_wishes(cli: Cli) -> None:
         (("cancel", "j9"), 1, "UNKNOWN_JOB: job_id j9"),
     ],
 )
-def test_a_refused_job_names_field_and_remedy(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_a_refused_job_names_field_and_remedy(cli: Cli, arguments: tuple[str, ...], code: int, outcome: str) -> None:
     refused = cli.run(*arguments)
     assert (refused.code, refused.out) == (code, "")
-    assert told in refused.err
+    assert outcome in refused.err
     assert "Traceback" not in refused.err
 
 
@@ -143,7 +143,7 @@ def test_a_second_signal_ends_the_program_and_hands_the_job_back(cli: Cli) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "outcome"),
     [
         (("--exec", "no-such-program", "--pools", "en-zh"), 2, "--exec: no program 'no-such-program'"),
         (("--exec", "cat", "--pools", "en-en"), 1, "INVALID_FIELD: pool_names_json"),
@@ -153,10 +153,10 @@ def test_a_second_signal_ends_the_program_and_hands_the_job_back(cli: Cli) -> No
         (("--exec", "cat", "--pools", "en-zh", "--concurrency", "0"), 2, "--concurrency"),
     ],
 )
-def test_a_node_that_cannot_work_says_why(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_a_node_that_cannot_work_says_why(cli: Cli, arguments: tuple[str, ...], code: int, outcome: str) -> None:
     refused = cli.run("node", "n1", *arguments)
     assert refused.code == code, refused
-    assert told in refused.err
+    assert outcome in refused.err
     assert "Traceback" not in refused.err
 
 

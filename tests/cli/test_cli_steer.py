@@ -77,7 +77,7 @@ def test_what_is_paused_waits_until_it_is_resumed(fleet: Cli, subject: tuple[str
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "outcome"),
     [
         (("pause",), 2, "give either --pool or --pair"),
         (("pause", "--pool", "1", "--pair", "en:zh"), 2, "give either --pool or --pair"),
@@ -91,12 +91,12 @@ def test_what_is_paused_waits_until_it_is_resumed(fleet: Cli, subject: tuple[str
     ],
 )
 def test_what_cannot_be_done_says_why_and_changes_nothing(
-    fleet: Cli, arguments: tuple[str, ...], code: int, told: str
+    fleet: Cli, arguments: tuple[str, ...], code: int, outcome: str
 ) -> None:
     before = fleet.redis.xlen(fleet.keys("events"))
     refused = fleet.run(*arguments)
     assert refused.code == code, refused
-    assert told in refused.err
+    assert outcome in refused.err
     assert "Traceback" not in refused.err
     if code == 2:
         assert fleet.redis.xlen(fleet.keys("events")) == before

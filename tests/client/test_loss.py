@@ -59,17 +59,17 @@ def losing(tmp_path: Path) -> Iterator[Losing]:
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the partitions of this process report as errors."""
-    told: list[dict[str, Any]] = []
+    outcome: list[dict[str, Any]] = []
 
     class Log:
         def error(self, event: str, **details: Any) -> None:
-            told.append({"event": event, **details})
+            outcome.append({"event": event, **details})
 
         def info(self, event: str, **details: Any) -> None:
             pass
 
     monkeypatch.setattr(partition, "log", Log())
-    return told
+    return outcome
 
 
 @pytest.fixture
@@ -170,8 +170,8 @@ async def test_a_client_whose_acknowledged_events_are_gone_says_so_once(
         await losing.lose()
         await scheduler.submit(job("after"))
         await scheduler.submit(job("later"))
-        ours = [told for told in heard if told["lost"] == lost]
-    assert [(told["event"], told["see"]) for told in ours] == [
+        ours = [outcome for outcome in heard if outcome["lost"] == lost]
+    assert [(outcome["event"], outcome["see"]) for outcome in ours] == [
         ("the log has lost its end, and with it what was acknowledged", "docs/durability.md")
     ]
 

@@ -86,11 +86,11 @@ TABLE = [
 
 @pytest.mark.parametrize("case", TABLE, ids=lambda case: " ".join(case.arguments))
 def test_a_failure_names_its_cause_and_what_to_do(cli: Cli, case: Case) -> None:
-    told = cli.run(*case.arguments)
-    assert told.code == case.code, told
-    assert case.cause.format(prefix=cli.keys.prefix[:-1]) in told.err
-    assert case.remedy in told.err
-    assert "Traceback" not in told.err
+    replied = cli.run(*case.arguments)
+    assert replied.code == case.code, replied
+    assert case.cause.format(prefix=cli.keys.prefix[:-1]) in replied.err
+    assert case.remedy in replied.err
+    assert "Traceback" not in replied.err
 
 
 def test_a_server_that_wants_a_password_is_not_said_to_be_away(cli: Cli, tmp_path: Path) -> None:
@@ -98,19 +98,23 @@ def test_a_server_that_wants_a_password_is_not_said_to_be_away(cli: Cli, tmp_pat
         with Redis.from_url(server.url) as redis:
             redis.config_set("requirepass", "right")
         for environment, cause in (({}, "it wants a password"), ({"STREAMSCHED_PASSWORD": "wrong"}, "check the user")):
-            told = cli.run("status", "--url", server.url, **environment)
-            assert told.code == 3
-            assert cause in told.err
-            assert "give it in STREAMSCHED_PASSWORD or --password-file" in told.err
-            assert "start one" not in told.err, "it runs"
+            replied = cli.run("status", "--url", server.url, **environment)
+            assert replied.code == 3
+            assert cause in replied.err
+            assert "give it in STREAMSCHED_PASSWORD or --password-file" in replied.err
+            assert "start one" not in replied.err, "it runs"
 
 
 def test_what_a_user_may_not_do_leads_to_the_rights_that_it_needs(cli: Cli, tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path / "server") as server:
         with Redis.from_url(server.url) as redis:
             redis.execute_command("ACL", "SETUSER", "low", "on", "nopass", "+@connection", "~*")
-        told = cli.run("cordon", "n1", "--url", server.url.replace("redis://", "redis://low@"))
-        assert (told.code, "NOT_PERMITTED" in told.err, "`streamsched acl ROLE`" in told.err) == (1, True, True)
+        replied = cli.run("cordon", "n1", "--url", server.url.replace("redis://", "redis://low@"))
+        assert (replied.code, "NOT_PERMITTED" in replied.err, "`streamsched acl ROLE`" in replied.err) == (
+            1,
+            True,
+            True,
+        )
 
 
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it() -> None:

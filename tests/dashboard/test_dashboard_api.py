@@ -110,10 +110,10 @@ async def test_a_moment_shows_the_fold_up_to_it_in_any_order_of_requests(
     wanted = {ids[n]: n + 1 for n in (0, 5, 70, 30, 31, 69, 12, 71, 20)}
     async with dashboard(server, ledger.keys) as shown:
         await shown.read()
-        told = {one: await shown.get("moment", at=one) for one in wanted}
+        outcome = {one: await shown.get("moment", at=one) for one in wanted}
     types = [fields["type"] for _, fields in await ledger.redis.xrange(ledger.keys("events"))]
     for one, folded in wanted.items():
-        past, counters = told[one], told[one]["counters"]
+        past, counters = outcome[one], outcome[one]["counters"]
         assert past["moment"]["folded"] == folded
         assert past["log"][-1]["id"] == one
         assert counters["submitted"] == types[:folded].count("job.submitted")
@@ -156,9 +156,9 @@ async def test_a_time_before_or_behind_the_history_shows_its_nearest_end(ledger:
 async def test_a_story_shows_why_one_job_waits_and_another_does_not(ledger: Ledger, shown: Dashboard) -> None:
     ids = await day(ledger)
     await ledger.submit("late", "s9", src="sv", tgt="fi")
-    told = await shown.get("about", kind="job", id="late")
-    assert told["why"]["reason"]["code"] == "no_pool"
-    assert told["why"]["summary"].startswith("no pool serves sv → fi")
+    outcome = await shown.get("about", kind="job", id="late")
+    assert outcome["why"]["reason"]["code"] == "no_pool"
+    assert outcome["why"]["summary"].startswith("no pool serves sv → fi")
     held = await shown.get("about", kind="job", id="j0")
     assert held["why"]["reason"]["given"]["choice"] in ("two_choices", "only", "session")
     assert [step["type"] for step in held["steps"]][:2] == ["job.submitted", "job.dispatched"]
@@ -173,8 +173,8 @@ async def test_a_story_of_the_past_knows_nothing_of_what_came_later(ledger: Ledg
     ids = await day(ledger)
     submitted = [fields for _, fields in await ledger.redis.xrange(ledger.keys("events"))]
     at = next(n for n, fields in enumerate(submitted) if fields.get("job_id") == "j1")
-    told = await shown.get("about", kind="job", id="j1", at=ids[at])
-    assert (told["state"]["status"], len(told["steps"])) == ("created", 1)
+    outcome = await shown.get("about", kind="job", id="j1", at=ids[at])
+    assert (outcome["state"]["status"], len(outcome["steps"])) == ("created", 1)
     assert (await shown.get("about", kind="job", id="j1"))["state"]["status"] == "finished"
     missing = await shown.get("about", 404, kind="job", id="j29", at=ids[at])
     assert "is unknown at that moment" in missing["detail"]
@@ -187,8 +187,8 @@ async def test_what_was_said_in_a_conversation_is_for_operators_only(ledger: Led
     assert (anybody["withheld"], "payload_json" in anybody["state"]) == (True, False)
     operator = await shown.get("about", kind="job", id="j1", headers=OPERATOR)
     assert operator["state"]["payload_json"] == '{"text":"hm"}'
-    for told in (anybody, await shown.get("log"), await shown.read()):
-        assert "hm" not in json.dumps(told)
+    for outcome in (anybody, await shown.get("log"), await shown.read()):
+        assert "hm" not in json.dumps(outcome)
 
 
 async def test_a_search_finds_what_is_rare_however_far_back_it_lies(ledger: Ledger, shown: Dashboard) -> None:
@@ -211,7 +211,7 @@ BAD: dict[str, tuple[str, dict[str, Any], int, str]] = {
     "an unknown kind of story": ("about", {"id": "j1", "kind": "pool"}, 400, "job, node, session"),
     "a story of nobody": ("about", {"kind": "job"}, 400, "id is missing"),
     "a name without end": ("about", {"kind": "job", "id": "x" * 700}, 400, "too long"),
-    "a job nobody knows": ("about", {"kind": "job", "id": "nobody"}, 404, "nothing is known"),
+    "a job nobody knows": ("about", {"kind": "job", "id": "nobody"}, 404, "is unknown"),
     "a list without end": ("log", {"limit": 10**6}, 400, "limit="),
     "a filter without end": ("log", {"match": "x" * 300}, 400, "shorten it"),
     "a stretch of words": ("timeline", {"from": "monday"}, 400, "from="),
@@ -279,7 +279,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "a setting that is no number": ({"action": "configure", "changes": {"max_attempts": "many"}}, 400, "max_attempts"),
     "no change": ({"action": "configure"}, 400, "changes is empty"),
     "a node that never was": ({"action": "cordon", "id": "nobody"}, 409, "nobody"),
-    "a letter that is none": ({"action": "retry", "id": "nobody"}, 409, "no id of a letter"),
+    "a letter that is none": ({"action": "retry", "id": "nobody"}, 409, "not the id of a letter"),
 }
 
 

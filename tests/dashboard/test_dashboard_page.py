@@ -54,8 +54,8 @@ class World:
         return event
 
     def watermark(self) -> tuple[int, ...]:
-        told = self.redis.hget(self.cli.keys("meta"), "watermark") or "0-0"
-        return tuple(map(int, told.split("-")))
+        outcome = self.redis.hget(self.cli.keys("meta"), "watermark") or "0-0"
+        return tuple(map(int, outcome.split("-")))
 
     def node(self, name: str, *pools: str) -> None:
         listed = json.dumps([{"id": POOLS.index(pool) + 1, "name": pool} for pool in pools])
@@ -456,8 +456,8 @@ def test_axe_finds_no_barrier(look: str, browser: Browser, world: World) -> None
         expect(page.locator("body")).not_to_have_class(re.compile("folding"))  # which dims what is not there yet
         page.screenshot(path=SCREENSHOTS / f"axe-{name}-{what}.png")
         found = Axe().run(page).response["violations"]
-        told = [(one["id"], one["impact"], [node["html"][:140] for node in one["nodes"]][:3]) for one in found]
-        assert told == [], f"{look}, {what}"
+        outcome = [(one["id"], one["impact"], [node["html"][:140] for node in one["nodes"]][:3]) for one in found]
+        assert outcome == [], f"{look}, {what}"
 
     check("live")
     page.locator("#as-list").click()

@@ -278,11 +278,11 @@ async def test_a_retry_that_is_refused_for_good_says_so(
 def refuse_some(cli: Cli) -> None:
     lines = [{"type": "job.cancelled", "job_id": f"x{n}"} for n in range(3)]
     lines += [{"type": "node.cordoned", "node_id": "n1", "reason": "\x1b[2Jhot"}]
-    told = cli.run("append", "-", stdin="\n".join(map(json.dumps, lines)))
-    assert "4 refused" in told.out
+    outcome = cli.run("append", "-", stdin="\n".join(map(json.dumps, lines)))
+    assert "4 refused" in outcome.out
 
 
-def told(cli: Cli, *arguments: str) -> list[dict[str, Any]]:
+def outcome(cli: Cli, *arguments: str) -> list[dict[str, Any]]:
     done = cli.run("dead", *arguments, "--json")
     return [json.loads(line) for line in done.out.splitlines()]
 
@@ -290,11 +290,11 @@ def told(cli: Cli, *arguments: str) -> list[dict[str, Any]]:
 def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
     assert cli.run("dead", "list").out == "no open dead letters\n"
     refuse_some(cli)
-    rows = told(cli, "list")
+    rows = outcome(cli, "list")
     assert [row["code"] for row in rows] == ["UNKNOWN_NODE", *["UNKNOWN_JOB"] * 3]
-    assert len(told(cli, "list", "--limit", "2")) == 2
-    assert len(told(cli, "list", "--since", "1h", "--code", "UNKNOWN_JOB")) == 3
-    assert told(cli, "list", "--since", "2020-01-01", "--type", "node.offline") == []
+    assert len(outcome(cli, "list", "--limit", "2")) == 2
+    assert len(outcome(cli, "list", "--since", "1h", "--code", "UNKNOWN_JOB")) == 3
+    assert outcome(cli, "list", "--since", "2020-01-01", "--type", "node.offline") == []
     shown = cli.run("dead", "list").out
     assert "UNKNOWN_NODE" in shown
     assert rows[0]["letter"] in shown
@@ -327,7 +327,7 @@ def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
     dropped = cli.run("dead", "drop", "--all", "--code", "UNKNOWN_JOB", "--yes", "--reason", "a test")
     assert (dropped.code, dropped.out.splitlines()[-1]) == (0, "3 dropped")
     assert cli.run("dead", "list").out == "no open dead letters\n"
-    assert [row["handled"].split()[0] for row in told(cli, "list", "--handled")] == ["retried", *["dropped"] * 3]
+    assert [row["handled"].split()[0] for row in outcome(cli, "list", "--handled")] == ["retried", *["dropped"] * 3]
 
 
 @pytest.mark.parametrize(
@@ -349,8 +349,8 @@ def test_a_command_that_names_no_letters_or_names_them_twice_is_a_usage_error(
 
 def test_a_letter_that_is_not_there_is_named_and_nothing_is_done(cli: Cli) -> None:
     refuse_some(cli)
-    there = told(cli, "list")[0]["letter"]
+    there = outcome(cli, "list")[0]["letter"]
     refused = cli.run("dead", "drop", there, "1-1", "--yes")
     assert refused.code == 1
     assert "UNKNOWN_LETTER: there is no dead letter 1-1" in refused.err
-    assert len(told(cli, "list")) == 4
+    assert len(outcome(cli, "list")) == 4

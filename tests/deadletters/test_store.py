@@ -220,8 +220,8 @@ def test_the_command_says_that_letters_were_trimmed_and_finds_them_in_the_archiv
     assert cli.run("append", "-", stdin="\n".join(lines)).code == 1
     done = json.loads(cli.run("archive", "--to", "kept", "--once", "--trim", "--yes", "--json").out)
     assert done["letters_trimmed"] == 3
-    told = cli.run("dead", "list", "--limit", "2000").out
-    assert "3 older letters were trimmed: --archive DIR finds them in" in told
+    outcome = cli.run("dead", "list", "--limit", "2000").out
+    assert "3 older letters were trimmed: --archive DIR finds them in" in outcome
     rows = cli.run("dead", "list", "--limit", "2000", "--archive", "kept", "--json").out.splitlines()
     assert [json.loads(row)["fields"]["job_id"] for row in rows] == [f"x{n}" for n in range(1002, -1, -1)]
     oldest = json.loads(rows[-1])["letter"]

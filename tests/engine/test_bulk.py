@@ -118,9 +118,9 @@ async def test_a_log_far_ahead_of_its_fold_refuses_submissions_and_records_it_af
         assert problem.value.retry_after_ms >= 1000
         assert len(await submitted(scheduler)) == 11
         await until(partial(advanced, scheduler))
-        told = [event for event in await facts(scheduler) if event["type"].startswith("scheduler.")]
-        assert [event["type"] for event in told[1:]] == ["scheduler.overloaded", "scheduler.relieved"]
-        assert (told[-1]["cause"], told[-1]["shed"]) == ("lag", "3")
+        outcome = [event for event in await facts(scheduler) if event["type"].startswith("scheduler.")]
+        assert [event["type"] for event in outcome[1:]] == ["scheduler.overloaded", "scheduler.relieved"]
+        assert (outcome[-1]["cause"], outcome[-1]["shed"]) == ("lag", "3")
 
 
 async def advanced(scheduler: Scheduler) -> bool:

@@ -76,8 +76,8 @@ def test_no_script_holds_an_unused_function_a_global_or_an_undefined_name(name: 
         *harmless,
         "--",
     ]
-    told = subprocess.run([*command, f"{name}.lua"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stdout
+    outcome = subprocess.run([*command, f"{name}.lua"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout
 
 
 def test_every_function_and_variable_of_the_libraries_is_used_by_some_script() -> None:

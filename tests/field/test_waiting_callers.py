@@ -104,19 +104,19 @@ async def test_two_callers_of_one_job_both_get_its_outcome(server: EmbeddedServe
         both = [await scheduler.submit(job("j1")) for _ in range(2)]
         async with Node(scheduler, "n1", pools=["en-zh"]) as node:
             group.start_soon(node.run, echo)
-            told = [await submitted.result(WITHIN_S) for submitted in both]
+            reported = [await submitted.result(WITHIN_S) for submitted in both]
             node.stop()
-    assert [result.status for result in told] == [JobState.FINISHED] * 2
+    assert [result.status for result in reported] == [JobState.FINISHED] * 2
 
 
 async def test_a_waiting_caller_gets_an_error_when_the_scheduler_closes(server: EmbeddedServer, keys: Keys) -> None:
-    told: list[Any] = []
+    reported: list[Any] = []
 
     async def wait(submitted: Any) -> None:
         try:
             await submitted.result()
         except SchedulerClosed as problem:
-            told.append(problem.code)
+            reported.append(problem.code)
 
     async with anyio.create_task_group() as group:
         async with running(server, keys) as scheduler:
@@ -125,7 +125,7 @@ async def test_a_waiting_caller_gets_an_error_when_the_scheduler_closes(server: 
             await anyio.sleep(0.05)
         with anyio.fail_after(WITHIN_S), pytest.raises(SchedulerClosed):
             await submitted.result()
-    assert told == ["CLOSED"]
+    assert reported == ["CLOSED"]
 
 
 async def test_a_producer_that_waits_for_many_jobs_forgets_them_after_their_outcomes(
@@ -157,9 +157,9 @@ async def test_a_producer_behind_an_ingress_learns_that_no_worker_reads_it(
             submitted = [await producer.submit(job(f"j{n}")) for n in range(2)]
             submitted += await producer.submit_many([job("j8"), job("j9")])
             for one in submitted:
-                with pytest.raises(SchedulerError) as told:
+                with pytest.raises(SchedulerError) as reported:
                     await one.result(WITHIN_S)
-                assert told.value.code == code
+                assert reported.value.code == code
 
 
 async def test_a_producer_behind_an_ingress_learns_what_was_dropped_of_its_backlog(
@@ -176,11 +176,11 @@ async def test_a_producer_behind_an_ingress_learns_what_was_dropped_of_its_backl
                 anyio.create_task_group() as group,
             ):
                 group.start_soon(node.run, echo)
-                told = []
+                reported = []
                 for one in submitted:
                     try:
-                        told.append((await one.result(WITHIN_S)).status.value)
+                        reported.append((await one.result(WITHIN_S)).status.value)
                     except SchedulerError as problem:
-                        told.append(problem.code)
+                        reported.append(problem.code)
                 node.stop()
-    assert told == ["UNKNOWN_JOB"] * 20 + ["finished"] * 10
+    assert reported == ["UNKNOWN_JOB"] * 20 + ["finished"] * 10

@@ -53,7 +53,7 @@ async def cancel(ledger: Ledger, *numbers: int) -> None:
     await ledger.append(*(["type", "job.cancelled", "job_id", f"j{n}"] for n in numbers))
 
 
-async def told(ledger: Ledger) -> list[tuple[str, str, str]]:
+async def outcome(ledger: Ledger) -> list[tuple[str, str, str]]:
     """What the log says of too much: cause, how much, and where it is over, how many were turned away."""
     entries = await ledger.redis.xrange(ledger.keys("events"))
     facts = [fields for _, fields in entries if fields["type"] in ("scheduler.overloaded", "scheduler.relieved")]
@@ -80,7 +80,7 @@ async def test_a_raw_submission_beyond_the_bound_is_a_dead_letter_that_says_when
     assert "3 jobs wait, as many as max_waiting allows: come back later" in reason
     assert retry_after(reason) == 1000
     await cancel(ledger, 0)
-    assert await told(ledger) == [("waiting", "3", ""), ("waiting", "", "2")]
+    assert await outcome(ledger) == [("waiting", "3", ""), ("waiting", "", "2")]
 
 
 async def test_a_submission_is_refused_before_anything_is_written(ledger: Ledger) -> None:
@@ -95,7 +95,7 @@ async def test_a_submission_is_refused_before_anything_is_written(ledger: Ledger
     assert await ledger.redis.xlen(ledger.keys("events")) == length
     assert await ledger.dead() == []
     await cancel(ledger, 0)
-    assert await told(ledger) == [("waiting", "3", ""), ("waiting", "", "6")]
+    assert await outcome(ledger) == [("waiting", "3", ""), ("waiting", "", "6")]
     assert (await ledger.hash("counters"))["shed"] == "6"
     assert await submit(ledger, 5) == [""]
 
@@ -109,7 +109,7 @@ async def test_it_is_over_a_tenth_below_the_bound_so_that_it_does_not_flap(ledge
     assert [letter["code"] for letter in await ledger.dead()] == ["OVERLOADED"]
     await cancel(ledger, 1)
     assert await submit(ledger, 20) == [""]
-    assert await told(ledger) == [("waiting", "20", ""), ("waiting", "", "2")]
+    assert await outcome(ledger) == [("waiting", "20", ""), ("waiting", "", "2")]
 
 
 async def test_what_was_turned_away_within_one_call_is_recorded_although_it_is_over_at_its_end(ledger: Ledger) -> None:
@@ -117,7 +117,7 @@ async def test_what_was_turned_away_within_one_call_is_recorded_although_it_is_o
     await ledger.node()
     jobs = [JobSubmitted(**UNSERVED | {"src_lang": "zh", "tgt_lang": "en"}, job_id=f"j{n}") for n in range(3)]
     assert [answer[0] for answer in await ledger.append(*jobs)] == ["", "", "OVERLOADED"]
-    assert await told(ledger) == [("waiting", "0", ""), ("waiting", "", "1")]
+    assert await outcome(ledger) == [("waiting", "0", ""), ("waiting", "", "1")]
 
 
 async def test_what_does_not_wait_and_what_is_there_already_is_not_turned_away(ledger: Ledger) -> None:
@@ -153,7 +153,7 @@ async def test_a_rebuild_knows_that_there_was_too_much(ledger: Ledger) -> None:
     await rebuild(ledger.redis, ledger.keys)
     assert await submit(ledger, 20) == ["OVERLOADED"]
     await cancel(ledger, 1)
-    assert await told(ledger) == [("waiting", "20", ""), ("waiting", "", "1")]
+    assert await outcome(ledger) == [("waiting", "20", ""), ("waiting", "", "1")]
 
 
 # --- a fold that is behind
@@ -173,7 +173,7 @@ async def test_a_caller_behind_a_long_log_is_turned_away_at_once_and_its_beat_go
     assert await ledger.append(*own[:2], batch=15) == [], "few enough to wait for"
     assert (await ledger.info())["cordoned"] == "false"
     await ledger.advance(batch=10)
-    assert await told(ledger) == [("lag", "40", ""), ("lag", "", "3")]
+    assert await outcome(ledger) == [("lag", "40", ""), ("lag", "", "3")]
     assert await ledger.redis.xlen(ledger.keys("heartbeats")) == 2
 
 
@@ -203,7 +203,7 @@ async def test_a_client_behind_a_long_log_hears_of_it_while_the_others_wait(redi
     assert order == ["turned away", "folded"]
     assert (await ledger.info())["cordoned"] == "true"
     await partition.append(job(1))
-    assert [fact[0::2] for fact in await told(ledger)] == [("lag", ""), ("lag", "1")]
+    assert [fact[0::2] for fact in await outcome(ledger)] == [("lag", ""), ("lag", "1")]
     await ledger.check()
 
 
@@ -243,13 +243,13 @@ async def test_memory_that_is_nearly_full_turns_submissions_away_and_nothing_els
         assert (await ledger.answer(NodeHeartbeat(node_id="n1", online=True)))[0] == ""
         await add(ledger, 3)
         assert (await ledger.job("j3"))["status"] == "created", "it is in the log already: a letter would be as large"
-        assert (await told(ledger))[0][0] == "memory"
-        assert int((await told(ledger))[0][1]) >= 90
+        assert (await outcome(ledger))[0][0] == "memory"
+        assert int((await outcome(ledger))[0][1]) >= 90
     async with full(ledger.redis, 85):
         await look_again(ledger)
         assert await submit(ledger, 1) == ["OVERLOADED"], "not yet a tenth below"
     await look_again(ledger)
-    assert (await told(ledger))[1:] == [("memory", "", "3")], "a worker notices that it is over"
+    assert (await outcome(ledger))[1:] == [("memory", "", "3")], "a worker notices that it is over"
     assert await submit(ledger, 1) == [""]
 
 

@@ -192,10 +192,10 @@ async def test_status_lists_what_is_paused(log: Ledger, cli: Cli) -> None:
     assert "paused: pool en-zh for" in shown
     assert ": new model" in shown
     assert "paused: de → fr for" in shown
-    told = json.loads(cli.run("status", "--json").out)
-    assert [(one["kind"], one["name"], one["reason"]) for one in told["paused"]] == [
+    outcome = json.loads(cli.run("status", "--json").out)
+    assert [(one["kind"], one["name"], one["reason"]) for one in outcome["paused"]] == [
         ("pair", "de:fr", ""),
         ("pool", "en-zh", "new model"),
     ]
-    assert [pool["paused"] for pool in told["pools"]] == [True]
-    assert [pair["paused"] for pair in told["waiting"]] == [True]
+    assert [pool["paused"] for pool in outcome["pools"]] == [True]
+    assert [pair["paused"] for pair in outcome["waiting"]] == [True]

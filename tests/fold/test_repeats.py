@@ -127,7 +127,7 @@ class Row(NamedTuple):
     event: Callable[[str, str], Event]
     """Made of the attempt under which n1 holds j1, and the id of the dead letter."""
     meanwhile: Meanwhile
-    told: str = ""
+    outcome: str = ""
     """The code that refuses the repeat, because things have moved on; empty where it is answered as at first."""
 
 
@@ -262,7 +262,7 @@ async def test_an_event_that_comes_again_behind_others_changes_nothing(
         seen.append(await ledger.trace())
 
     lossy.between = between
-    assert await way(ledger, lossy, event) == row.told
+    assert await way(ledger, lossy, event) == row.outcome
     assert [await ledger.trace()] == seen
 
 

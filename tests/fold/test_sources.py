@@ -209,9 +209,9 @@ async def test_a_refused_submission_is_reported_on_the_reply_stream_of_its_produ
     await ledger.admit("web")
     await ledger.say("web", *SUBMIT, "job_id", "j1", "reply_to", "c", "priority", "7")
     await ledger.take_in("web")
-    ((_, told),) = await ledger.redis.xrange(ledger.keys.reply("web/c"))
-    assert (told["job_id"], told["status"]) == ("web/j1", "refused")
-    assert told["error"].startswith("NOT_PERMITTED ")
+    ((_, outcome),) = await ledger.redis.xrange(ledger.keys.reply("web/c"))
+    assert (outcome["job_id"], outcome["status"]) == ("web/j1", "refused")
+    assert outcome["error"].startswith("NOT_PERMITTED ")
     assert await ledger.redis.pttl(ledger.keys.reply("web/c")) > 0
 
 
@@ -389,8 +389,8 @@ async def test_the_status_shows_who_waits_and_which_limit_bit(log: Ledger, cli: 
     shown = cli.run("status")
     assert "web" in shown.out
     assert "backlog, " in shown.out or "rate, " in shown.out
-    told = json.loads(cli.run("status", "--json").out)
-    assert [(row["source"], row["role"], row["dropped"]) for row in told["sources"]] == [
+    outcome = json.loads(cli.run("status", "--json").out)
+    assert [(row["source"], row["role"], row["dropped"]) for row in outcome["sources"]] == [
         ("gpu", "node", 0),
         ("web", "producer", 3),
     ]

@@ -39,8 +39,12 @@ async def test_an_assignment_that_is_not_accepted_goes_to_another_node(ledger: L
     job = await ledger.job()
     assert (job["node_id"], job["attempts"], job["excluded"]) == ("n2", "1", "n1")
     assert job["attempt"] != old["attempt"]
-    told = (await ledger.inbox("n1"))[-1]
-    assert (told["type"], told["attempt"], told["reason"]) == ("job.cancelled", old["attempt"], "accept timeout")
+    outcome = (await ledger.inbox("n1"))[-1]
+    assert (outcome["type"], outcome["attempt"], outcome["reason"]) == (
+        "job.cancelled",
+        old["attempt"],
+        "accept timeout",
+    )
 
 
 async def test_a_node_that_beats_but_takes_nothing_is_closed_until_it_says_that_it_accepts(ledger: Ledger) -> None:
@@ -198,8 +202,8 @@ async def test_a_job_whose_last_attempt_is_lost_has_failed_and_says_so(ledger: L
     job = await ledger.job()
     assert (job["status"], job["error"]) == ("failed", "job timeout: attempt 1 of 1")
     assert (await ledger.last("job.exhausted"))["cause"] == job["error"]
-    (told,) = await ledger.redis.xrange(ledger.keys.reply("me"))
-    assert told[1]["status"] == "failed"
+    (outcome,) = await ledger.redis.xrange(ledger.keys.reply("me"))
+    assert outcome[1]["status"] == "failed"
 
 
 async def test_what_never_began_is_no_attempt_but_pauses_from_the_second_time_on(ledger: Ledger) -> None:
@@ -231,8 +235,12 @@ async def test_a_held_job_expires_at_its_deadline_and_its_node_is_notified(ledge
     await ledger.tell("started")
     await ledger.pass_time(1_000)
     assert (await ledger.job())["status"] == "expired"
-    told = (await ledger.inbox())[-1]
-    assert (told["type"], told["attempt"], told["reason"]) == ("job.cancelled", job["attempt"], "deadline passed")
+    outcome = (await ledger.inbox())[-1]
+    assert (outcome["type"], outcome["attempt"], outcome["reason"]) == (
+        "job.cancelled",
+        job["attempt"],
+        "deadline passed",
+    )
     assert (await ledger.tell("completed", status="finished"))[0] == "ALREADY_TERMINAL"
 
 

@@ -415,8 +415,10 @@ def test_an_event_of_no_known_type_adds_no_series() -> None:
 
 def test_the_page_describes_every_metric_as_the_catalogue_does() -> None:
     rows = re.findall(r"^\| `(streamsched_\w+)` \| (\w+) \| (.*?) \| (.*) \|$", PAGE, re.MULTILINE)
-    told = [(m.samples[0] if m.kind in ("counter", "gauge") else m.name, m.kind, m.labels, m.help) for m in CATALOGUE]
-    assert [(name, kind, tuple(re.findall(r"`(\w+)`", labels)), help) for name, kind, labels, help in rows] == told
+    outcome = [
+        (m.samples[0] if m.kind in ("counter", "gauge") else m.name, m.kind, m.labels, m.help) for m in CATALOGUE
+    ]
+    assert [(name, kind, tuple(re.findall(r"`(\w+)`", labels)), help) for name, kind, labels, help in rows] == outcome
 
 
 def test_the_exporter_is_a_command(cli: Cli) -> None:

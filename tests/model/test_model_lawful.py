@@ -44,8 +44,8 @@ class Log:
         self.add("node.registered", node_id=node_id, cap_json="{}", pool_names_json=pools)
 
     def dispatch(self, job_id: str = "j1", node_id: str = "n1", pool_id: str = "1", **more: str) -> str:
-        told = {"nonce": "a", "seen": "", "why": "only", "affinity": "new"} | more
-        return self.add("job.dispatched", job_id=job_id, node_id=node_id, pool_id=pool_id, **told) + "-a"
+        outcome = {"nonce": "a", "seen": "", "why": "only", "affinity": "new"} | more
+        return self.add("job.dispatched", job_id=job_id, node_id=node_id, pool_id=pool_id, **outcome) + "-a"
 
     def requeue(self, cause: str, **more: Any) -> None:
         self.add("job.requeued", job_id="j1", node_id="n1", cause=cause, **more)

@@ -34,7 +34,7 @@ LABELS = {
 
 
 def series(name: str, values: str, **labels: str) -> dict[str, str]:
-    told = {"scheduler": "s", "partition": "0", **labels}
+    outcome = {"scheduler": "s", "partition": "0", **labels}
     return {
         "series": f"streamsched_{name}{{{','.join(f'{key}={json.dumps(text)}' for key, text in told.items())}}}",
         "values": values,

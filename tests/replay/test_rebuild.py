@@ -153,8 +153,8 @@ async def test_without_a_watermark_decisions_after_the_cursor_are_taken_back_and
     now = await ledger.job()
     assert now["status"] == "dispatched"
     assert now["attempt"] != before["attempt"]
-    told = await ledger.tell("completed", status="finished", attempt=before["attempt"])
-    assert told[0] == "STALE_ATTEMPT", "the attempt that was taken back cannot end the job"
+    outcome = await ledger.tell("completed", status="finished", attempt=before["attempt"])
+    assert outcome[0] == "STALE_ATTEMPT", "the attempt that was taken back cannot end the job"
 
 
 async def test_what_an_operator_has_folded_from_a_copied_log_is_folded_or_a_dead_letter(ledger: Ledger) -> None:
@@ -238,8 +238,8 @@ async def test_a_beat_that_a_torn_call_refused_has_one_letter_after_the_rebuild(
     await ledger.add({"type": "node.heartbeat", "node_id": "never", "online": "true"}, "heartbeats")
     await ledger.advance()
     # the call that buried it was torn before it said how far the beats are read
-    told = {"heartbeats_watermark": meta["heartbeats_watermark"], "begin": "1-1"}
-    await ledger.redis.hset(ledger.keys("meta"), mapping=told)
+    outcome = {"heartbeats_watermark": meta["heartbeats_watermark"], "begin": "1-1"}
+    await ledger.redis.hset(ledger.keys("meta"), mapping=outcome)
     await rebuild_if_damaged(ledger.redis, ledger.keys)
     await ledger.advance()
     assert [letter["code"] for letter in await ledger.dead()] == ["UNKNOWN_NODE"]

@@ -28,7 +28,7 @@ class Mishaps:
         world = self.world
         if world.delayed:
             request = world.delayed.pop(world.rng.randrange(len(world.delayed)))
-            world.note(f"arrives late: {world.told(request)}")
+            world.note(f"arrives late: {world.replied(request)}")
             try:
                 world.execute(request)
             except (RedisError, SchedulerError):

@@ -20,8 +20,8 @@ class Behind(Speaker):
 
     def send(self, events: Sequence[Event], raw: bool, stream: str) -> None:
         """Say it once; nobody answers."""
-        told = ", ".join(" ".join(event.values()) for event in events)
-        self.world.note(f"{self.source} says {told}")
+        replied = ", ".join(" ".join(event.values()) for event in events)
+        self.world.note(f"{self.source} says {replied}")
         for n, event in enumerate(events):
             try:
                 self.world.speak(self.source, event)

@@ -161,7 +161,7 @@ class Player:
         self.tokens: dict[str, list[str]] = {}
         """Every attempt of each job that the log tells of, the last one last."""
         self.spoken = 0
-        self.told = "0-0"
+        self.reported = "0-0"
         """How far the log was read."""
 
     async def play(self, story: Story) -> None:
@@ -249,8 +249,8 @@ class Player:
         """Return an attempt of a job, as it is now or was once, or of some other job."""
         if which == "@other":
             job_id = next((other for other in self.tokens if other != job_id), job_id)
-        for entry_id, fields in await self.ledger.redis.xrange(self.ledger.keys("events"), min=f"({self.told}"):
-            self.told = entry_id
+        for entry_id, fields in await self.ledger.redis.xrange(self.ledger.keys("events"), min=f"({self.reported}"):
+            self.reported = entry_id
             if fields.get("type") == "job.dispatched" and FORGED[0] not in fields:
                 self.tokens.setdefault(fields["job_id"], []).append(f"{entry_id}-{fields['nonce']}")
         known = self.tokens.get(job_id, ["0-0-none"])

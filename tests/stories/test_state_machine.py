@@ -351,8 +351,8 @@ class Partition(RuleBasedStateMachine):
         log = dict(await self.redis.xrange(self.keys("events")))
         buried = [letter["id"] for letter in await self.ledger.dead() if letter["stream"] == "events"]
         assert len(buried) == len(set(buried))
-        told = Counter(fields["job_id"] for fields in (await self.replies()))
-        assert not [job_id for job_id, times in told.items() if times > 1], "an outcome is told once"
+        reported = Counter(fields["job_id"] for fields in (await self.replies()))
+        assert not [job_id for job_id, times in reported.items() if times > 1], "an outcome is told once"
         starts: dict[str, int] = Counter()
         for entry_id, fields in log.items():
             if entry_id not in buried and fields["type"] in facts():

@@ -259,6 +259,8 @@ class Ledger:
         forged = {entry_id for entry_id, code in letters.items() if code == "FORGED_DECISION"}
         model = fold([(entry_id, [*chain(*fields.items())]) for entry_id, fields in log], forged)
         assert model.dead == letters, "the model refuses others"
-        live, told = await self.state(self.keys), model.state
-        differing = {key: (live.get(key), told.get(key)) for key in live | told if live.get(key) != told.get(key)}
+        live, reported = await self.state(self.keys), model.state
+        differing = {
+            key: (live.get(key), reported.get(key)) for key in live | reported if live.get(key) != reported.get(key)
+        }
         assert differing == {}, f"the model differs: {differing}"

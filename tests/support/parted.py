@@ -171,9 +171,9 @@ class Halves:
 
     def whole(self) -> bool:
         """Tell whether the three sentinels know each other, the master and its replicas."""
-        told = [self.ask(f"{number}", "SENTINEL", "MASTER", NAME) for number in range(3)]
+        reported = [self.ask(f"{number}", "SENTINEL", "MASTER", NAME) for number in range(3)]
         wanted = {"flags": "master", "num-slaves": "2", "num-other-sentinels": "2"}
-        return all(one and wanted.items() <= one.items() for one in told)
+        return all(one and wanted.items() <= one.items() for one in reported)
 
     def url(self, there: bool) -> str:
         """What a client of one half is given: the sentinels of that half."""

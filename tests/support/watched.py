@@ -145,7 +145,7 @@ class Watched:
             about: Any = ask(master.port, "INFO", "replication")
             if not about or about["role"] != "master" or about["connected_slaves"] != 2:
                 return False
-            told: list[Any] = [ask(sentinel, "SENTINEL", "MASTER", NAME) for sentinel in self.ports]
+            reported: list[Any] = [ask(sentinel, "SENTINEL", "MASTER", NAME) for sentinel in self.ports]
             wanted = {
                 "port": str(public_port(master)),
                 "flags": "master",
@@ -153,7 +153,7 @@ class Watched:
                 "num-other-sentinels": "2",
             }
             online = {about[f"slave{n}"]["state"] for n in range(2)} == {"online"}
-            return online and all(one and wanted.items() <= one.items() for one in told)
+            return online and all(one and wanted.items() <= one.items() for one in reported)
 
         eventually(settled, PATIENCE_S)
 

@@ -314,8 +314,8 @@ def test_a_server_that_refuses_to_answer_ends_it_with_the_reason_on_a_terminal_a
 
 
 def test_without_a_terminal_it_says_what_to_run_instead(cli: Cli) -> None:
-    told = cli.run("top")
-    assert (told.code, "streamsched status" in told.err) == (2, True)
+    outcome = cli.run("top")
+    assert (outcome.code, "streamsched status" in outcome.err) == (2, True)
 
 
 def without(cli: Cli, *modules: str, then: str) -> subprocess.CompletedProcess[str]:
@@ -327,8 +327,8 @@ def without(cli: Cli, *modules: str, then: str) -> subprocess.CompletedProcess[s
 
 
 def test_without_textual_it_says_which_extra_brings_it_and_with_it_no_other_extra_is_needed(cli: Cli) -> None:
-    told = without(cli, "textual", then="from streamsched.cli.app import app; app(['top'])")
-    assert (told.returncode, "pip install 'streamsched[top]'" in told.stderr) == (2, True)
+    outcome = without(cli, "textual", then="from streamsched.cli.app import app; app(['top'])")
+    assert (outcome.returncode, "pip install 'streamsched[top]'" in outcome.stderr) == (2, True)
     others = ("starlette", "uvicorn", "pyarrow", "duckdb", "prometheus_client")
     assert without(cli, *others, then="import streamsched.cli.observe.top, streamsched.top.app").stderr == ""
 

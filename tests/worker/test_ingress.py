@@ -53,8 +53,8 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_a_job_goes_through_both_and_back_and_the_log_says_who_spoke(system: Guarded) -> None:
     assert system.run("web", *SUBMIT, "--job-id", "j1", "hello").out == "HELLO\n"
     entries = system.admin.xrange(system.cli.keys("events"))
-    told = [(e["type"], e.get("source")) for _, e in entries if e.get("job_id") == "web/j1"]
-    assert told == [
+    outcome = [(e["type"], e.get("source")) for _, e in entries if e.get("job_id") == "web/j1"]
+    assert outcome == [
         ("job.submitted", "web"),
         ("job.dispatched", None),
         ("job.started", "gpu"),

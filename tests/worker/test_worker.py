@@ -131,9 +131,9 @@ def test_a_worker_survives_its_server_and_says_so_on_its_probe(keys: Keys, tmp_p
             cli.redis.script_flush()
             folded_one_more()
             server.kill()
-            code, told = eventually(lambda: health(port)[1].get("status") == "server away" and health(port))
+            code, outcome = eventually(lambda: health(port)[1].get("status") == "server away" and health(port))
             assert code == 503
-            assert "Connect" in told["problem"] or "closed" in told["problem"]
+            assert "Connect" in outcome["problem"] or "closed" in outcome["problem"]
             server.start()
             eventually(lambda: health(port)[0] == 200)
             assert cli.redis.hget(keys("meta"), "folded") == "2"
@@ -179,10 +179,10 @@ def test_a_gap_in_the_log_is_reported_and_nothing_is_decided_on_it(cli: Cli) -> 
     cli.redis.xdel(cli.keys("events"), lost)
     port = free_port()
     worker = cli.start("worker", "--health", f"127.0.0.1:{port}")
-    code, told = eventually(lambda: health(port)[1].get("status") == "the log has a gap" and health(port))
+    code, outcome = eventually(lambda: health(port)[1].get("status") == "the log has a gap" and health(port))
     assert code == 503
-    assert "GAP: the log took in 2 entries, 1 were folded" in told["problem"]
-    assert "restore it" in told["problem"]
+    assert "GAP: the log took in 2 entries, 1 were folded" in outcome["problem"]
+    assert "restore it" in outcome["problem"]
     refused = cli.run("append", "session.released", "session_id=s2")
     assert refused.code == 1
     assert "GAP" in refused.err

@@ -195,8 +195,8 @@ async def _read(partition: Partition, send: MemoryObjectSendStream[Line]) -> Non
                 pending = partition.append_soon(flat)
                 await send.send(Line(number, event, pending))
             except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-                told = InvalidField(f"the line is no JSON ({problem}): give one JSON object per line, in UTF-8")
-                await send.send(Line(number, event, told))
+                unusable = InvalidField(f"the line is no JSON ({problem}): give one JSON object per line, in UTF-8")
+                await send.send(Line(number, event, unusable))
             except InvalidField as problem:
                 await send.send(Line(number, event, problem))
 

@@ -38,13 +38,13 @@ async def configure(
             _show(in_force, json)
             return OK
         differing = {key: value for key, value in wanted.items() if in_force[key] != value}
-        told = "\n".join(f"{key}: {in_force[key]} → {value}" for key, value in differing.items())
+        changes_text = "\n".join(f"{key}: {in_force[key]} → {value}" for key, value in differing.items())
         if not differing:
             say("no change: these values are in force")
             return OK
         if not json and yes:
-            say(told)
-        if not await agreed(told, "Change it?", yes):
+            say(changes_text)
+        if not await agreed(changes_text, "Change it?", yes):
             return REFUSED
         answer = await partition.append_soon(flat("scheduler.configured", differing, reason))
     if json:

@@ -105,9 +105,9 @@ async def say_held(partition: Partition, node_id: str, begun: bool, json: bool) 
     if json:
         as_json({"node_id": node_id, "held": held, "job_ids": job_ids, "drained": begun})
     named = "".join(f" {job_id}" for job_id in job_ids) + (" …" if held > len(job_ids) else "")
-    told = "it gets no more jobs" if begun else "its turn did not come: it still gets jobs"
+    state_words = "it gets no more jobs" if begun else "its turn did not come: it still gets jobs"
     what = "drain again with a later --deadline, or `streamsched cancel JOB`"
-    complain(f"{node_id} still holds {held}:{named or ' nothing'}; {told}: {what}")
+    complain(f"{node_id} still holds {held}:{named or ' nothing'}; {state_words}: {what}")
 
 
 async def _held(partition: Partition, node_id: str) -> int:
