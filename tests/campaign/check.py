@@ -157,7 +157,9 @@ def _told(evidence: Evidence, story: Story, some_lost: bool) -> list[Breach]:
             job = story.jobs.get(line.job[0])
             if (job is None or job.end != line.job[1]) and not some_lost:
                 end = "does not know it" if job is None else f"says {job.end or 'nothing yet'}"
-                breaches.append(Breach("I2", f"{who} was told that job {line.job[0]} is {line.job[1]}, the log {end}"))
+                breaches.append(
+                    Breach("I2", f"{who} got the outcome that job {line.job[0]} is {line.job[1]}, the log {end}")
+                )
     return breaches
 
 

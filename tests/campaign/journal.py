@@ -23,7 +23,8 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of a journal."""
 
     do: str
-    """``intent``, then ``ack``, ``refused`` or ``doubt``; ``told``: a result came; ``mark``: what the driver did."""
+    """``intent``, then ``ack``, ``refused`` or ``doubt``; ``reported``: a result came; ``mark``: what the driver
+    did."""
     ts: int
     """When, ms since the epoch, by the clock of this process."""
     n: int = -1
@@ -31,11 +32,11 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     event: list[str] = []
     """Of an intent: the event, flat as it goes on the wire; payloads are left out."""
     tries: int = 0
-    """Of an intent: how often it may be sent at most; 0: as often as it takes, by whoever bears an identity."""
+    """Of an intent: how often it may be sent at most; 0: as often as it takes, for events with an identity."""
     id: str = ""
     """Of an ack: the entry's id."""
     job: list[str] = []
-    """Of an ack: what was said of the job; of ``told``: job id and status."""
+    """Of an ack: what was said of the job; of ``reported``: job id and status."""
     why: str = ""
     """Of a refusal its code, of a doubt the error, of a mark what happened."""
     who: str = ""
@@ -73,7 +74,7 @@ class Journal:
         self._write(Line(do="doubt", ts=now_ms(), n=n, why=why))
 
     def reported(self, job_id: str, status: str) -> None:
-        """Note the outcome of a job as its submitter was told it."""
+        """Record the outcome that a submitter got."""
         self._write(Line(do="reported", ts=now_ms(), job=[job_id, status]))
 
     def mark(self, why: str, who: str = "") -> int:

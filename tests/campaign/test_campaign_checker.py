@@ -165,7 +165,7 @@ VIOLATIONS: dict[str, tuple[str, Callable[[], Evidence]]] = {
         "I2",
         lambda: put(evidence(), entry(1005, "job.requeued", job_id="j1", node_id="n1", cause="node lost")),
     ),
-    "a producer was told another end": ("I2", lambda: differing_outcomes(evidence())),
+    "a producer got another outcome": ("I2", lambda: differing_outcomes(evidence())),
     "an event without its fields is accepted": (
         "I3",
         lambda: put(evidence(), entry(1005, "job.dispatched", job_id="j1")),

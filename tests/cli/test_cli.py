@@ -1,4 +1,4 @@
-"""The command line, as processes against real servers: what each command does, and what it says when it cannot."""
+"""The command line, as processes against real servers: effects and errors of each command."""
 
 from __future__ import annotations
 

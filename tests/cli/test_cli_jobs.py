@@ -177,7 +177,7 @@ def test_a_node_waits_out_a_server_that_is_away_for_longer_than_its_patience(key
             cli.run(*SUBMIT, "--job-id", "j1", "hello")
             eventually(lambda: (tmp_path / "begun").exists() and cli.job("j1")["status"] == "running")
             server.kill()
-            (tmp_path / "go").touch()  # the result is ready while there is nobody to tell it to
+            (tmp_path / "go").touch()  # the result is ready while no server is there to take it
             time.sleep(1)
             server.start()
             eventually(lambda: cli.job("j1").get("status") == "finished")

@@ -1,4 +1,4 @@
-"""Text of anybody's, printed by every command: nothing in it acts on the terminal, and JSON says it in full."""
+"""Text of clients, printed by every command: it cannot control the terminal, and JSON holds it in full."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ GO_ON = {
     "streamsched tail",
     "streamsched top",
 }
-"""Commands whose example goes on until somebody ends it: it is read, and run by tests of its own."""
+"""Commands whose example runs until it is stopped: it is parsed here, and run by tests of its own."""
 
 DONE = (
     "streamsched append",

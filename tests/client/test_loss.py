@@ -38,7 +38,7 @@ class Losing:
         self._kept = folder / "kept"
 
     async def remember(self) -> None:
-        """This is the moment: with ``appendfsync always`` the file holds whatever was answered."""
+        """This is the moment: with ``appendfsync always`` the file holds everything that was answered."""
         shutil.copytree(self.server.data, self._kept)
 
     async def lose(self) -> None:

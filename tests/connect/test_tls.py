@@ -1,4 +1,4 @@
-"""TLS, and certificates on both sides: the whole system over it, and what is said when a certificate does not hold.
+"""TLS, and certificates on both sides: the whole system over it, and the errors for an invalid certificate.
 
 On Redis only: the Valkey of the wheel is built without TLS.
 """
@@ -135,7 +135,7 @@ def test_every_process_uses_tls_and_outlives_a_restart_of_the_server(
         assert cli.run(*submit).out == "HELLO\n"
         tls[0].kill()
         tls[0].start()
-        eventually(lambda: cli.redis.zcard(cli.keys("expiry")))  # nothing was kept: the node announces itself anew
+        eventually(lambda: cli.redis.zcard(cli.keys("expiry")))  # nothing was kept: the node registers again
         assert cli.run(*submit).out == "HELLO\n"
         assert cli.run("archive", "--to", "kept", "--once").code == 0
         assert cli.run("verify", "--archive", "kept").code == 0

@@ -337,7 +337,7 @@ async def test_a_forged_decision_is_refused_live_and_on_replay(ledger: Ledger, k
         assert f"type {kind} is written by the scheduler only" in letter["reason"]
         answer = await ledger.answer(["type", kind, *(text for pair in fields.items() for text in pair)])
         assert answer[0] == "FORGED_DECISION"
-    assert await ledger.trace() == before  # the ledger then folds the log anew, four forged facts included
+    assert await ledger.trace() == before  # the ledger then folds the log again, four forged facts included
 
 
 async def test_every_decision_is_among_the_forged_ones() -> None:

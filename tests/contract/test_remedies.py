@@ -30,7 +30,7 @@ SOURCES = [
 
 
 class Case(NamedTuple):
-    """A command that cannot do what it is told, with the words of cause and remedy."""
+    """A command that fails, with the words of cause and remedy."""
 
     arguments: tuple[str, ...]
     code: int
@@ -38,13 +38,13 @@ class Case(NamedTuple):
     remedy: str
 
 
-NOBODY = ("--url", "redis://127.0.0.1:1", "--patience", "0.1")
+NO_SERVER = ("--url", "redis://127.0.0.1:1", "--patience", "0.1")
 EMPTY = "no event of {prefix}"
 ELSEWHERE = "give its --namespace, --partition or --url"
 
 TABLE = [
     # the server
-    Case(("status", *NOBODY), 3, "no answer from 127.0.0.1", "start one with `streamsched dev`"),
+    Case(("status", *NO_SERVER), 3, "no answer from 127.0.0.1", "start one with `streamsched dev`"),
     Case(("status", "--url", "http://localhost"), 2, "--url", "give redis://HOST:PORT"),
     Case(("status", "--namespace", "a b"), 2, "--namespace", "give a name without"),
     Case(("status", "--partition", "-1"), 2, "--partition", "give a whole number from 0"),

@@ -183,11 +183,11 @@ async def test_a_story_of_the_past_knows_nothing_of_what_came_later(ledger: Ledg
 async def test_what_was_said_in_a_conversation_is_for_operators_only(ledger: Ledger, shown: Dashboard) -> None:
     await ledger.node()
     await ledger.submit("j1")
-    anybody = await shown.get("about", kind="job", id="j1")
-    assert (anybody["withheld"], "payload_json" in anybody["state"]) == (True, False)
+    reader = await shown.get("about", kind="job", id="j1")
+    assert (reader["withheld"], "payload_json" in reader["state"]) == (True, False)
     operator = await shown.get("about", kind="job", id="j1", headers=OPERATOR)
     assert operator["state"]["payload_json"] == '{"text":"hm"}'
-    for outcome in (anybody, await shown.get("log"), await shown.read()):
+    for outcome in (reader, await shown.get("log"), await shown.read()):
         assert "hm" not in json.dumps(outcome)
 
 
@@ -209,9 +209,9 @@ BAD: dict[str, tuple[str, dict[str, Any], int, str]] = {
     "a span that is none": ("moment", {"at": 1, "span": "9" * 40}, 400, "span="),
     "an unknown kind of jump": ("next", {"at": 1, "kind": "party"}, 400, "loss, requeue, letter"),
     "an unknown kind of story": ("about", {"id": "j1", "kind": "pool"}, 400, "job, node, session"),
-    "a story of nobody": ("about", {"kind": "job"}, 400, "id is missing"),
+    "a story without an id": ("about", {"kind": "job"}, 400, "id is missing"),
     "a name without end": ("about", {"kind": "job", "id": "x" * 700}, 400, "too long"),
-    "a job nobody knows": ("about", {"kind": "job", "id": "nobody"}, 404, "is unknown"),
+    "an unknown job": ("about", {"kind": "job", "id": "nobody"}, 404, "is unknown"),
     "a list without end": ("log", {"limit": 10**6}, 400, "limit="),
     "a filter without end": ("log", {"match": "x" * 300}, 400, "shorten it"),
     "a stretch of words": ("timeline", {"from": "monday"}, 400, "from="),
@@ -271,7 +271,7 @@ async def test_a_dead_letter_is_retried_or_dropped(ledger: Ledger, shown: Dashbo
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "an unknown action": ({"action": "dance"}, 400, "action 'dance'"),
-    "nobody": ({"action": "cordon"}, 400, "id is missing"),
+    "no subject": ({"action": "cordon"}, 400, "id is missing"),
     "half a pair": ({"action": "pause_pair", "id": "zh"}, 400, "src_lang:tgt_lang"),
     "an unknown field": ({"action": "cordon", "id": "n1", "force": True}, 400, "force"),
     "changes to a node": ({"action": "cordon", "id": "n1", "changes": {"node_id": "n2"}}, 400, "node_id"),

@@ -82,7 +82,7 @@ def test_a_quantile_lies_in_the_class_of_its_latency(waits: list[int], share: fl
 
 
 async def lively(ledger: Ledger) -> None:
-    """A log with whatever makes a story: sessions, custom and made-up ids, failures, losses, refusals."""
+    """A log with everything that makes a story: sessions, custom and made-up ids, failures, losses, refusals."""
     for n in range(3):
         await ledger.node(f"n{n}")
     for n in range(24):
@@ -128,7 +128,7 @@ async def test_a_story_read_where_its_name_occurs_is_the_story_read_from_everyth
         assert [step async for step in trace(lens, kind, name)] == whole, (kind, name)
         seen = sum([len(chunk.entries) async for chunk in lens.about({name}).chunks()])
         passed_over += seen < known.count / 2
-    assert passed_over > len(names) / 3, "the index spares nobody any reading"
+    assert passed_over > len(names) / 3, "the index saves no reading"
 
 
 async def test_a_lens_sees_nothing_behind_its_moment(ledger: Ledger, live: LiveLog) -> None:

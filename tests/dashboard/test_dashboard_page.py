@@ -1,4 +1,4 @@
-"""The dashboard in a browser, as somebody uses it."""
+"""The dashboard in a browser, as a user sees it."""
 
 from __future__ import annotations
 

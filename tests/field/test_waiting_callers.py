@@ -1,4 +1,4 @@
-"""Every caller that waits for a result is told, and told the truth."""
+"""Every caller that waits for a result gets one, and the right one."""
 
 from __future__ import annotations
 

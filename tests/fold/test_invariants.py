@@ -249,7 +249,7 @@ async def test_invariant_04_a_commit_that_breaks_half_way_halts_and_heals_from_t
     own = [[text for pair in fields.items() for text in pair]] if not on_the_log else []
     with pytest.raises(PartitionHalted, match="WRONGTYPE"):
         await ledger.append(*own)
-    assert await ledger.job("j0") != {}, "the first half is there, and nobody may go on from here"
+    assert await ledger.job("j0") != {}, "the first half is there, and no call may continue from here"
     with pytest.raises(PartitionHalted):
         await ledger.advance()
     await rebuild(ledger.redis, ledger.keys)

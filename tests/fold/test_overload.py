@@ -1,4 +1,4 @@
-"""Too much at once: submissions are turned away, recorded, and told when to come back; nothing else is turned away."""
+"""Overload: submissions are refused with a retry delay, and recorded; nothing else is refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def job(n: int | str, **more: Any) -> JobSubmitted:
 
 
 async def submit(ledger: Ledger, *numbers: int, **more: Any) -> list[str]:
-    """Submit jobs that nobody serves, in one call; returns the codes."""
+    """Submit jobs without a pool, in one call; returns the codes."""
     return [answer[0] for answer in await ledger.append(*(job(n, **more) for n in numbers))]
 
 
@@ -123,7 +123,7 @@ async def test_what_was_turned_away_within_one_call_is_recorded_although_it_is_o
 async def test_what_does_not_wait_and_what_is_there_already_is_not_turned_away(ledger: Ledger) -> None:
     await ledger.append(SchedulerConfigured(max_waiting=2))
     await submit(ledger, 0, 1)
-    assert await submit(ledger, 0, 2) == ["", "OVERLOADED"], "told again like the first time"
+    assert await submit(ledger, 0, 2) == ["", "OVERLOADED"], "refused again like the first time"
     unnamed = JobSubmitted(**UNSERVED, request_id="r1")
     assert [answer[0] for answer in await ledger.append(unnamed, JobSubmitted(**UNSERVED))] == ["OVERLOADED"] * 2
     assert await submit(ledger, 3, immediate=True) == [""]

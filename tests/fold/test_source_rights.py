@@ -45,7 +45,7 @@ TABLE: dict[str, tuple[tuple[str, ...], frozenset[SourceRole]]] = {
     "scheduler.configured": (("max_attempts", "9"), frozenset()),
     "letter.dropped": (("letter", "@letter"), frozenset()),
 }
-"""Each type that may come from outside: an event of it that is good from somebody, and the roles that may send it."""
+"""Each type that may come from outside: a good event of it, and the roles that may send it."""
 
 FORGED: dict[str, tuple[tuple[str, ...], frozenset[SourceRole]]] = {
     kind: (("job_id", "web/j1", "node_id", "n1", "attempt", "@attempt"), frozenset()) for kind in facts()

@@ -256,7 +256,7 @@ async def test_a_job_waits_for_its_time(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.submit("j1", not_before_ts=await ledger.now() + 3_000)
     await ledger.submit("j2", priority=-100)
-    assert await ledger.held() == {"j2"}, "it stands in nobody's way"
+    assert await ledger.held() == {"j2"}, "it blocks no other job"
     await ledger.pass_time(2_999)
     assert (await ledger.job("j1"))["status"] == "created"
     await ledger.pass_time(1)

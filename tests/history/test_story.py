@@ -1,4 +1,4 @@
-"""A job's, a node's and a session's story, told from the log in the order in which it happened."""
+"""The story of a job, a node and a session, from the log in its order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told: that it is true, stays cheap, and outlasts whatever happens to the server."""
+"""The metrics for Prometheus are true, stay cheap, and survive any fault of the server."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_metrics_come_from_state_and_log(ledger: Ledger, shown: Exported) 
     assert now.by("job_stage_seconds_count", "stage") == {"waiting": 3, "accepting": 2, "executing": 3}
     assert now.get("script_seconds_count")
     assert now.get("script_seconds", quantile="0.99") is not None
-    assert now.get("archive_behind_seconds") is None  # nobody archives
+    assert now.get("archive_behind_seconds") is None  # no archiver runs
 
 
 async def test_a_counter_starts_at_0_so_that_an_alert_sees_the_first_increase(ledger: Ledger, shown: Exported) -> None:
@@ -361,7 +361,7 @@ STORIES: dict[str, tuple[list[dict[str, str]], dict[str, tuple[int, float]]]] = 
         [{**SUBMITTED, "deliver": "false"}, DISPATCHED, at(3250, "completed", node_id="n1", status="finished")],
         {"waiting": (1, 0.25), "executing": (1, 2.0)},
     ),
-    "an end by somebody who does not hold it": (
+    "an end from a node that does not hold it": (
         [{**SUBMITTED, "deliver": "false"}, DISPATCHED, at(3250, "completed", node_id="n7", status="finished")],
         {"waiting": (1, 0.25)},
     ),

@@ -1,4 +1,4 @@
-"""OpenTelemetry: one trace over submitter, scheduler and node, and nothing at all where nobody traces."""
+"""OpenTelemetry: one trace over submitter, scheduler and node, and nothing without tracing."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ async def test_a_trace_that_began_elsewhere_goes_on_and_one_that_is_not_recorded
             node.stop()
         assert not outcome.get_finished_spans()
         last = [fact for fact in await facts(scheduler) if fact["type"] == "job.submitted"][-1]
-        assert not int(last["traceparent"][-2:], 16) & 1  # the node is told that nobody records it
+        assert not int(last["traceparent"][-2:], 16) & 1  # the trace is marked as not recorded
 
 
 async def test_a_job_of_no_trace_begins_one_when_it_is_carried_out(
@@ -287,7 +287,7 @@ async def test_the_same_job_submitted_again_in_another_trace_is_the_same_job(led
     assert await ledger.dead() == []
 
 
-# --- where nobody traces
+# --- without tracing
 
 
 async def test_a_node_that_does_not_trace_carries_out_jobs_as_ever(

@@ -1,4 +1,4 @@
-"""Where a command's settings come from, and what is said of those that cannot be used."""
+"""The sources of a command's settings, and the errors for bad ones."""
 
 from __future__ import annotations
 

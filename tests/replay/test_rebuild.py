@@ -116,7 +116,7 @@ async def test_a_worker_believes_nothing_where_nothing_was_folded(ledger: Ledger
 
 
 async def wiped(ledger: Ledger) -> None:
-    """What somebody leaves behind who deletes all but the streams: the watermark is gone with the state."""
+    """The remains after all but the streams was deleted: the watermark is gone with the state."""
     prefix = ledger.keys.prefix
     kept = {ledger.keys(name) for name in ("events", "heartbeats", "dead")}
     found = [key async for key in ledger.redis.scan_iter(prefix + "*") if key not in kept]

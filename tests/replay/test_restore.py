@@ -88,7 +88,7 @@ async def test_what_producers_append_to_a_wiped_server_is_folded_behind_the_arch
     await restore(log.redis, log.keys, kept)
     await log.advance()
     assert (await log.job("a-waits"))["status"] == "cancelled"
-    assert (await log.dead())[-1]["code"] == "FORGED_DECISION", "facts behind the archive are nobody's"
+    assert (await log.dead())[-1]["code"] == "FORGED_DECISION", "facts after the archive are forged"
 
 
 async def test_a_trimmed_log_is_rebuilt_from_archive_and_log_with_the_overlap_found_by_id(

@@ -1,4 +1,4 @@
-"""Whoever says something to the scheduler, and says it again where no answer came."""
+"""Clients that send events to the scheduler, and repeat them if no answer came."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ EXPLORE = int(os.environ.get("STREAMSCHED_EXPLORE", 0))
 
 
 def drawn(examples: int) -> settings:
-    """How stories are drawn: the same ones on every run, unless somebody explores."""
+    """How stories are drawn: the same ones on every run, unless exploring."""
     return settings(
         max_examples=EXPLORE or examples,
         derandomize=not EXPLORE,

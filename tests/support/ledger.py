@@ -84,7 +84,7 @@ class Ledger:
         return int(await self.redis.xlen(self.keys("ingress", source)))
 
     async def answer(self, event: Event | list[str]) -> list[str]:
-        """Append one event and return what its producer is told."""
+        """Append one event and return the reply to its producer."""
         return (await self.append(event))[0]
 
     async def node(self, node_id: str = "n1", *pools: str, **fields: str) -> None:
@@ -175,7 +175,7 @@ class Ledger:
         return await self.advance()
 
     async def pass_time_unattended(self, ms: int) -> list[Any]:
-        """Let ``ms`` go by while nobody calls, then advance: the log's next entry stands that far ahead."""
+        """Let ``ms`` go by without a call, then advance: the log's next entry stands that far ahead."""
         later = f"{await self.now() + ms}-0"
         await self.redis.xadd(self.keys("events"), {"type": "session.released", "session_id": "-"}, id=later)
         return await self.advance()

@@ -122,7 +122,7 @@ class Watched:
             process.kill()
             process.wait()
         for server in self.servers:
-            server.kill()  # told to end in good order, a master would wait for its replicas
+            server.kill()  # on a clean stop, a master would wait for its replicas
             server.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -185,7 +185,7 @@ class Watched:
         self._frozen.discard(server)
 
     def cut_off(self) -> None:
-        """Freeze the replicas and cut them off their master: what that takes in from here on, nobody else will have."""
+        """Freeze the replicas and cut them off their master: only the master has what it takes in from now on."""
         master = self.master
         self.whole()
         for replica in self.replicas:

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Screen:
-    """What somebody in front of it sees and does."""
+    """The view and the actions of a user."""
 
     def __init__(self, app: Top, pilot: Pilot[None]) -> None:
         self.app, self.pilot = app, pilot

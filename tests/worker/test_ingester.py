@@ -133,7 +133,7 @@ async def _folded(scheduler: Scheduler) -> int:
 
 
 class Scripted(Partition):
-    """Answers each call as it is told, and remembers who was named."""
+    """Answers each call as instructed, and remembers the names."""
 
     def __init__(self, redis: Any, keys: Keys, held: list[dict[str, int]]) -> None:
         super().__init__(redis, keys)

@@ -191,12 +191,12 @@ async def test_the_name_of_a_node_is_no_pattern(redis: Any, node: str) -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["worker", "--source", "web"], "--source goes with producer, and with node"),
-        (["node", "--source", "gpu"], "together with --node NAME"),
-        (["producer", "--source", "web", "--node", "n1"], "together with --node NAME"),
+        (["worker", "--source", "web"], "--source needs the role producer"),
+        (["node", "--source", "gpu"], "with --node NAME"),
+        (["producer", "--source", "web", "--node", "n1"], "with --node NAME"),
         (["node", "--node", "n1"], "--node goes with --source"),
         (["producer", "--source", "a b"], "up to 64 letters, digits"),
-        (["node", "--source", "gpu", "--node", "a b"], "no room for blanks"),
+        (["node", "--source", "gpu", "--node", "a b"], "cannot hold blanks"),
     ],
 )
 def test_names_that_do_not_go_with_a_role_are_usage_errors(cli: Cli, flags: list[str], words: str) -> None:

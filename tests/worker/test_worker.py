@@ -36,7 +36,7 @@ def cli(server: EmbeddedServer, keys: Keys, tmp_path: Path) -> Iterator[Cli]:
 
 
 def health(port: int) -> tuple[int, dict[str, Any]]:
-    """Ask the probe; code 0 while nobody answers."""
+    """Ask the probe; code 0 without an answer."""
     try:
         with urlopen(f"http://127.0.0.1:{port}/", timeout=5) as reply:
             return reply.status, json.load(reply)
@@ -56,7 +56,7 @@ async def differs_from_its_log(redis: Redis, keys: Keys) -> dict[str, Any]:
 
 
 class RawNodes:
-    """Nodes that speak to the log by bare ``XADD``, so that nobody but the workers advances the partition."""
+    """Nodes that append by bare ``XADD``, so that only the workers advance the partition."""
 
     def __init__(self, cli: Cli, count: int) -> None:
         self.redis, self.keys = cli.redis, cli.keys
