@@ -71,7 +71,7 @@ def comparison(rows: list[regression.Row]) -> Table:
     out = Table("figure", "", "now")
     for row in rows:
         style = {"slower": "bold red", "gone": "bold red", "faster": "green"}.get(row.verdict, "")
-        out.add_row(row.name, row.verdict, row.told, style=style)
+        out.add_row(row.name, row.verdict, row.text, style=style)
     return out
 
 
@@ -110,7 +110,7 @@ def main() -> int:
         parser.error("--guard and --record measure what they need: leave --quick, --rounds and --only out")
     then = regression.load() if given.guard else None
     load = os.getloadavg()[0]
-    # a run that is told to end must end its servers and processes, too
+    # a stopped run must stop its servers and processes, too
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f"ended by signal {number}"))
     quick = guarded or given.quick
     usual = regression.ROUNDS if guarded else 2 if quick else 5

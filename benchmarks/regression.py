@@ -38,7 +38,7 @@ class Row:
 
     name: str
     verdict: Verdict
-    told: str
+    text: str
 
 
 class Recorded(msgspec.Struct):
@@ -103,10 +103,10 @@ def compare(then: dict[str, Recorded], figures: Iterable[Figure]) -> list[Row]:
             rows.append(Row(name, "new", f"{number(one.median)} {one.unit}"))
             continue
         old = then[name]
-        told = (
+        text = (
             f"{number(one.median)} {one.unit}, recorded {number(old.median)} ({number(old.min)} to {number(old.max)})"
         )
-        rows.append(Row(name, verdict(old, one.median), told))
+        rows.append(Row(name, verdict(old, one.median), text))
     gone = {name: old for name, old in then.items() if name not in now}
     rows += [Row(name, "gone", f"recorded {number(old.median)} {old.unit}") for name, old in gone.items()]
     order: list[Verdict] = ["slower", "gone", "new", "faster", "within noise"]
@@ -123,12 +123,12 @@ def load(file: Path = FILE) -> Recording:
     """Return what was recorded.
 
     Raises:
-        SystemExit: nothing was, or what is there cannot be read.
+        SystemExit: no baseline exists, or it cannot be read.
     """
     try:
         return msgspec.json.decode(file.read_bytes(), type=Recording)
     except (OSError, msgspec.DecodeError) as problem:
-        raise SystemExit(f"{file}: {problem}; record anew, by python -m benchmarks --record") from problem
+        raise SystemExit(f"{file}: {problem}; record it again with python -m benchmarks --record") from problem
 
 
 def save(recording: Recording, file: Path = FILE) -> None:

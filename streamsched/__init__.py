@@ -1,7 +1,7 @@
 """An event-sourced scheduler over Redis Streams, for a changing fleet of nodes.
 
-The names below are the public ones. Each is imported when it is first used, so that a producer does not pay for the
-node's side, nor the command line for either.
+These are the public names. Each is imported on first use, so that a producer does not pay for the node's side, nor the
+command line for either.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ HOMES = {
     "worker": ("Worker", "health_probe"),
     "contract.keys": ("Keys",),
 }
-"""Where the names are defined; every other one is an error."""
+"""The module of each public name; any other name is an error."""
 
 
 def __getattr__(name: str) -> object:
@@ -114,7 +114,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = next((module for module, names in HOMES.items() if name in names), "contract.errors")
     value = getattr(import_module(f".{home}", __name__), name)
-    globals()[name] = value  # the next use finds it without coming here
+    globals()[name] = value  # the next use does not call this function
     return value
 
 

@@ -1,4 +1,4 @@
-"""Text that may be shown: secrets masked, and nothing in it that acts on the terminal or deceives its reader."""
+"""Text that is safe to show: secrets masked, and no character that controls the terminal or deceives its reader."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ ACTING = re.compile(
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters of both sets, among them the introducers of escape sequences
     "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # breaks, directions, unseen
     "\ud800-\udfff"  # halves of characters, which no terminal can print
-    "\U000e0000-\U000e007f"  # tags: whole words that nobody sees
+    "\U000e0000-\U000e007f"  # tags: invisible words
     "]"
 )
-"""What is escaped. Joiners (U+200C, U+200D) stay: Persian, Hindi and emoji are spelt with them."""
+"""Characters to escape. Joiners (U+200C, U+200D) stay: Persian, Hindi and emoji are spelt with them."""
 
 
 def mask(text: str) -> str:
@@ -24,14 +24,14 @@ def mask(text: str) -> str:
 def visible(text: str) -> str:
     """Return ``text`` with every control character but newline and tab escaped, so that it can be printed.
 
-    Payloads, reasons, errors and ids come from anybody: an escape sequence in one must not act on the operator's
-    terminal, and a character that turns the direction or is not seen must not make one name look like another.
+    Clients choose payloads, reasons, errors and ids: an escape sequence in one must not control the operator's
+    terminal, and a character that changes direction or is invisible must not make one name look like another.
     """
     return ACTING.sub(lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` as :func:`visible` does, on a single line."""
+    """Return :func:`visible` text on a single line."""
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 

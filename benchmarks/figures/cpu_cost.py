@@ -40,7 +40,7 @@ async def spent(bench: Bench, count: int, work: Callable[[], Awaitable[object]])
 
 
 async def append(bench: Bench, count: int) -> Spent:
-    """Add entries to a log that nobody folds."""
+    """Add entries to a log without a worker."""
     ground = Ground(bench.redis)
     events = [submission(n, None) for n in range(count)]
     floor = await spent(bench, count, lambda: ground.fill("events", events))

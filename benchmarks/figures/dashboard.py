@@ -1,4 +1,4 @@
-"""What the dashboard costs, and how long somebody waits for it: 10 000 nodes, a million events behind them.
+"""What the dashboard costs, and how long a user waits for it: 10 000 nodes, a million events behind them.
 
 The dashboard and a headless Chromium run as processes of their own; times are those that the page itself sees.
 """

@@ -32,7 +32,7 @@ from .drain_rate import PAIRS_OF_ONE
 LAYOUTS = ((1, 1), (2, 1), (4, 1), (2, 2), (4, 2))
 """Partitions, and the servers they are on."""
 JOBS = 20_000
-"""In all, whatever the number of partitions."""
+"""In total, for any number of partitions."""
 LOOK_S = 0.01
 LONGEST_S = 150
 
@@ -55,7 +55,7 @@ class Layout:
         namespace = next(names)
         self.servers = servers
         self.rest = CORES[len(servers) :] or CORES
-        """The cores of whoever is no server; all of them where the servers have taken every one."""
+        """The cores of all but the servers; all cores if the servers use every one."""
         self.grounds = [Ground(clients[n % len(clients)], keys=Keys(namespace, n)) for n in range(partitions)]
         self.urls = [servers[n % len(servers)].url for n in range(partitions)]
 

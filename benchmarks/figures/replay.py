@@ -43,7 +43,7 @@ class Tool:
         """Run one to its end; returns the seconds it took and the most memory it had, in MiB.
 
         Raises:
-            SystemExit: it failed; the text is what it said.
+            SystemExit: it failed; the text is its output.
         """
         began, peak = time.perf_counter(), 0
         command = [sys.executable, "-m", "streamsched", *words]

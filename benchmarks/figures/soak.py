@@ -42,7 +42,7 @@ FLAT, CALM = 1.05, 1.25
 
 @dataclass
 class Cast:
-    """All that runs, and what is read of it in each window."""
+    """All running processes, and the readings of each window."""
 
     redis: Redis
     ground: Ground
@@ -171,7 +171,7 @@ async def soak(bench: Bench, server: EmbeddedServer, folder: Path) -> list[Figur
         processes["producer"] = start(
             running("benchmarks.harness.producer_process", server.url, name, "rate", str(full / 2))
         )
-        await cast.window(0)  # whatever was measured while the capacity was
+        await cast.window(0)  # drop the figures from the capacity measurement
         cast.read.clear()
         for number in range(WINDOWS):
             await cast.window(seconds)

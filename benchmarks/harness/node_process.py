@@ -36,7 +36,7 @@ class Tally:
             self.waits_ms.append((time.monotonic_ns() - sent) / 1e6)
 
     def read(self) -> str:
-        """Say it, and begin anew."""
+        """Print the figures, and start over."""
         said: dict[str, float] = {"jobs": self.jobs}
         if len(self.waits_ms) > 1:
             cuts = statistics.quantiles(self.waits_ms, n=100, method="inclusive")

@@ -1,7 +1,7 @@
 """A producer as a process of its own: ``python -m benchmarks.harness.producer_process URL NAMESPACE rate|held NUMBER``.
 
-``rate`` sends so many jobs a second, whatever becomes of them; ``held`` sends whenever fewer than so many have not
-ended, and so finds how many a second there can be. It ends where stdin does.
+``rate`` sends so many jobs a second, without regard to their outcome; ``held`` sends whenever fewer than so many have
+not ended, and so finds how many a second there can be. It ends where stdin does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run has found so far, kept as it is found: whoever ends a long run has what it had measured."""
+"""The figures of a run so far, saved as they are measured: an interrupted long run keeps what it measured."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Findings:
         self.keep()
 
     def draw(self, plot: Plot, curve: Curve) -> None:
-        """Draw a curve, anew if it has grown, and keep its points."""
+        """Draw a curve again if it has grown, and keep its points."""
         self.plots.mkdir(parents=True, exist_ok=True)
         self.curves[plot.name] = curve
         draw(plot, curve, self.plots)

@@ -24,7 +24,7 @@ from .workload import BRIEF, Round, Size
 
 RESULTS = Path(__file__).parents[1] / "results"
 IN_CURVES = ("streamsched", "BullMQ (Node.js)", "ardiq", "taskiq streams", "saq", "dramatiq", "huey", "raw floor")
-"""Whose curves over waiting jobs and over load are drawn; more than these cannot be told apart."""
+"""Peers whose curves over waiting jobs and over load are drawn; more could not be distinguished."""
 
 
 def tell(text: str) -> None:
@@ -32,7 +32,7 @@ def tell(text: str) -> None:
 
 
 def install_all(peers: Sequence[Peer], results: Results) -> list[tuple[Peer, list[str]]]:
-    """Install whoever can be; returns how each is run."""
+    """Install all peers that can be installed; returns how each is run."""
     commands = []
     for peer in peers:
         tell(f"installing {peer.name}")
@@ -120,7 +120,7 @@ def main() -> None:
     )
     parser.add_argument("--from", type=Path, metavar="FILE", dest="source", help="draw an earlier run, measure nothing")
     given = parser.parse_args()
-    # a run that is told to end must end its servers and workers, too
+    # a stopped run must stop its servers and workers, too
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f"ended by signal {number}"))
     CACHE.mkdir(exist_ok=True)
     quick = given.quick

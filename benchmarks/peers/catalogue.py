@@ -160,7 +160,7 @@ PEERS = (
         "raw floor",
         "raw.py",
         lacks=f"{NO_NODES}, no results, no retries",
-        loses="pending entries stay: nobody claims them",
+        loses="pending entries stay: no worker claims them",
         setting="batches of 500",
         optional_results=False,
         baseline=True,

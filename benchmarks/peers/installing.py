@@ -1,4 +1,4 @@
-"""Each peer in an environment of its own, under ``.bench/``; what does not install is told, not raised."""
+"""Installs each peer in its own environment under ``.bench/``; a failed installation is reported, not raised."""
 
 from __future__ import annotations
 

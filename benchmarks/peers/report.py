@@ -55,7 +55,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def figures(setting: Setting, names: Sequence[str]) -> str:
-    """One table of figures, the peers in the order of the catalogue, then whatever else was measured."""
+    """One table of figures, the peers in the order of the catalogue, then the others."""
     present = [name for name in names if any(name in found.figures for found in setting.peers.values())]
     order = [peer.name for peer in PEERS if peer.name in setting.peers]
     order += [name for name in setting.peers if name not in order]

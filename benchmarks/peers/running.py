@@ -22,7 +22,7 @@ from .installing import environment_of
 READY_S = 30
 """How long a worker may take to connect."""
 LONGEST_S = 180
-"""How long one piece of work may take: whoever needs longer is told as failed."""
+"""Time limit of one piece of work; beyond it the peer counts as failed."""
 STALL_S = 15
 """How long a worker may do nothing while jobs wait."""
 LOOK_S = 0.004
@@ -30,7 +30,7 @@ LOOK_S = 0.004
 
 
 class Failed(Exception):
-    """An adapter did not do what it was asked; the text holds the end of what it said."""
+    """An adapter did not do what it was asked; the text holds the end of its output."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Target:
 
     @property
     def takes(self) -> str:
-        """What would have to change; empty if it is reached, or nobody knows."""
+        """What would have to change; empty if it is reached, or unknown."""
         if self.reached is not False:
             return ""
         return next((words for name, words in TAKES if self.what.startswith(name)), "")

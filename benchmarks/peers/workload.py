@@ -253,7 +253,7 @@ class Round:
             return after.cpu_s - before.cpu_s, workers.cpu_s() - cpu
 
     def _idle(self, workers: Workers) -> None:
-        time.sleep(1)  # whatever a worker does when it starts
+        time.sleep(1)  # let the worker finish its start
         before, cpu, began = self.server.read(), workers.cpu_s(), time.perf_counter()
         time.sleep(self.size.idle_s)
         after, used, took = self.server.read(), workers.cpu_s() - cpu, time.perf_counter() - began

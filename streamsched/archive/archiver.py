@@ -1,4 +1,4 @@
-"""The archiver: a process with a watermark of its own, which carries the log to disk and may trim what is there."""
+"""The archiver: a process with its own watermark that copies the log to disk and may trim the log."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ READ = 1000
 """Entries read at once."""
 
 MAX_EVENTS = 100_000
-"""Events of one segment, unless told otherwise: they are held in memory until they are written, a kilobyte each."""
+"""Events of one segment by default: they are held in memory until they are written, a kilobyte each."""
 
 MAX_BYTES = 64 * 2**20
 """Bytes of one segment's fields, before compression: however large the payloads are, memory stays flat."""
 
 MAX_AGE_S = 60.0
-"""How long an event may wait to be written, unless told otherwise."""
+"""How long an event may wait to be written, by default."""
 
 TRIM_BATCH = 1000
 """Entries that one call may trim."""
 
 LAST_TRIES = 3
-"""How often what is left is tried once the archiver is told to end: a connection may only have gone stale meanwhile."""
+"""Last attempts to archive the rest after a stop: a connection may only have gone stale meanwhile."""
 
 LETTERS_BATCH = 100
 """Dead letters that one call may trim: each may hold a megabyte."""
@@ -47,15 +47,15 @@ LETTERS_KEPT = 1000
 
 
 class Archiver:
-    """Carries what is folded from a live log into an archive.
+    """Copies folded events from a live log into an archive.
 
     Args:
         live: the log.
         writer: the archive.
         max_events: events of a segment, 100 000 by default.
         max_age_s: seconds after which a smaller one is written, 60 by default.
-        trim: trim the log below what is archived, folded, and of no alive job; off by default.
-        progress: told the events archived in this run, after each segment.
+        trim: trim archived and folded events off the log, up to the first of a live job; off by default.
+        progress: called with the number of events archived in this run, after each segment.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Archiver:
     async def run(self) -> None:
         """Archive until :attr:`stopping` is set, and then what is left.
 
-        What may pass is waited out: a server that is away, out of memory or rebuilding its state, and a full disk.
+        It waits out a server that is away, out of memory or rebuilding its state, and a full disk.
 
         Raises:
             LogFork: the log holds other entries than the archive.
@@ -93,7 +93,7 @@ class Archiver:
         while True:
             if self.stopping.is_set() and not stopping:
                 stopping = True
-                backoff.reset()  # what failed before it was told to end takes none of the last tries
+                backoff.reset()  # failures before the stop do not count against the last attempts
             try:
                 await self.once(flush=stopping)
                 if stopping:
@@ -150,11 +150,12 @@ class Archiver:
         if archive.segments and span.count and span.before > held:
             raise LogGap(
                 f"the archive ends at {behind}, the log begins at {span.first}: {span.before - held} events between "
-                "them were trimmed unarchived; begin a new archive in an empty folder"
+                "them were trimmed unarchived; start a new archive in an empty folder"
             )
 
     async def _write(self, watermark: str, folded: int) -> bool:
-        """Write what was read as one segment; returns false where it may be of two histories and must be read anew."""
+        """Write what was read as one segment; returns false if the events may come from two histories and must be read
+        again."""
         if not self._entries:
             return True
         archive = self.writer.archive

@@ -1,4 +1,4 @@
-"""One number for a whole state: the same for equal states, whatever order they are read in, in constant memory."""
+"""One number for a whole state: equal for equal states, in any reading order, in constant memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class StateDigest:
     """Adds up the SHA-256 of every hash, member and element of a state.
 
     A sum modulo 2**256 does not depend on the order, so that no server has to sort and nothing has to be held. It finds
-    damage, not forgery: whoever can choose the state can choose one of the same sum (Bellare and Micciancio, "A New
+    damage, not forgery: a writer of the state can choose one of the same sum (Bellare and Micciancio, "A New
     Paradigm for Collision-Free Hashing", EUROCRYPT 1997).
     """
 

@@ -1,6 +1,6 @@
 """The archive of a log as it lies on disk: a manifest, and the segments it lists, each chained to the one before.
 
-Whatever is read is checked first: a segment whose SHA-256 is not the one of the manifest gives no entry at all.
+Every segment is checked before it is read: one whose SHA-256 differs from the manifest yields no entry.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ class Archive:
         return event >= position(piece.first) and (not piece.own_letters or event <= position(piece.last))
 
     def checked(self, piece: Segment) -> pq.ParquetFile:
-        """Open a segment, after its bytes and what it says of itself have been compared with the manifest.
+        """Open a segment after comparing its bytes and its own header with the manifest.
 
         Raises:
             ArchiveDamaged: they differ; the text names the file.

@@ -66,7 +66,7 @@ SCHEMA = pa.schema(
 )
 
 ROW_GROUP = 50_000
-"""Rows that are held in memory at once by whoever writes or reads a segment."""
+"""Rows held in memory while a segment is written or read."""
 
 LEVEL = 9
 """Of zstd. Level 3 is hardly faster here: most of the time goes into the rows, not into their compression."""
@@ -90,7 +90,7 @@ def table_of(stream: str, entries: list[Entry]) -> pa.Table:
             names = None
         if names is None:
             raw[row] = msgspec.msgpack.encode(entry.flat)
-            # whoever adds an odd field must not be out of sight of every question
+            # an event with an odd field must stay visible to queries
             others = _spread(columns, row, size, *_as_read(entry))
         else:
             fields[row] = " ".join(names)
@@ -130,7 +130,7 @@ def _spread(
 
 
 def _as_read(entry: Entry) -> tuple[tuple[str, ...], list[bytes]]:
-    """Return the names of an entry's fields, and the entry, as everybody reads it who does not need it to the byte."""
+    """Return the names of an entry's fields, and the entry, as readers see it that do not need the exact bytes."""
     read = fields_of(entry)
     return tuple(read), [part.encode() for field in read.items() for part in field]
 

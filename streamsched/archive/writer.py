@@ -54,7 +54,7 @@ class ArchiveWriter:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "another process"
             self._lock.close()
-            raise ArchiveLocked(f"{folder} is written by {holder}: end that one, or give another folder") from None
+            raise ArchiveLocked(f"{folder} is written by {holder}: stop it, or give another folder") from None
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         self._lock.flush()
@@ -188,7 +188,7 @@ class ArchiveWriter:
         return path.read_bytes() if path.exists() else None
 
     def still_ours(self) -> None:
-        """Make sure that nobody else has written the manifest since: a lock is not seen on every shared disk.
+        """Check that no other archiver has written the manifest since: not every shared disk shows the lock.
 
         Raises:
             ArchiveLocked: another archiver has.
@@ -207,7 +207,7 @@ class ArchiveWriter:
         self.archive.checked(self.archive.segments[-1])
 
     async def go_on_from(self, live: LiveLog, other: Archive, progress: Callable[[int], None]) -> None:
-        """Begin with what another archive and the log have in common; whoever is killed in it leaves an empty archive.
+        """Start with the events that another archive and the log have in common; if it is killed, the archive is empty.
 
         Raises:
             LogFork: they have nothing in common.

@@ -1,4 +1,4 @@
-"""The command ``streamsched``: a table of its commands, each of which is imported when it is called."""
+"""The command ``streamsched``: the table of its commands. A command is imported when it is called."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, dict[str, Entry]] = {
     "Run": {
         "dev": Entry("run.dev", "Start a server and a worker for development."),
-        "worker": Entry("run.worker", "Fold events and decide what is due."),
+        "worker": Entry("run.worker", "Fold events and make the decisions that are due."),
         "node": Entry("run.node", "Run jobs with a program of your own."),
         "dashboard": Entry("run.dashboard", "Show the partition in a browser.", PAGE),
         "metrics": Entry("run.metrics", "Serve metrics for Prometheus.", EXPORTER),
@@ -74,21 +74,21 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "dead": Entry("recover.dead", "List, retry or drop dead letters."),
     },
 }
-"""Every command, by the section of the help it stands in."""
+"""Every command, by its section of the help."""
 
 
 class Commands(typer.core.TyperGroup):
-    """The commands of :data:`COMMANDS`. To print the list imports none of them."""
+    """The commands of :data:`COMMANDS`. Listing them imports none of them."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names, in the order of the help."""
+        """Return the names in the order of the help."""
         return [name for section in COMMANDS.values() for name in section]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import a command; ``None`` if there is none of this name.
+        """Import a command; ``None`` if no command has this name.
 
         Raises:
-            typer.Exit: an extra of the package is missing; what to install was printed.
+            typer.Exit: an extra of the package is missing; the command printed what to install.
         """
         entry = next((section[cmd_name] for section in COMMANDS.values() if cmd_name in section), None)
         if entry is None:
@@ -102,12 +102,12 @@ class Commands(typer.core.TyperGroup):
         return getattr(import_module(f".{entry.module}", __package__), cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command of a command line; a typo is answered with the nearest names."""
+        """Find the command of a command line. A typo gets the nearest names."""
         self.commands = dict.fromkeys(self.list_commands(ctx), self)  # typer looks for near names among the keys
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Print the list, a section at a time."""
+        """Print the list by section."""
         for title, section in COMMANDS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, entry.help) for name, entry in section.items()], col_max=12)

@@ -1,6 +1,6 @@
-"""What the shell offers where a value is typed: names that the partition knows, and those of the contract.
+"""Values that the shell offers: names from the partition and from the contract.
 
-It is read between two keystrokes: every reading is bounded, and whatever goes wrong offers nothing and says nothing.
+Completion runs between two keystrokes, so every read is bounded. On any failure it offers nothing and prints nothing.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from ..contract.keys import Keys
 
 WITHIN_S = 0.5
-"""After this long nothing more is read, and nothing offered."""
+"""Time limit for all reads; after it nothing is offered."""
 
 OFFERED = 100
-"""Names of a kind, at most."""
+"""Most names of one kind."""
 
 PAGES = 20
-"""Calls that look for names, 1000 members each; a larger set is searched as far as they go."""
+"""Calls that search a set for names, 1000 members each; the rest of a larger set is not searched."""
 
 TAIL = 300
-"""Events, from the end of the log, in which jobs and sessions are looked for."""
+"""Events at the end of the log that are searched for jobs and sessions."""
 
 PLAIN = re.compile(r"[\w.:@%+=/,-]+", re.ASCII)
-"""What is offered holds nothing else: names come from anybody, and zsh evaluates what it is offered."""
+"""Only names of these characters are offered: clients choose names, and zsh evaluates what it is offered."""
 
 INSTRUCTION = "_STREAMSCHED_COMPLETE"
 BREAKS = (":", "=")
@@ -43,9 +43,9 @@ Completer = Callable[[typer.Context, str], Names]
 
 @contextmanager
 def in_words_of_bash() -> Iterator[None]:
-    """Let bash complete a word that holds a colon or an equals sign, which it takes apart: ``s1:47`` comes as three.
+    """Let bash complete a word that holds a colon or an equals sign. Bash splits it: ``s1:47`` comes as three words.
 
-    They are put together before typer reads them; of what is offered only what follows the last break is handed out.
+    The parts are joined before typer reads them. Of each offer, only the part after the last break is returned.
     """
     if os.environ.get(INSTRUCTION) != "complete_bash":
         yield
@@ -56,17 +56,17 @@ def in_words_of_bash() -> Iterator[None]:
     typed = "" if words[at] in BREAKS else words[at]
     before = len(whole[-1]) - len(typed)
     if whole[-1].startswith("--"):
-        before -= whole[-1].find("=") + 1  # of --option=value the value alone is offered
-    told = io.StringIO()
+        before -= whole[-1].find("=") + 1  # for --option=value, offer the value only
+    offered = io.StringIO()
     try:
-        with redirect_stdout(told):
+        with redirect_stdout(offered):
             yield
     finally:
-        print("\n".join(line[max(0, before) :] for line in told.getvalue().splitlines()))
+        print("\n".join(line[max(0, before) :] for line in offered.getvalue().splitlines()))
 
 
 def joined(words: Names) -> Names:
-    """Put together what stood around breaks: ``["--pair", "zh", ":", "en"]`` is ``["--pair", "zh:en"]``."""
+    """Join the words around breaks: ``["--pair", "zh", ":", "en"]`` becomes ``["--pair", "zh:en"]``."""
     found: Names = []
     open_ = False
     for word in words:
@@ -79,7 +79,7 @@ def joined(words: Names) -> Names:
 
 
 def offer(read: Read) -> Completer:
-    """Make a completer of a reading of the partition that the options before it name."""
+    """Make a completer from a function that reads the partition given by the options before it."""
 
     def complete(ctx: typer.Context, incomplete: str) -> Names:
         return _asked(ctx.params, read, incomplete)
@@ -103,14 +103,14 @@ def _asked(params: Mapping[str, Any], read: Read, incomplete: str) -> Names:
 
     try:
         found = anyio.run(ask)
-    except Exception:  # a server that is away, settings that are wrong: the command itself will say it
+    except Exception:  # no server, or wrong settings: the command itself reports it
         return []
     fitting = dict.fromkeys(name for name in found if name.startswith(incomplete) and PLAIN.fullmatch(name))
     return list(fitting)[:OFFERED]
 
 
 async def _members(redis: Any, key: str, incomplete: str = "") -> Names:
-    """Read names of a set that begin as typed."""
+    """Read names of a set that start with the typed text."""
     found: Names = []
     cursor, pattern = 0, re.sub(r"([*?\[\]\\])", r"\\\1", incomplete) + "*"
     for _ in range(PAGES):
@@ -146,7 +146,7 @@ async def _paused_pairs(redis: Any, keys: Keys, _: str) -> Names:
 
 
 async def _of_pools(redis: Any, keys: Keys) -> list[Names]:
-    """Read the languages of some pools, a list for each."""
+    """Read the languages of some pools, one list for each pool."""
     async with redis.pipeline(transaction=False) as pipe:
         for pool_id in (await _members(redis, keys("pools")))[:OFFERED]:
             pipe.hget(keys("pool_info", pool_id), "languages")
@@ -208,18 +208,18 @@ OF_FIELD: dict[str, Completer] = {
     "tgt_lang": languages,
     "source": sources,
 }
-"""What is offered behind ``field=``."""
+"""Values offered after ``field=``."""
 
 
 def event_types(incomplete: str) -> Names:
-    """Offer the types of events that may be appended."""
+    """Offer the types of events that a client may append."""
     from ..contract.wire import EVENTS
 
     return [kind for kind in sorted(EVENTS) if kind.startswith(incomplete)]
 
 
 def all_types(incomplete: str) -> Names:
-    """Offer the types of all events, decisions among them."""
+    """Offer the types of all events, including decisions."""
     from ..contract.wire import EVENTS
     from ..engine.source import facts
 
@@ -227,7 +227,7 @@ def all_types(incomplete: str) -> Names:
 
 
 def fields(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer values of a field behind its name, and in a filter of the log those of ``type``."""
+    """Offer values of a field after its name; in a filter of the log, values of ``type``."""
     name, equals, value = incomplete.partition("=")
     if not equals:
         return []
@@ -236,7 +236,7 @@ def fields(ctx: typer.Context, incomplete: str) -> Names:
 
 
 def configuration(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer the keys of the configuration, each with the value in force; with the default while no server answers."""
+    """Offer configuration keys with the value in force, or with the default if no server answers."""
     from ..contract.config import DEFAULTS
 
     return offer(_configuration)(ctx, incomplete) or [
@@ -245,6 +245,6 @@ def configuration(ctx: typer.Context, incomplete: str) -> Names:
 
 
 def subjects(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer what a story may be told of, by the word before it."""
+    """Offer subjects of a story, of the kind that the word before names."""
     of_kind = {"job": jobs, "node": nodes, "session": sessions, "pool": pools, "pair": pairs}
     return of_kind[ctx.params["kind"]](ctx, incomplete) if ctx.params.get("kind") in of_kind else []

@@ -1,4 +1,4 @@
-"""What every command shares: the options that name a partition, stated once, and the way it is run."""
+"""Options that name a partition, defined once for all commands, and the way to run a command."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from ..ops.settings import Settings
 
 PATIENCE_S = 5.0
-"""How long a command that somebody waits for goes on trying to reach the server."""
+"""How long an interactive command keeps trying to reach the server."""
 
 SERVICE_PATIENCE_S = 30.0
-"""The same for ``worker`` and ``node``, which may be started at the same moment as their server."""
+"""The same for ``worker`` and ``node``, which may start together with their server."""
 
 COMMON: dict[str, Any] = {
     "url": Annotated[
@@ -37,13 +37,15 @@ COMMON: dict[str, Any] = {
     ],
     "password_file": Annotated[
         Path | None,
-        typer.Option("--password-file", metavar="FILE", help="Holds the password; or STREAMSCHED_PASSWORD does."),
+        typer.Option("--password-file", metavar="FILE", help="File with the password; or set STREAMSCHED_PASSWORD."),
     ],
     "tls_ca": Annotated[
-        Path | None, typer.Option("--tls-ca", metavar="FILE", help="Who vouches for the server. [default: the system]")
+        Path | None,
+        typer.Option("--tls-ca", metavar="FILE", help="CA certificates. [default: the system's]"),
     ],
     "tls_cert": Annotated[
-        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Our certificate, for a server that asks for one.")
+        Path | None,
+        typer.Option("--tls-cert", metavar="FILE", help="Client certificate, if the server requires one."),
     ],
     "tls_key": Annotated[
         Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key. [default: in the same file]")
@@ -61,29 +63,30 @@ COMMON: dict[str, Any] = {
         typer.Option(
             "--patience",
             min=0,
-            help="Seconds to go on trying while no server answers. "
+            help="Seconds to keep trying while no server answers. "
             f"[default: {PATIENCE_S:g}; worker, node: {SERVICE_PATIENCE_S:g}]",
         ),
     ],
 }
-"""Options of every command; what is left out comes from the environment, the TOML file, the defaults."""
+"""Options of every command. A missing one comes from the environment, the TOML file, or the default."""
 
 Source = Annotated[
     str | None,
     typer.Option(
         "--source",
-        help="Speak through the ingress of this source. [or STREAMSCHED_SOURCE]",
+        help="Write through the ingress of this source. [or STREAMSCHED_SOURCE]",
         autocompletion=completion.sources,
     ),
 ]
 
 OF_THE_SERVER = ("url", "password_file", "tls_ca", "tls_cert", "tls_key", "patience")
-"""Those of them that a command does without which starts its own server."""
+"""Options that a command which starts its own server leaves out."""
 
 ArchiveDir = Annotated[
-    Path | None, typer.Option("--archive", metavar="DIR", help="Read this archive too, for what the log holds no more.")
+    Path | None,
+    typer.Option("--archive", metavar="DIR", help="Also read this archive, for events that were trimmed."),
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Read the archive alone, without any server.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Read the archive only, without a server.")]
 LogFormat = Annotated[Literal["console", "json"] | None, typer.Option(help="[default: console at a terminal]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -96,7 +99,7 @@ class Target(NamedTuple):
 
     @asynccontextmanager
     async def scheduler(self, patience_s: float = PATIENCE_S, source: str | None = None) -> AsyncIterator[Scheduler]:
-        """Connect as a producer; as a source if one is named here or in the settings.
+        """Connect as a producer, or as the source that is named here or in the settings.
 
         Raises:
             ServerUnreachable, ServerTooOld: see :meth:`Scheduler.connect`.
@@ -110,7 +113,7 @@ class Target(NamedTuple):
 
     @asynccontextmanager
     async def speak(self, source: str | None) -> AsyncIterator[Partition]:
-        """Connect to append, as a source if one is named here or in the settings; without following any outcomes.
+        """Connect to append, as a source if one is named here or in the settings; do not follow outcomes.
 
         Raises:
             ServerUnreachable, ServerTooOld: see :func:`open_partition`.
@@ -123,7 +126,7 @@ class Target(NamedTuple):
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Partition]:
-        """Connect without following any outcomes.
+        """Connect without following outcomes.
 
         Raises:
             ServerUnreachable, ServerTooOld: see :func:`open_partition`.
@@ -138,7 +141,7 @@ class Target(NamedTuple):
         """Open the log, an archive, or both as one history.
 
         Raises:
-            UsageProblem: ``offline`` without an archive, or what reads archives is not installed.
+            UsageProblem: ``offline`` without an archive, or the archive extra is not installed.
             ArchiveDamaged, ServerUnreachable, ServerTooOld: see :func:`open_history`.
         """
         if offline and archive is None:
@@ -150,7 +153,7 @@ class Target(NamedTuple):
             yield history
 
     def patience(self, default_s: float) -> float:
-        """Seconds to go on trying while no server answers."""
+        """Seconds to keep trying while no server answers."""
         return default_s if self.patience_s is None else self.patience_s
 
 
@@ -158,7 +161,7 @@ def pair_of(text: str) -> tuple[str, str]:
     """Read a language pair, ``SRC:TGT``.
 
     Raises:
-        UsageProblem: it is none.
+        UsageProblem: the text is no pair.
     """
     src, _, tgt = text.partition(":")
     if not src or not tgt:
@@ -167,10 +170,10 @@ def pair_of(text: str) -> tuple[str, str]:
 
 
 def needs_archive() -> None:
-    """Make sure that what reads and writes Parquet is installed.
+    """Check that the Parquet extra is installed.
 
     Raises:
-        UsageProblem: it is not; the text says how to install it.
+        UsageProblem: it is missing; the text says how to install it.
     """
     terminal.needs("pyarrow", "archive", "pyarrow")
 
@@ -183,8 +186,8 @@ def command(
 ) -> Callable[[Body], typer.core.TyperCommand]:
     """Make a command of an async function ``body(target, …) -> exit code or None``.
 
-    It takes the options of every command, but for those it does ``without``. Its docstring is the help, and
-    ``example`` the last line of it; ``name`` that of the command, where it is not that of the function.
+    The command has the common options, except those in ``without``. Its help is the docstring, with ``example`` as the
+    last line. ``name`` is its name; by default that of the function.
     """
     offered = {key: note for key, note in COMMON.items() if key not in without}
 

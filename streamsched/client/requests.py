@@ -34,7 +34,7 @@ class DispatchRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     tgt_lang: str
     payload_json: str
     job_id: str | None = None
-    """The idempotency key; ``None`` makes one up."""
+    """The idempotency key; ``None`` generates one."""
     affinity: Affinity | None = None
     deliver: bool = False
     """Put the assignment into the node's inbox; by default the caller delivers it."""
@@ -50,9 +50,9 @@ class SubmitRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     tgt_lang: str
     payload_json: str
     job_id: str | None = None
-    """The idempotency key; ``None`` makes one up."""
+    """The idempotency key; ``None`` generates one."""
     priority: int | None = None
-    """-100 to 100, a higher one first; 0 by default."""
+    """-100 to 100, higher first; 0 by default."""
     deadline_ts: int | None = None
     """ms since the epoch; the job expires when it has not ended by then."""
     not_before_ts: int | None = None
@@ -70,6 +70,6 @@ class CompleteTaskRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     node_id: str
     status: JobStatus
     attempt: str | None = None
-    """The attempt that ended; without it the node's word counts for the job it holds."""
+    """The attempt that ended; without it, the report counts for the job that the node holds."""
     result_json: str | None = None
     error: str | None = None

@@ -1,4 +1,4 @@
-"""How submitted jobs end, for the callers that wait for them."""
+"""Outcomes of submitted jobs, for the callers that wait for them."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class ResultListener:
         self._closed = False
 
     def expect(self, job_id: str) -> asyncio.Future[JobResult]:
-        """Return what will hold this job's end, for one caller.
+        """Return a future for this job's outcome, for one caller.
 
         Raises:
-            SchedulerClosed: nobody reads results any more.
+            SchedulerClosed: the reader of results has ended.
         """
         if self._closed:
             raise SchedulerClosed("the connection that would read the result is closed: connect again and ask there")
@@ -71,7 +71,7 @@ class ResultListener:
         return future
 
     def forget(self, job_id: str, future: asyncio.Future[JobResult]) -> None:
-        """One caller no longer waits for a job."""
+        """Remove a caller that no longer waits for a job."""
         waiting = self._waiting.get(job_id, [])
         if future in waiting:
             waiting.remove(future)
@@ -89,7 +89,8 @@ class ResultListener:
             self._accepted.add(job_id)
 
     def appended(self, job_ids: Iterable[str], last_id: str) -> None:
-        """The log has these jobs, the last one as this entry: one that is unknown once that is folded was refused."""
+        """The log has these jobs, the last one as this entry: a job that is unknown once the entry is folded was
+        refused."""
         expected = [job_id for job_id in job_ids if job_id in self._waiting]
         if last_id and expected:  # a producer that expects nothing may run for years
             self._in_log.append((last_id, expected))
@@ -114,7 +115,7 @@ class ResultListener:
             await self.look_up(list(self._waiting))
 
     def close(self) -> None:
-        """Nobody reads results any more: tell the callers that wait."""
+        """The reader of results has ended: fail the waiting callers."""
         self._closed = True
         for job_id, futures in list(self._waiting.items()):
             problem = SchedulerClosed(f"job {job_id}: its result is not read any more; the job goes on")
@@ -142,13 +143,13 @@ class ResultListener:
                 self.accepted(job_id)
 
     async def _give_up(self, unknown: bool) -> None:
-        """Tell the callers whose submissions nobody takes from the ingress."""
+        """Fail the callers whose submissions no worker takes from the ingress."""
         source = self._partition.source
         problem: SchedulerError
         if unknown:
-            problem = UnknownSource(f"source {source}: it was never admitted, so that nothing it says is taken in")
+            problem = UnknownSource(f"source {source}: it was never admitted, so that its events are ignored")
         else:
-            problem = NotPermitted(f"source {source}: it was revoked, so that nothing it says is taken in")
+            problem = NotPermitted(f"source {source}: it was revoked, so that its events are ignored")
         job_ids = [job_id for _, some in self._in_log for job_id in some]
         self._in_log.clear()
         await self.look_up(job_ids)  # what was taken in before goes on
@@ -186,7 +187,7 @@ class ResultListener:
         for future in futures:
             if not future.done():
                 future.set_exception(problem)
-                future.exception()  # asyncio would complain of one that nobody awaits
+                future.exception()  # asyncio would complain of a future that is never awaited
 
 
 class Job:

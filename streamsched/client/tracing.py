@@ -1,6 +1,6 @@
 """OpenTelemetry on the submitter's side, where a program uses it: a span for a submission, and its context with it.
 
-The program sets OpenTelemetry up as it pleases. Where it does not, nothing is imported and nothing is done.
+The program sets up OpenTelemetry as it pleases. Without it, nothing is imported and nothing is done.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SYSTEM = "streamsched"
 
 def tracer_in_use() -> Tracer | None:
     """Return the program's tracer; ``None`` if it has set up none."""
-    if "opentelemetry.trace" not in sys.modules:  # whoever traces has imported it
+    if "opentelemetry.trace" not in sys.modules:  # a program that traces has imported it
         return None
     from opentelemetry import trace
 
@@ -32,7 +32,7 @@ def tracer_in_use() -> Tracer | None:
 
 
 def current_traceparent() -> str | None:
-    """Return the current span in W3C form; ``None`` if there is none, or nobody traces."""
+    """Return the current span in W3C form; ``None`` without a span or without tracing."""
     if tracer_in_use() is None:
         return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -85,8 +85,8 @@ def submitting(
 
 
 @contextmanager
-def _covered(tracer: Tracer, name: str, told: dict[str, str]) -> Iterator[str | None]:
+def _covered(tracer: Tracer, name: str, given: dict[str, str]) -> Iterator[str | None]:
     from opentelemetry.trace import SpanKind
 
-    with tracer.start_as_current_span(name, kind=SpanKind.PRODUCER, attributes=told):
+    with tracer.start_as_current_span(name, kind=SpanKind.PRODUCER, attributes=given):
         yield current_traceparent()

@@ -1,1 +1,1 @@
-"""One way to a server: URLs, sentinels, clusters, TLS, and what to do while it is away."""
+"""Connections to a server: URLs, sentinels, clusters, TLS, and waiting while the server is away."""

@@ -1,4 +1,4 @@
-"""A task that runs beside a block of code, is started again when it fails, and ends with the block."""
+"""A task beside a block of code: it restarts when it fails, and ends with the block."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .outage import Backoff
 log = structlog.get_logger(__name__)
 
 FAILURES: Counter[str] = Counter()
-"""How often each background task of this process has failed, by its name."""
+"""How often each background task of this process has failed, by name."""
 
 
 async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Call ``run()`` until it returns. When it raises, log that at once, and call it again after a pause.
+    """Call ``run()`` until it returns. If it raises, log the error, pause, and call it again.
 
     Args:
         name: what the task does, for logs and for :data:`FAILURES`.
@@ -41,16 +41,15 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
 
 
 STEADY_S = 60.0
-"""A task that ran for this long before it failed starts again without the pauses of its earlier failures."""
+"""A task that ran this long before it failed restarts without the pauses of earlier failures."""
 
 
 @asynccontextmanager
 async def background_task(name: str, run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Run ``run()``, supervised, while the block lasts, then cancel it and wait until it has ended.
 
-    Not a task group, because what the block raises must reach its caller as it is, not inside an exception group; and
-    not a bare task either, because redis-py can swallow a single cancellation while it connects: a cancel scope
-    delivers it again and again.
+    Not a task group: an error of the block must reach the caller as it is, not in an exception group. Not a bare task:
+    redis-py can swallow a single cancellation while it connects, and a cancel scope repeats it.
     """
     scope = anyio.CancelScope()
 

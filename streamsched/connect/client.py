@@ -1,4 +1,4 @@
-"""Clients of a server, wherever a URL says it is: alone, behind sentinels, or in a cluster."""
+"""Clients of the server that a URL names: one server, sentinels, or a cluster."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from .sentinel import SentinelClient, SentinelPool
 from .url import place_of
 
 SOCKET_TIMEOUT_S = 10.0
-"""A server that says nothing for this long counts as gone, unless the URL says ``?socket_timeout=``."""
+"""A server that is silent for this long counts as gone, unless the URL sets ``?socket_timeout=``."""
 
 NAMELESS: dict[str, None] = (
     {"driver_info": None}
     if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
     else {"lib_name": None, "lib_version": None}
 )
-"""A connection does not say which library made it: that takes a permission of its own, and a round trip."""
+"""The client does not send its library name: that needs its own permission, and a round trip."""
 
 
 def connect(url: str, decode: bool = True) -> Redis:
-    """Return a client for short calls. It never retries by itself: a repeated ``XADD`` would be a second entry.
+    """Return a client for short calls. It never retries by itself: a repeated ``XADD`` would append a second entry.
 
-    Behind sentinels each new connection goes to the server that is the master then (``?role=replica``: to one of its
-    replicas), and one that turns out to have been demoted is given up as if it were gone. In a cluster it goes to the
-    server that holds the partition's slot then.
+    Behind sentinels, each new connection goes to the present master (``?role=replica``: to one of its replicas). A
+    connection to a demoted master is dropped. In a cluster, each new connection goes to the server that holds the
+    partition's slot.
 
-    With ``decode=False`` its replies are bytes, for whoever must hand on a log exactly as it is.
+    With ``decode=False`` replies are bytes, for a caller that must copy a log exactly.
 
-    ``protocol=2`` because replies of the two protocols differ in shape.
+    ``protocol=2`` because the replies of the two protocols have different shapes.
 
     Raises:
         ValueError: the URL cannot be used.
@@ -60,47 +60,47 @@ def connect(url: str, decode: bool = True) -> Redis:
         return Redis.from_pool(
             SlotPool(Slot(place.guides, place.partition, never | place.guide_options), secure, **options)
         )
-    pool: Any = SentinelPool  # redis-py has no types here
+    pool: Any = SentinelPool  # redis-py is untyped here
     watch = cast(Any, SentinelClient)(place.guides, sentinel_kwargs=never | place.guide_options)
     return Redis.from_pool(pool(place.name, watch, is_master=master, **ours | place.options))
 
 
 class OnConnect:
-    """What is done on each new connection of a client: it is counted, and a master is asked whether it still is one."""
+    """Runs on each new connection of a client: counts it, and checks that a master still is one."""
 
     def __init__(self, wants_master: bool) -> None:
         self.wants_master, self.made = wants_master, 0
 
     async def greet(self, connection: Any) -> None:
-        """Log in, and look whom we talk to.
+        """Log in and check the server's role.
 
         Raises:
-            RedisConnectionError: a replica answered where a master was wanted. A sentinel may not know yet, and a
-                demoted master answers whoever reads with a past that is to be no more.
+            RedisConnectionError: a replica answered where a master was wanted. The sentinels may not know of the
+                demotion yet, and a demoted master answers reads from a history that will be dropped.
         """
         await connection.on_connect()
         if self.wants_master:
-            await connection.send_command("HELLO", 2)  # of all commands that tell the role the one open to every login
+            await connection.send_command("HELLO", 2)  # the one command with the role that every login may run
             if role_in(await connection.read_response()) != "master":
-                raise RedisConnectionError(f"{connection.host}:{connection.port} is not the master any more")
+                raise RedisConnectionError(f"{connection.host}:{connection.port} is no longer the master")
         self.made += 1
 
 
 def role_in(hello: list[Any]) -> str:
     """Read the role of a server, ``master`` or ``replica``, from its reply to ``HELLO``."""
-    told = [str_if_bytes(part) for part in hello]
-    return told[told.index("role") + 1]
+    fields = [str_if_bytes(part) for part in hello]
+    return fields[fields.index("role") + 1]
 
 
 def connections_made(redis: Redis) -> int:
-    """Count the connections a client has made so far. redis-py replaces a lost one unasked: when the number has grown,
-    another server may be answering, which knows less."""
+    """Count the connections a client has made. redis-py replaces a lost connection silently: when the number grows,
+    another server with less data may be answering."""
     greet = redis.connection_pool.connection_kwargs.get("redis_connect_func")
     return greet.__self__.made if greet else 0
 
 
 def where_is(redis: Redis) -> str:
-    """Say which server a client talks to, for a message."""
+    """Return which server a client uses, for a message."""
     pool = redis.connection_pool
     if isinstance(pool, SentinelPool):
         known = ", ".join(where_is(sentinel) for sentinel in pool.sentinel_manager.sentinels)

@@ -1,8 +1,7 @@
-"""A cluster: all keys of a partition lie in one slot, and a connection goes to whichever server holds that slot then.
+"""A cluster: all keys of a partition lie in one slot, and connections go to the server that holds the slot.
 
-Redirects are not followed one by one: a script that is told to ask another server for one key would find none of the
-others there. Where the slot has moved, the connection is given up as if its server were gone; while it moves, whoever
-calls tries again.
+Redirects are not followed one by one: a script that follows a redirect for one key would not find its other keys there.
+When the slot has moved, the connection is dropped. While the slot is moving, the caller tries again.
 """
 
 from __future__ import annotations
@@ -22,31 +21,31 @@ Address = tuple[str, int]
 
 
 class Slot:
-    """The slot of a partition, and the servers that may know who holds it.
+    """The slot of a partition, and servers that may know its holder.
 
     Args:
-        seeds: some servers of the cluster, as the URL names them.
+        seeds: servers of the cluster from the URL.
         partition: the partition.
-        options: of the short connections to them.
+        options: options of the short connections to them.
     """
 
     def __init__(self, seeds: list[Address], partition: int, options: dict[str, Any]) -> None:
         self.seeds, self.options = seeds, options
         self.number = int(key_slot(f"{{{partition}}}".encode()))
         self.moved = 0
-        """How often it was found to have moved."""
+        """How often the slot was found to have moved."""
         self._servers = list(seeds)
 
     async def holder(self) -> Address:
-        """Ask one server after another who holds the slot; whoever knew is the first to be asked next time, and those
-        that it names come after it: all that the URL names may be gone by then.
+        """Ask one server after another who holds the slot. The one that answers is asked first next time, then the
+        servers it names: all servers from the URL may be gone by then.
 
         Raises:
-            ServerUnreachable: what answers is no server of a cluster.
-            AuthenticationError, NoPermissionError: none told, and one refused to.
-            RedisConnectionError: none knows, or none answers.
+            ServerUnreachable: the server is not part of a cluster.
+            AuthenticationError, NoPermissionError: none answered, and one refused the login.
+            RedisConnectionError: no server knows, or none answers.
         """
-        told: list[str] = []
+        answers: list[str] = []
         refused: RedisError | None = None
         for host, port in self._servers:
             try:
@@ -56,20 +55,20 @@ class Slot:
             except (RedisError, OSError) as problem:
                 if "cluster support disabled" in str(problem):
                     raise ServerUnreachable(f"{host}:{port} is in no cluster: give redis://{host}:{port}") from problem
-                told.append(f"{host}:{port} ({problem})")
+                answers.append(f"{host}:{port} ({problem})")
             else:
                 named = [_address(server, host) for _, _, *servers in slots for server in servers]
                 self._servers = list(dict.fromkeys([(host, port), *self.seeds, *named]))
                 for first, last, master, *_ in slots:
                     if first <= self.number <= last:
                         return _address(master, host)
-                told.append(f"{host}:{port} knows of none")
+                answers.append(f"{host}:{port} knows none")
         if refused is not None:
             raise refused
-        raise RedisConnectionError(f"no server of the cluster says who holds slot {self.number}: {', '.join(told)}")
+        raise RedisConnectionError(f"no server of the cluster says who holds slot {self.number}: {', '.join(answers)}")
 
     def has_moved(self, to: Address) -> None:
-        """Ask the new holder first: others may hear of the move a second later."""
+        """Ask the new holder first: the others may learn of the move a second later."""
         self.moved += 1
         self._servers = list(dict.fromkeys([to, *self._servers]))
 
@@ -81,19 +80,19 @@ class Slot:
 
 
 def _address(server: list[Any], asked: str) -> Address:
-    """Read an address as ``CLUSTER SLOTS`` gives it; a server that knows none of its own is where it was asked."""
+    """Read an address from ``CLUSTER SLOTS``; an empty host means the server that was asked."""
     return str_if_bytes(server[0] or b"") or asked, int(server[1])
 
 
 class SlotConnection(Connection):
-    """A connection to whichever server holds a slot when it is made."""
+    """A connection to the server that holds a slot at that time."""
 
     def __init__(self, *, slot: Slot, **options: Any) -> None:
         super().__init__(**options)
         self.slot, self._moved = slot, 0
 
     async def connect(self) -> None:
-        """Connect, unless it is connected, and the slot has not moved since."""
+        """Connect, unless a connection exists and the slot has not moved since."""
         if self._moved != self.slot.moved:
             await self.disconnect()
         if not self.is_connected:
@@ -105,14 +104,14 @@ class SlotConnection(Connection):
         """Read a reply.
 
         Raises:
-            RedisConnectionError: the slot has moved; the next connect goes to where it is.
+            RedisConnectionError: the slot has moved; the next connect goes to its new server.
         """
         try:
             return await super().read_response(*args, **options)
         except MovedError as problem:
             await self.disconnect()
             self.slot.has_moved((problem.host or self.host, problem.port))
-            raise RedisConnectionError(f"{self.host}:{self.port} holds the slot no more: {problem}") from problem
+            raise RedisConnectionError(f"{self.host}:{self.port} no longer holds the slot: {problem}") from problem
 
 
 class SecureSlotConnection(SlotConnection, SSLConnection):
@@ -120,7 +119,7 @@ class SecureSlotConnection(SlotConnection, SSLConnection):
 
 
 class SlotPool(ConnectionPool):
-    """Connections to whichever server holds a slot."""
+    """Connections to the server that holds a slot."""
 
     def __init__(self, slot: Slot, secure: bool, **options: Any) -> None:
         super().__init__(SecureSlotConnection if secure else SlotConnection, slot=slot, **options)

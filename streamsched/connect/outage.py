@@ -33,20 +33,20 @@ AWAY = (
     AskError,
     OSError,
 )
-"""What a server that is gone, restarting or failing over looks like from here; see also :func:`is_away`."""
+"""Errors of a server that is gone, restarting or failing over; see also :func:`is_away`."""
 
 PASSES = re.compile(r"^UNBLOCKED|^BUSY |non local key in a cluster")
-"""What else passes by waiting: a blocked read at a master that is being demoted, somebody's script that takes long, and
-a slot of a cluster that is on its way to another server."""
+"""Other errors that pass: a blocked read at a master during its demotion, a long script, a slot of a cluster that is
+moving to another server."""
 
 A_SENTINEL = "a sentinel refused the login:"
 
 NO_ANSWER = "no answer from"
-"""How it is told that nobody was there, and not that somebody was and would not have us."""
+"""Distinguishes "no sentinel answered" from "a sentinel refused the login"."""
 
 
 def login_refused(problem: str) -> str:
-    """Say why a server let nobody in, and where it is told who we are; a sentinel is told that in the URL alone."""
+    """Return why a server refused the login, and where to set the credentials; a sentinel's go in the URL only."""
     if problem.startswith(A_SENTINEL):
         return problem
     if "already authenticated" in problem or "Authentication required" in problem:
@@ -55,31 +55,31 @@ def login_refused(problem: str) -> str:
 
 
 def is_away(problem: BaseException) -> bool:
-    """Tell whether ``problem`` may pass by waiting; a wrong password does not."""
+    """Return whether waiting may help against ``problem``; it does not against a wrong password."""
     if isinstance(problem, ResponseError) and PASSES.search(str(problem)):
         return True
     return isinstance(problem, AWAY) and not isinstance(problem, AuthenticationError)
 
 
 def is_read_only(problem: BaseException) -> bool:
-    """Tell whether a replica answered."""
+    """Return whether a replica answered."""
     return isinstance(problem, ServerReadOnly | ReadOnlyError)
 
 
 async def drop_idle_connections(*clients: Redis) -> None:
-    """Drop idle connections: where a name or an address moves with the master, the next call goes to the new one."""
+    """Drop idle connections, so that the next call resolves the master's name or address again."""
     for redis in clients:
         await redis.connection_pool.disconnect(inuse_connections=False)
 
 
 def block_ms(redis: Redis, wanted: int) -> int:
-    """How long a blocking read may last: well below the time after which a silent server counts as gone."""
+    """Return how long a blocking read may last: well below the time after which a silent server counts as gone."""
     timeout_s = redis.connection_pool.connection_kwargs.get("socket_timeout")
     return wanted if timeout_s is None else max(1, min(wanted, int(timeout_s * 500)))
 
 
 class Backoff:
-    """Counts failures in a row, and waits after each.
+    """Counts failures in a row, and waits after each one.
 
     The wait doubles each time, up to two seconds, with full jitter so that a fleet spreads out (Brooker, "Exponential
     Backoff And Jitter", AWS Architecture Blog 2015).
@@ -87,14 +87,14 @@ class Backoff:
 
     def __init__(self) -> None:
         self.failures = 0
-        """In a row, up to now."""
+        """Failures in a row, so far."""
 
     def reset(self) -> None:
-        """The work has succeeded."""
+        """Call this after a success."""
         self.failures = 0
 
     async def wait(self) -> None:
         """Count a failure, and sleep."""
-        doublings = min(self.failures, 6)  # a server may be away for days: 2 to the power of a thousand is no float
+        doublings = min(self.failures, 6)  # after days of outage, 2**failures would overflow a float
         self.failures += 1
         await anyio.sleep(random.uniform(0.01, min(2.0, 0.05 * 2**doublings)))

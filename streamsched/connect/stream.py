@@ -1,4 +1,4 @@
-"""Following a stream of the server through its restarts and failovers."""
+"""Follow a stream of the server through restarts and failovers."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ async def read_stream(
     count: int = LIMITS["window"],
     trouble: Callable[[str], None] = lambda problem: None,
 ) -> AsyncGenerator[list[tuple[str, dict[str, str]]] | None]:
-    """Follow a stream from behind ``last_id``, over a connection of its own, for as long as its reader lives.
+    """Follow a stream after ``last_id``, over its own connection, until the reader stops.
 
-    No failure ends it: a server that is away, a password that is rotated, a right that is taken away and a foreign key
-    in the place of the stream are waited out.
+    No failure ends it: it waits out a server that is away, a rotated password, a withdrawn right, and a foreign key in
+    place of the stream.
 
     Args:
         url: the server.
         key: the stream.
         last_id: the id to read behind.
         longest_ms: how long a read blocks; 1000 by default.
-        count: entries of one read.
-        trouble: called with what is wrong when a read fails, and with an empty text once one succeeds again.
+        count: most entries of one read.
+        trouble: called with the error text when a read fails, and with an empty text when a read succeeds again.
 
-    Yields the new entries in order; an empty list when ``longest_ms`` passed without any; ``None`` after each connect,
-    when what the stream once held may be gone. A stream that lost its end is read on where it parts from what was read.
+    Yields the new entries in order; an empty list when ``longest_ms`` passed without any; ``None`` after each connect:
+    entries read before it may be gone. If the stream lost its end, reading continues where it differs.
     """
     redis = connect(url)
     backoff, made = Backoff(), 0
@@ -61,7 +61,7 @@ async def read_stream(
                         "a stream cannot be read", stream=key, problem=str(problem)
                     )
                 trouble(str(problem))
-                await drop_idle_connections(redis)  # a login that was refused is tried again with a new connection
+                await drop_idle_connections(redis)  # retry a refused login with a new connection
                 await backoff.wait()
                 continue
             if backoff.failures:
@@ -69,7 +69,7 @@ async def read_stream(
             backoff.reset()
             made = connections_made(redis)
             if not same:
-                yield None  # what was read with it is read once more: it must be younger than what somebody asks now
+                yield None  # the caller must read again: its data must be newer than a request made now
                 continue
             entries = reply[0][1] if reply else []
             if entries:
@@ -82,9 +82,8 @@ async def read_stream(
 
 
 async def resume_point(redis: Any, key: str, last_id: str, read: deque[str]) -> str:
-    """Return where to read on after an outage: behind ``last_id``, or behind the last of what was ``read`` that is
-    still there. Another server may have less of the stream and a clock that is behind: what it adds would then go by
-    unseen."""
+    """Return the id to read after, following an outage: ``last_id``, or the last id in ``read`` that still exists.
+    Another server may have less of the stream and a clock that is behind; its new entries would be missed."""
     try:
         about = await redis.xinfo_stream(key)
     except ResponseError as problem:

@@ -1,4 +1,4 @@
-"""Why a connection over TLS did not come about, in words that say what to change."""
+"""Explains why a TLS connection failed and what to change."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from collections.abc import Iterator
 OURS = "our certificate (tls_cert)"
 
 ALERTS = {
-    "CERTIFICATE_REQUIRED": "the server asks for a certificate of ours: give tls_cert",
-    "UNKNOWN_CA": f"the server does not know who vouches for {OURS}",
+    "CERTIFICATE_REQUIRED": "the server requires a client certificate: give tls_cert",
+    "UNKNOWN_CA": f"the server does not know the issuer of {OURS}",
     "CERTIFICATE_EXPIRED": f"the server says that {OURS} has expired",
     "CERTIFICATE_REVOKED": f"the server says that {OURS} has been revoked",
     "BAD_CERTIFICATE": f"the server does not accept {OURS}",
     "UNSUPPORTED_CERTIFICATE": f"the server does not accept {OURS}",
     "CERTIFICATE_UNKNOWN": f"the server does not accept {OURS}",
-    "HANDSHAKE_FAILURE": "the server asks for a certificate of ours, or shares no way to encrypt with us",
-    "PROTOCOL_VERSION": "the server speaks another version of TLS",
+    "HANDSHAKE_FAILURE": "the server requires a client certificate, or shares no cipher with us",
+    "PROTOCOL_VERSION": "the server uses another version of TLS",
     "WRONG_VERSION_NUMBER": "the server does not speak TLS on that port: give redis://, or the port that does",
     "KEY_VALUES_MISMATCH": f"the key (tls_key) is not that of {OURS}",
     "NO_CERTIFICATE_OR_CRL_FOUND": "a file of certificates (tls_ca or tls_cert) holds none: give PEM",
-    "PEM lib": "a file of certificates (tls_cert or tls_key) is no PEM, or does not hold what it is to hold",
+    "PEM lib": "a file of certificates (tls_cert or tls_key) is not PEM, or has the wrong content",
 }
-"""By what OpenSSL calls it."""
+"""By OpenSSL's name for the error."""
 
 
 def refusal(problem: BaseException) -> str | None:
-    """Say why ``problem``, an error of a connection, has to do with certificates; ``None`` if it has not.
+    """Return the reason if ``problem``, an error of a connection, is about certificates; otherwise ``None``.
 
-    Waiting does not help against these, unlike against a server that is away.
+    Waiting does not help against these errors.
     """
     for cause in _causes(problem):
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = cause.verify_message
-            return f"the server's certificate does not hold: {why}; give the right tls_ca, or the name it is for"
+            return f"the server's certificate is not valid: {why}; give the right tls_ca, or the name it is for"
         if isinstance(cause, ssl.SSLError):
             return next((words for name, words in ALERTS.items() if name in str(cause)), None)
     return None

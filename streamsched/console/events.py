@@ -14,7 +14,7 @@ STYLES = (
     (("node.expired", "node.offline", "job.exhausted", "job.refused", "job.expired", "source.limited"), "bold red"),
     (("scheduler.configured", "source.admitted", "source.revoked"), "bold magenta"),
 )  # fmt: skip
-"""Types of events that an eye should find, and how they are shown; the others are bold."""
+"""Types of events to highlight, and their style; the others are bold."""
 
 
 def moment(ts: int) -> str:
@@ -23,7 +23,7 @@ def moment(ts: int) -> str:
 
 
 def event_style(kind: str) -> str:
-    """Return how an event of this type is shown."""
+    """Return the style of an event type."""
     return next((style for kinds, style in STYLES if kind in kinds), "bold")
 
 

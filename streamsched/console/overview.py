@@ -28,7 +28,7 @@ def render(overview: Overview) -> RenderableType:
 
 
 def render_state(overview: Overview) -> RenderableType:
-    """Lay out what was folded, without what is only true of the present."""
+    """Lay out the folded state, without what is only true of the present."""
     parts: list[RenderableType] = [_counters(overview)]
     if overview.paused:
         parts.append(_paused(overview))
@@ -41,7 +41,7 @@ def render_state(overview: Overview) -> RenderableType:
 
 
 def _plain(text: str, style: str = "") -> Text:
-    # names and reasons come from anybody: neither markup nor control characters of theirs take effect
+    # clients choose names and reasons: their markup and control characters must have no effect
     return Text(one_line(text), style=style)
 
 
@@ -55,7 +55,7 @@ def _age(then_ts: int | None, now_ts: int) -> str:
 
 
 def _table(title: str, *columns: str) -> Table:
-    """Make a table; a column whose name begins with ``#`` holds numbers."""
+    """Make a table; columns whose name starts with ``#`` hold numbers."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left")
@@ -79,9 +79,9 @@ def _partition(overview: Overview) -> RenderableType:
         causes = ", ".join(f"{TOO_MUCH[cause]} for {_age(since, p.now_ts)}" for cause, since in p.overload.items())
         line = Group(line, Text(f"overloaded: {causes}; {p.shed} submissions were turned away", "yellow"))
     if p.workers is None:
-        return Group(line, Text("read from a replica: as far as it has heard", "yellow"))
+        return Group(line, Text("read from a replica, which may be behind", "yellow"))
     if p.workers == 0:
-        return Group(line, Text("no worker runs: what falls due waits for one; start `streamsched worker`", "yellow"))
+        return Group(line, Text("no worker runs: timers wait for one; start `streamsched worker`", "yellow"))
     return line
 
 
@@ -95,7 +95,7 @@ def _letters(p: PartitionView) -> list[Text]:
     if not p.dead_letters:
         return [Text("  dead letters 0")]
     codes = "  ".join(f"{code} {count}" for code, count in p.letters_by_code.items())
-    seen = f" of {p.dead_letters}, the others were seen to" if p.open_letters < p.dead_letters else ""
+    seen = f" of {p.dead_letters}, the others were handled" if p.open_letters < p.dead_letters else ""
     open_ = Text(f"  dead letters {p.open_letters}{seen}", "red" if p.open_letters else "")
     return [open_, Text(f"\n  by code: {codes}" if codes else "")]
 
@@ -113,7 +113,7 @@ def _pairs(overview: Overview) -> RenderableType:
         )
     notes = _more(overview.waiting_pairs_total - len(overview.waiting), "pairs")
     if overview.delayed:
-        notes.append(Text(f"{overview.delayed} more wait for their time: not_before_ts, or a pause before another try"))
+        notes.append(Text(f"{overview.delayed} more wait for not_before_ts or for the delay before a retry"))
     if not overview.waiting_pairs_complete:
         notes.append(Text("the keyspace is large: pairs may be missing here", "yellow"))
     return Group(table, *notes)
@@ -122,7 +122,7 @@ def _pairs(overview: Overview) -> RenderableType:
 def _why(pair: PairView) -> str:
     if pair.paused:
         return "paused"
-    return "no pool serves it" if not pair.pools else "no node may receive it now" if not pair.open_pools else ""
+    return "no pool serves it" if not pair.pools else "no node can receive it now" if not pair.open_pools else ""
 
 
 def _paused(overview: Overview) -> RenderableType:
@@ -166,7 +166,7 @@ def _pools(overview: Overview) -> RenderableType:
 
 
 def _sources(overview: Overview) -> RenderableType:
-    table = _table("sources", "source", "speaks as", "#waiting", "#rate", "#dropped", "went last beyond its")
+    table = _table("sources", "source", "writes as", "#waiting", "#rate", "#dropped", "last limit exceeded")
     for source in overview.sources:
         waiting = "no stream" if source.waiting is None else str(source.waiting)
         beyond = f"{source.limited_cause}, {_age(source.limited_ts, overview.partition.now_ts)} ago"

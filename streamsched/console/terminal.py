@@ -1,4 +1,4 @@
-"""What commands share at the terminal: exit codes, one clear line per error, output that cannot harm the terminal."""
+"""Shared by all commands: exit codes, one line an error, output that cannot harm the terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Exit(enum.IntEnum):
-    """How a command ends: every code that there is, with its meaning. docs/operations.md has the same table."""
+    """How a command ends: all exit codes with their meaning. docs/operations.md has the same table."""
 
     OK = 0
     REFUSED = 1
@@ -28,7 +28,7 @@ class Exit(enum.IntEnum):
 
     @property
     def meaning(self) -> str:
-        """In a few words."""
+        """The meaning in a few words."""
         return MEANINGS[self]
 
 
@@ -38,25 +38,25 @@ MEANINGS = {
     OK: "done",
     REFUSED: "refused, failed, or something is wrong",
     USAGE: "the command line or a setting cannot be used",
-    UNREACHABLE: "no server answered, or it let nobody in",
+    UNREACHABLE: "no server answered, or it refused the login",
     INTERRUPTED: "ended by Ctrl-C",
 }
 
 PIPE_WIDTH = 200
-"""Columns of a table that nobody sees on a terminal."""
+"""Columns of a table when the output is not a terminal."""
 
 START_ONE = "start one with `streamsched dev`, or give the right --url or STREAMSCHED_URL"
 
 
 class UsageProblem(Exception):
-    """The command line cannot be acted on; the text names the argument and the remedy."""
+    """The command line cannot be used; the text names the argument and the remedy."""
 
 
 def address_of(option: str, text: str) -> tuple[str, int]:
-    """Read where a server is to answer, ``HOST:PORT``; without a host on every address, with port 0 on a free one.
+    """Read ``HOST:PORT`` to listen on. Without a host: every address. With port 0: a free port.
 
     Raises:
-        UsageProblem: the port is missing or no number.
+        UsageProblem: the port is missing or not a number.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
@@ -65,10 +65,10 @@ def address_of(option: str, text: str) -> tuple[str, int]:
 
 
 def needs(what: str, extra: str, *modules: str) -> None:
-    """Make sure that what an extra of the package brings is installed.
+    """Check that the modules of an extra are installed.
 
     Raises:
-        UsageProblem: it is not; the text says how to install it.
+        UsageProblem: one is missing; the text says how to install it.
     """
     try:
         for module in modules:
@@ -97,41 +97,41 @@ def as_json(value: Any) -> None:
 
 
 def console() -> Console:
-    """Return where tables go: as wide as the terminal, and wide enough for whole ids in a pipe or a file."""
+    """Return the console for tables: as wide as the terminal; in a pipe or a file, wide enough for whole ids."""
     from rich.console import Console
 
     class Screen(Console):
         def on_broken_pipe(self) -> None:
-            raise  # the BrokenPipeError that is being handled: `run` ends well with it, rich would end with 1
+            raise  # the BrokenPipeError in flight: `run` exits cleanly on it, rich would exit with 1
 
     return Screen(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 async def agreed(what: str, question: str, yes: bool) -> bool:
-    """Ask before something is destroyed; ``yes`` answers for scripts.
+    """Ask before something is destroyed; ``yes`` skips the question, for scripts.
 
     Raises:
-        UsageProblem: there is nobody to ask.
+        UsageProblem: stdin is no terminal.
     """
     import anyio.to_thread
 
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageProblem(f"{what} Give --yes to go on without being asked")
+        raise UsageProblem(f"{what} Give --yes to skip the question")
     say(what)
     answer = await anyio.to_thread.run_sync(input, f"{question} [y/N] ", abandon_on_cancel=True)
     if answer.strip().lower() in ("y", "yes"):
         return True
-    complain("nothing was changed")
+    complain("nothing changed")
     return False
 
 
 @contextmanager
 def bar(what: str, shown: bool = True) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """Show how far a long work has come, with its rate and the time left, on stderr.
+    """Show the progress of a long task on stderr, with its rate and the time left.
 
-    Yields two functions: one takes what is done so far, the other what there is to do in all.
+    Yields two functions: one takes the number done so far, the other the total.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -153,7 +153,7 @@ def bar(what: str, shown: bool = True) -> Iterator[tuple[Callable[[int], None], 
 
 
 def leaves(problem: BaseException) -> Iterator[BaseException]:
-    """Yield the errors in an exception group, in order; an error alone is yielded as it is."""
+    """Yield the errors of an exception group in order; an error alone is yielded as it is."""
     if isinstance(problem, BaseExceptionGroup):
         for inner in problem.exceptions:
             yield from leaves(inner)
@@ -174,8 +174,8 @@ def verdict(problem: BaseException) -> tuple[int, str] | None:
     if isinstance(problem, SettingsError | UsageProblem | DataInUse):
         return USAGE, str(problem)
     if isinstance(problem, ServerUnreachable):
-        told = mask(str(problem))
-        return UNREACHABLE, f"{told}; {START_ONE}" if problem.detail.startswith(NO_ANSWER) else told
+        text = mask(str(problem))
+        return UNREACHABLE, f"{text}; {START_ONE}" if problem.detail.startswith(NO_ANSWER) else text
     if isinstance(problem, SchedulerError):
         return REFUSED, mask(with_remedy(problem.code, problem.detail))
     if isinstance(problem, ServerDidNotStart):
@@ -209,7 +209,7 @@ def run(command: Callable[[], Awaitable[int | None]]) -> NoReturn:
         problems = list(leaves(problem))
         found = [verdict(inner) for inner in problems]
         if any(isinstance(inner, BrokenPipeError) for inner in problems):
-            # the reader of our output has left, as `| head` does: nothing more to say, and nothing to flush at exit
+            # the reader of the output is gone, as with `| head`: print and flush nothing more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = OK
         elif None in found:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 RETRY = "retry_of"
-"""The extra field by which any event of the log says that it is a dead letter once more: the letter's id. However often
-that is said, it takes effect once."""
+"""The extra field with a dead letter's id: it marks any event of the log as a retry of that letter. However often it is
+sent, it takes effect once."""
 
 FOLD_VERSION = 1
-"""How this program folds. It grows with every change that would fold an older log to another state."""
+"""Version of the fold. It grows with every change that would fold an older log to another state."""
 
 DEFAULTS: dict[str, int | str] = {
     "heartbeat_timeout_ms": 30_000,
@@ -24,4 +24,4 @@ DEFAULTS: dict[str, int | str] = {
 """The configuration before the first ``scheduler.configured``. ``job_timeout_ms`` 0 means none."""
 
 FULL = "full"
-"""The reason of a ``job.declined`` that speaks of the node and not of the job: no more until something ends."""
+"""The reason of a ``job.declined`` about the node and not the job: no more jobs until one ends."""

@@ -1,4 +1,4 @@
-"""Entries of a log as they stand on the stream, wherever they are kept."""
+"""Entries of a log, independent of their storage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Chunk(NamedTuple):
 
     entries: list[Entry]
     buried: Mapping[str, str]
-    """Ids of those that were refused when they were new, with code and reason: a replay must not fold them."""
+    """Ids of refused entries, with code and reason: a replay must not fold them."""
 
 
 def position(entry_id: str) -> tuple[int, int]:
@@ -33,13 +33,13 @@ def position(entry_id: str) -> tuple[int, int]:
 
 
 def before(entry_id: str) -> str:
-    """Return the id that stands right before another one."""
+    """Return the id right before another one."""
     ms, sequence = position(entry_id)
     return f"{ms}-{sequence - 1}" if sequence else f"{ms - 1}-{2**64 - 1}"
 
 
 def refusal(letter: Entry) -> tuple[str, str] | None:
-    """Return which event of the log a dead letter is about, and why; ``None`` for a letter of another stream."""
+    """Return the event that a dead letter is about, and the reason; ``None`` for a letter of another stream."""
     fields = fields_of(letter)
     if fields["stream"] != "events":
         return None

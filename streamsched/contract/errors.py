@@ -1,4 +1,4 @@
-"""Every way a call can be refused: one row per wire code, shared by Lua, Python and the dead letters.
+"""All refusals: one row for each wire code, shared by Lua, Python and the dead letters.
 
 Lua raises a code with ``fail('CODE', detail)`` or ``redis.error_reply('CODE detail')``; the loader refuses a
 script that uses a code missing here, and Python raises the exception of the row.
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 
 class About(enum.Enum):
-    """What a refusal speaks of, and so who acts on it."""
+    """The subject of a refusal, and so who acts on it."""
 
     EVENT = "event"
     """This event: sending it again is refused again. Its sender corrects it."""
@@ -60,7 +60,7 @@ class ForgedDecision(SchedulerError):
 
 
 class NotPermitted(SchedulerError):
-    """Whoever spoke may not do this: the server's ACL forbids it, or what the source was admitted for."""
+    """The sender may not do this: the server's ACL or the role of the source forbids it."""
 
     code = "NOT_PERMITTED"
 
@@ -150,7 +150,7 @@ class AlreadyTerminal(SchedulerError):
 
 
 class Overloaded(SchedulerError):
-    """Too much has come in: more jobs wait than may, the server's memory is nearly full, or the fold is far behind."""
+    """Overload: too many jobs wait, the server's memory is nearly full, or the fold is far behind."""
 
     code = "OVERLOADED"
 
@@ -158,7 +158,7 @@ class Overloaded(SchedulerError):
         super().__init__(detail)
         found = re.search(r"retry_after_ms=(\d+)", detail)
         self.retry_after_ms = int(found[1]) if found else 1000
-        """After which time the submission may be tried again, ms; many who come back add some chance to it."""
+        """Time after which to submit again, ms; with many senders, add a random delay."""
 
 
 class UnknownLetter(SchedulerError):
@@ -168,7 +168,7 @@ class UnknownLetter(SchedulerError):
 
 
 class NotRetryable(SchedulerError):
-    """The event of a dead letter cannot be appended once more; the text says why, and what to do instead."""
+    """The event of a dead letter cannot be appended again; the text holds the reason and the remedy."""
 
     code = "NOT_RETRYABLE"
 
@@ -209,21 +209,22 @@ class ServerReadOnly(SchedulerError):
 
 
 class ServerCannotReplicate(SchedulerError):
-    """The server lacks the replicas that its ``min-replicas-to-write`` asks for: mend them. Nothing was written."""
+    """The server lacks the replicas that its ``min-replicas-to-write`` asks for: repair them. Nothing was written."""
 
     code = "NOREPLICAS"
     about = About.SERVER
 
 
 class ServerCannotPersist(SchedulerError):
-    """The server refuses writes because its last save or append to disk failed: mend the disk. Nothing was written."""
+    """The server refuses writes because its last save or append to disk failed: repair the disk. Nothing was
+    written."""
 
     code = "MISCONF"
     about = About.SERVER
 
 
 class WrongKeyType(SchedulerError):
-    """Something else lives under a key of the log: rename it, or choose another ``--namespace``."""
+    """A key of the log holds another type: rename it, or choose another ``--namespace``."""
 
     code = "WRONGTYPE"
     about = About.SERVER
@@ -237,20 +238,20 @@ class ServerTooOld(SchedulerError):
 
 
 class ServerUnreachable(SchedulerError):
-    """No server answered within the time given. An append that was under way may or may not have happened."""
+    """No server answered within the time given. An append in flight may or may not have happened."""
 
     code = "UNREACHABLE"
     about = About.SERVER
 
 
 class ResultTimeout(SchedulerError):
-    """The job did not end within the time the caller was ready to wait. The job itself goes on."""
+    """The job did not end within the caller's timeout. The job itself continues."""
 
     code = "RESULT_TIMEOUT"
 
 
 class SchedulerClosed(SchedulerError):
-    """The connection was closed while somebody waited for a result. The job goes on."""
+    """The connection was closed during a wait for a result. The job continues."""
 
     code = "CLOSED"
 
@@ -281,7 +282,7 @@ class NewerLog(SchedulerError):
 
 
 class OutsideLog(SchedulerError):
-    """No event of the log stands at that id or time, or nothing bears that name; the text says what range it has."""
+    """The log has no event at that id or time, or of that name; the text holds the range of the log."""
 
     code = "OUTSIDE_LOG"
 
@@ -293,7 +294,7 @@ class ScratchIsLive(SchedulerError):
 
 
 class JobFailed(Exception):
-    """Raised by a node's handler: the attempt failed, and this text is all there is to say, without a traceback."""
+    """Raise this in a node's handler: the attempt fails with this text, without a traceback."""
 
 
 ERRORS: dict[str, type[SchedulerError]] = {
@@ -349,7 +350,7 @@ def error_of(code: str, detail: str = "") -> SchedulerError:
 
 
 def passes(problem: BaseException) -> bool:
-    """Tell whether a refusal says nothing of the event, and may pass by waiting: a gap in the log does not."""
+    """Return whether a refusal is not about the event, and may pass by waiting; a gap in the log does not pass."""
     lasting = LogGap | NewerLog | ServerTooOld | WrongKeyType
     return (
         isinstance(problem, SchedulerError)
@@ -359,5 +360,5 @@ def passes(problem: BaseException) -> bool:
 
 
 def is_of_event(problem: BaseException) -> bool:
-    """Tell whether a problem speaks of the event that was sent: then sending it again is of no use."""
+    """Return whether a problem is about the event: then sending it again does not help."""
     return isinstance(problem, SchedulerError) and problem.about is About.EVENT

@@ -153,7 +153,7 @@ class JobDeclined(Event, tag="job.declined"):
     job_id: Id
     node_id: Id
     attempt: Id | None = None
-    """Without it, whatever the node holds of the job."""
+    """Without it, any attempt that the node holds."""
     reason: Text | None = None
     request_id: Id | None = None
 

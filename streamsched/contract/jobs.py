@@ -6,7 +6,7 @@ import enum
 
 
 class JobState(enum.StrEnum):
-    """Where a job stands."""
+    """Status of a job."""
 
     CREATED = "created"
     DISPATCHED = "dispatched"
@@ -19,4 +19,4 @@ class JobState(enum.StrEnum):
 
 
 ENDED = frozenset((JobState.FINISHED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED, JobState.REFUSED))
-"""A job in one of these never changes again."""
+"""A job with one of these never changes again."""

@@ -1,4 +1,4 @@
-"""Every Redis key of a partition, and the only place that knows their shapes.
+"""Every Redis key of a partition. No other module knows the shapes.
 
 The Lua sources write ``key.job(job_id)``; the loader replaces that text by the shape given here, so that the
 two languages cannot disagree and a script pays no more than one concatenation for a key.
@@ -18,13 +18,13 @@ class Key(NamedTuple):
     """One kind of key."""
 
     shape: str
-    """What follows the prefix ``<namespace>:{<partition>}:``; each ``%s`` takes one id."""
+    """The part after the prefix ``<namespace>:{<partition>}:``; each ``%s`` takes one id."""
     type: str
     """The Redis type."""
     writers: str
     """Who writes it: ``fold``, ``index``, ``call``, ``producers``, ``nodes``, ``operators``."""
     meaning: str
-    """What it holds, in one sentence: a row of ``docs/state.md``."""
+    """Its content, in one sentence: a row of ``docs/state.md``."""
 
 
 KEYS: dict[str, Key] = {
@@ -99,7 +99,7 @@ KEYS: dict[str, Key] = {
         "Each `request_id` of the last hour, by the time at which it was first folded.",
     ),
     "letters": Key("letters", "hash", "fold", "Dead letters that were retried or dropped, and by which event."),
-    # who may speak through an ingress
+    # sources
     "sources": Key("sources", "set", "fold", "Names of all sources that were ever admitted."),
     "source": Key("source:%s", "hash", "fold", "A source: role, limits, and the last entry of its that is in the log."),
     # the partition itself
@@ -184,7 +184,7 @@ class Keys:
         return self("reply", client)
 
     def is_state(self, key: str) -> bool:
-        """Tell whether ``key`` belongs to the folded state, so that a rebuild drops it."""
+        """Return whether ``key`` belongs to the folded state, which a rebuild drops."""
         if not key.startswith(self.prefix):
             return False
         rest = key[len(self.prefix) :]

@@ -27,15 +27,15 @@ LIMITS: dict[str, int] = {
     "reply": 65_536,  # outcomes kept for a client that stays away
     "reply_ms": 3_600_000,  # and how long after the last one
     "source_rate": 1000,  # events a second that are taken in from a source, unless it was admitted with another rate
-    "source_size": 1_200_000,  # bytes of one entry of its: the largest payload, and the rest of a submission
-    "source_backlog": 10_000,  # entries that wait in its ingress, until the oldest are dropped
+    "source_size": 1_200_000,  # bytes of one entry of a source: the largest payload, and the rest of a submission
+    "source_backlog": 10_000,  # entries waiting in an ingress; beyond it, the oldest are dropped
     "source_weight": 4096,  # bytes of an entry for which it counts as one more
     "source_fields": 64,  # of one entry
     "source_trim": 5000,  # entries that one call drops of a backlog
     "ahead_ms": 60_000,  # how far ahead of the clock the id of an entry may be
     "limited_ms": 10_000,  # between two records of what a source lost
     "memory_ms": 1_000,  # between two looks at the server's memory
-    "least_shed_ms": 1_000,  # the shortest time after which a submitter who was turned away is to come back
+    "least_shed_ms": 1_000,  # the shortest retry delay after a refusal for overload
     "most_shed_ms": 60_000,  # and the longest
     "request_ms": 3_600_000,  # how long a request_id is remembered at least, by the time of the log
 }

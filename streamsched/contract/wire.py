@@ -87,7 +87,7 @@ NAMED_BY = {"job.submitted": "job_id", "job.completed": "attempt"}
 
 
 def repeatable(flat: list[str]) -> list[str]:
-    """Give an event that nothing tells from its repeat a ``request_id``, so that it may be sent until it is answered.
+    """Add a ``request_id`` to an event whose repeat is not recognised otherwise, so that it may be sent again.
 
     Args:
         flat: ``[type, …, field, value, …]``.
@@ -99,12 +99,12 @@ def repeatable(flat: list[str]) -> list[str]:
     if "request_id" in names or RETRY in names or NAMED_BY.get(flat[1]) in names:
         return flat
     if kind is NodeHeartbeat and dict(zip(names, flat[1::2], strict=True)).get("online") == "true":
-        return flat  # a beat says that its node is there now: the repeat is another beat
+        return flat  # a repeated heartbeat is just another heartbeat
     return [*flat, "request_id", secrets.token_hex(8)]
 
 
 def wire_value(field: str, value: object) -> str:
-    """Return a field as it stands on the stream: booleans as ``true``/``false``, the rest as text."""
+    """Return a field in its stream form: booleans as ``true``/``false``, the rest as text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int):
@@ -116,7 +116,7 @@ def to_wire(event: Event) -> list[str]:
     """Flatten an event to ``[type, …, field, value, …]`` as ``XADD`` takes it.
 
     Raises:
-        InvalidField: a value is of a type that has no form on the wire.
+        InvalidField: a value has a type that cannot be encoded.
     """
     flat = ["type", event_type(event)]
     for field in event.__struct_fields__:
@@ -127,10 +127,10 @@ def to_wire(event: Event) -> list[str]:
 
 
 def from_wire(fields: dict[str, str]) -> AnyEvent:
-    """Read an event from its flat fields; text is turned into numbers and booleans where the contract says so.
+    """Read an event from its flat fields; text becomes numbers and booleans as the contract defines.
 
     Raises:
-        UnknownEventType: ``type`` is missing or names no event of the contract.
+        UnknownEventType: ``type`` is missing or is not an event of the contract.
         InvalidField: a field is missing or not of its type; the text names it.
     """
     kind = fields.get("type", "")

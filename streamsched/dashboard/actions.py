@@ -1,4 +1,4 @@
-"""What an operator may do from the page: each action is an event that is appended to the log."""
+"""Actions of an operator on the page: each one appends an event to the log."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ ACTIONS = {
     "drop": ("letter.dropped", ("letter",)),
     "configure": ("scheduler.configured", ()),
 }
-"""Action -> its event, and the fields that say what it is done to: parts of the id, between colons."""
+"""Action -> its event, and the fields of its subject: parts of the id, between colons."""
 
 RETRY = "retry"
-"""Appends the event of a dead letter once more."""
+"""Appends the event of a dead letter again."""
 
 MARK = ("by", "dashboard")
-"""An extra field of the event: the log keeps where an action came from."""
+"""An extra field of the event: the log keeps the origin of an action."""
 
 
 class Action(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What the page asks for."""
+    """A request of the page."""
 
     action: str
     id: str = ""
-    """Of the node, the job, the pool or the dead letter; of a pair ``src:tgt``."""
+    """Id of the node, the job, the pool or the dead letter; for a pair ``src:tgt``."""
     reason: str = ""
     changes: dict[str, str] = {}
-    """Of ``configure``: the fields that change."""
+    """For ``configure``: the fields that change."""
 
 
 def action_of(body: bytes) -> Action:
     """Read a request.
 
     Raises:
-        InvalidField: it is not of the form of an action; the text names the field.
+        InvalidField: the request is malformed; the text names the field.
     """
     try:
         return msgspec.json.decode(body, type=Action)
     except msgspec.MsgspecError as problem:
-        raise InvalidField(f"the request is no action ({problem}): give action, id, reason or changes") from None
+        raise InvalidField(f"the request is not an action ({problem}): give action, id, reason or changes") from None
 
 
 def event_of(action: Action) -> list[str]:
     """Return the event of an action, flat.
 
     Raises:
-        InvalidField: the action or a field is none of the contract, missing, or not of its type; the text names it.
+        InvalidField: the action or a field is unknown, missing, or of the wrong type; the text names it.
     """
     if action.action not in ACTIONS:
         raise InvalidField(f"action {action.action!r}: give one of {', '.join((*ACTIONS, RETRY))}")
@@ -84,7 +84,7 @@ def event_of(action: Action) -> list[str]:
 
 
 async def carry_out(partition: Partition, raw: Any, action: Action) -> dict[str, Any]:
-    """Append the event of an action, and say where in the log it stands.
+    """Append the event of an action, and return its id in the log.
 
     Args:
         partition: where.
@@ -92,8 +92,8 @@ async def carry_out(partition: Partition, raw: Any, action: Action) -> dict[str,
         action: what.
 
     Raises:
-        SchedulerError: it was refused; the text says why.
-        ServerUnreachable: the server stayed away; the event may have arrived.
+        SchedulerError: the event was refused; the text says why.
+        ServerUnreachable: no server answered in time; the event may have arrived.
     """
     answer: Answer
     if action.action == RETRY:

@@ -1,4 +1,4 @@
-"""States of the past on disk, laid down while a history is folded, so that no later jump has to fold it all again."""
+"""Past states on disk, saved during a fold, so that a later jump need not fold from the start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """A folder of checkpoints, which goes with this object."""
+    """A folder of checkpoints, deleted with this object."""
 
     def __init__(self) -> None:
         self.folder: Path | None = None
@@ -48,7 +48,7 @@ class Checkpoints:
         return self._kept[-1].folded if self._kept else 0
 
     async def keep(self, scratch: Scratch, data: Path) -> None:
-        """Lay one down, if the last is long enough ago.
+        """Save a checkpoint, if the last one is far enough back.
 
         Args:
             scratch: what is to be kept.

@@ -1,4 +1,4 @@
-"""Everything about one job, node or session at a moment: how it stands, why, and its story up to then."""
+"""Details of one job, node or session at a moment: state, explanation, and story so far."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ JOBS = 50
 
 
 async def about(redis: Any, history: FilteredHistory, kind: str, name: str, operator: bool) -> dict[str, Any] | None:
-    """Tell about a job, a node or a session; ``None`` if nothing is known of it.
+    """Return the details of a job, a node or a session; ``None`` if it is unknown.
 
     Args:
         redis: a client of a server that holds the state of the moment.
-        history: what led to it.
+        history: the history of that state.
         kind: ``job``, ``node`` or ``session``.
         name: its id.
-        operator: whether payload and result may be told.
+        operator: whether payload and result may be shown.
     """
     if not operator:
         history = FilteredHistory(history, history.index, history.until, history.names, spoken=False)
@@ -38,16 +38,22 @@ async def about(redis: Any, history: FilteredHistory, kind: str, name: str, oper
     async for step in trace(history, kind, name):
         steps.append(step)
         count += 1
-    told: dict[str, Any] = {"kind": kind, "id": name, "steps": [_shown(step) for step in steps], "steps_total": count}
-    told |= await {"job": _job, "node": _node, "session": _session}[kind](redis, history, name)
+    details: dict[str, Any]
+    details = {
+        "kind": kind,
+        "id": name,
+        "steps": [_shown(step) for step in steps],
+        "steps_total": count,
+    }
+    details |= await {"job": _job, "node": _node, "session": _session}[kind](redis, history, name)
     if not operator:
-        error = told.get("state", {}).get("error")
+        error = details.get("state", {}).get("error")
         for field in SPOKEN:
-            if told.get("state", {}).pop(field, None):
-                told["withheld"] = True
-        if error and told.get("why"):
-            told["why"] = _withheld(told["why"], error)
-    return told if count or told.get("state") else None
+            if details.get("state", {}).pop(field, None):
+                details["withheld"] = True
+        if error and details.get("why"):
+            details["why"] = _withheld(details["why"], error)
+    return details if count or details.get("state") else None
 
 
 def _withheld(value: Any, text: str) -> Any:

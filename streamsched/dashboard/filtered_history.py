@@ -1,4 +1,4 @@
-"""A history looked at with what the index knows of it: up to a moment, and only where some names may occur."""
+"""A history up to a moment, restricted with the index to the parts where some names may occur."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .index import Index
 
 
 class IndexedLog(LiveLog):
-    """A live log of which the refused events need not be looked for, as far as the index reaches.
+    """A live log whose refused events come from the index, as far as it reaches.
 
-    Whoever reads some place of a log otherwise reads all its dead letters first.
+    Otherwise a reader of any part of a log first reads all its dead letters.
     """
 
     def __init__(self, redis: Any, keys: Keys, index: Index) -> None:
@@ -51,7 +51,7 @@ class FilteredHistory(History):
         return FilteredHistory(self, self.index, self.until, names, self.spoken)
 
     async def chunks(self, after: str = "0-0", until: str = "+", count: int = CHUNK) -> AsyncIterator[Chunk]:
-        """Yield as :meth:`History.chunks` does, without what lies behind the moment or speaks of other names."""
+        """Yield as :meth:`History.chunks` does, without events after the moment or of other names only."""
         until = self.until if until == "+" else min(until, self.until, key=position)
         stretches = [(after, until)] if self.names is None else self.index.stretches(after, until, self.names)
         for begin, end in stretches:

@@ -1,4 +1,4 @@
-"""Who may ask: no other site, no rebound name, and for a change only who has the token."""
+"""Access control: no other site, no rebound name, and changes only with the token."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refusal_of(headers: Headers, method: str, path: str, hosts: frozenset[str]) 
     host = headers.get("host", "").lower()
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     if name not in hosts:
-        return "HOST", f"this dashboard does not answer as {name or 'nobody'!r}: start it with --host-name {name}"
+        return "HOST", f"this dashboard does not answer as {name or 'no name'!r}: start it with --host-name {name}"
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc.lower() != host:
         return "CROSS_SITE", "the request comes from another site: open the dashboard itself"
@@ -53,7 +53,7 @@ def refusal_of(headers: Headers, method: str, path: str, hosts: frozenset[str]) 
 
 
 class Guard:
-    """Refuses what comes from elsewhere, and puts the headers on every answer that keep others out of the page.
+    """Refuses cross-site requests, and adds the security headers to every answer.
 
     Args:
         app: what is guarded.
@@ -85,10 +85,10 @@ class Guard:
 
 
 class Operators:
-    """Those who have the token.
+    """Checks the operators' token.
 
     Args:
-        token: what they show; ``None`` if nobody may change anything.
+        token: the token; ``None`` makes the dashboard read-only.
     """
 
     def __init__(self, token: str | None) -> None:
@@ -97,11 +97,11 @@ class Operators:
 
     @property
     def exist(self) -> bool:
-        """Whether anybody may change anything."""
+        """Whether there is a token, so that changes are possible."""
         return self._digest is not None
 
     async def include(self, request: Request) -> bool:
-        """Tell whether a request shows the token; a wrong one is answered slowly."""
+        """Return whether a request holds the token; a wrong one gets a slow answer."""
         scheme, _, shown = request.headers.get("authorization", "").partition(" ")
         if not shown or scheme.lower() != "bearer":
             return False

@@ -1,5 +1,5 @@
-"""What is remembered of a history after it was read once: counts by time, the moments worth a look, and which names
-occur where. It holds no fact of its own: it is made from the log again whenever the dashboard starts.
+"""An index of a history, built in one pass: counts by time, notable moments, and where each name occurs. It holds no
+facts of its own: the dashboard builds it from the log at each start.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ..history.lifecycle import Fields, Lifecycle
 from .series import Series
 
 BLOCK = 256
-"""Events whose names are kept together: whoever looks for a name reads this many at least."""
+"""Events per block of names: a search for a name reads at least this many."""
 
 BLOCKS = 40_000
-"""Blocks of which the names are kept, 12 bytes an event; of older ones every event is read."""
+"""Blocks whose names are kept, 12 bytes an event; older events are all searched."""
 
 MARKS = 200_000
 """Moments of each kind that are kept, the latest ones."""
@@ -32,7 +32,7 @@ WHOLE, RECENT = 4096, 1800
 """Buckets of the whole history, and seconds that are kept second by second."""
 
 END = f"{2**64 - 1}-{2**64 - 1}"
-"""Behind every event."""
+"""After every event."""
 
 KINDS = ("loss", "requeue", "letter")
 
@@ -67,7 +67,7 @@ class Block(NamedTuple):
 
 
 class Index:
-    """Takes in a history from its beginning on, chunk by chunk."""
+    """Reads a history from its beginning, chunk by chunk."""
 
     def __init__(self) -> None:
         self.first = self.last = "0-0"
@@ -84,7 +84,7 @@ class Index:
         self._in_block, self._block_before = 0, "0-0"
 
     def add(self, chunk: Chunk) -> None:
-        """Take in the events that follow on the last one."""
+        """Add the events after the last one."""
         if not self.count:
             self.first = chunk.entries[0].id
         buried = chunk.buried
@@ -105,7 +105,7 @@ class Index:
         self.count += len(chunk.entries)
 
     def gauge(self, ms: int, waiting: int, held: int, online: int) -> None:
-        """Note how many jobs waited and were held, and how many nodes were online, at a time."""
+        """Record waiting jobs, held jobs, and online nodes at a time."""
         for series in (self.whole, self.recent):
             if series.covers(ms):
                 series.at(ms).gauges = (waiting, held, online)
@@ -117,7 +117,7 @@ class Index:
         return "refused"
 
     def _taken(self, entry_id: str, ms: int, e: Fields) -> tuple[str, int | None]:
-        """Take in an accepted event; returns the flow it counts in, and how long a job had waited for it."""
+        """Add an accepted event; returns its flow, and how long a job had waited for it."""
         kind, node_id = e.get(b"type", b""), e.get(b"node_id")
         job_id = job_id_of(e, entry_id.encode()) if kind.startswith(b"job.") else None
         flow = COUNTED.get(kind, "")
@@ -155,7 +155,7 @@ class Index:
         self._names, self._in_block, self._block_before = set(), 0, self.last
 
     def stretches(self, after: str, until: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Yield, in order, the parts of a history between two ids that may speak of one of some names."""
+        """Yield, in order, the parts of a history between two ids that may hold some names."""
         begin = end = ""
         for one, other in self._speaking(sorted({crc32(name.encode()) for name in names})):
             one, other = max(one, after, key=position), min(other, until, key=position)
@@ -170,7 +170,7 @@ class Index:
             yield begin, end
 
     def _speaking(self, wanted: list[int]) -> Iterator[tuple[str, str]]:
-        """Yield the blocks in which a name may occur, and whatever lies before and behind the blocks that are kept."""
+        """Yield the blocks in which a name may occur, and everything before and after the blocks that are kept."""
         last = "0-0"
         if self._blocks and self._blocks[0].before != last:
             yield last, self._blocks[0].before
@@ -219,7 +219,7 @@ class Index:
 
 
 def _takes_away(kind: bytes, e: Fields) -> bool:
-    """Tell whether a node goes, and its jobs elsewhere."""
+    """Return whether a node is lost, so that its jobs go to others."""
     return kind in LOST or (kind == b"node.reported" and e.get(b"online") == b"false")
 
 

@@ -12,11 +12,11 @@ LETTERS = 50
 """Letters that are shown."""
 
 EXAMINED = 500
-"""Letters that are looked at: the others may all have been seen to."""
+"""Letters to read: the others may all be handled."""
 
 
 async def latest_letters(raw: Any, keys: Keys) -> list[dict[str, Any]]:
-    """Return the last dead letters that nobody has seen to, the latest first.
+    """Return the last open dead letters, the latest first.
 
     Args:
         raw: a client that leaves bytes alone.

@@ -1,4 +1,4 @@
-"""A place where one moment of the past can be looked at: a scratch server, and the board of what it holds."""
+"""A scratch server with one past moment, and the board of its content."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class PastState:
         """Whether the board has been read at all."""
         self.used = anyio.current_time()
         self.latest: deque[tuple[Entry, str]] = deque(maxlen=ROWS)
-        """The events folded since the last look, each with why it was refused."""
+        """The events folded since the last read, each with its refusal if there is one."""
 
     @classmethod
     async def open(cls, keys: Keys, pairs: set[tuple[str, str]], dump: Path | None = None) -> PastState:
         """Start a server, empty or with the state of a checkpoint.
 
         Raises:
-            ServerDidNotStart: the server ended, or there is none for this platform.
+            ServerDidNotStart: the server ended, or none is installed.
         """
         server = EmbeddedServer()
         try:
@@ -94,7 +94,7 @@ class PastState:
             await fed(self, chunk)
 
     async def close(self) -> None:
-        """End the server."""
+        """Stop the server."""
         with anyio.CancelScope(shield=True):
             await self.scratch.redis.aclose()
             await anyio.to_thread.run_sync(self.server.stop)

@@ -1,4 +1,4 @@
-"""Where the dashboard reads: the live server, and the archive as it grows."""
+"""The sources of the dashboard: the live server, and the archive as it grows."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ class Reader:
         self._archive_read = 0
 
     def check(self) -> None:
-        """Read what there is of the archive, so that what is wrong with it is told before anything is shown.
+        """Open the archive, so that a fault in it is reported before anything is shown.
 
         Raises:
-            ArchiveDamaged: it cannot be read; the text says what would mend it.
+            ArchiveDamaged: it cannot be read; the text says the remedy.
         """
         self._kept()
 
     def history(self, index: Index) -> History:
-        """Return the history as it is now, for one reader.
+        """Return the present history, for one reader.
 
         Raises:
-            ArchiveDamaged: the archive cannot be read; the text says what would mend it.
+            ArchiveDamaged: the archive cannot be read; the text says the remedy.
         """
         return History(self.keys, IndexedLog(self.raw, self.keys, index), self._kept())
 
     def live(self, index: Index) -> History:
-        """Return what the live log holds alone, for one reader."""
+        """Return the live log only, for one reader."""
         return History(self.keys, IndexedLog(self.raw, self.keys, index), None)
 
     def _kept(self) -> Archive | None:
         if self.folder is None:
             return None
-        from ..archive.manifest import MANIFEST  # here, because the extra that reads Parquet may be missing
+        from ..archive.manifest import MANIFEST  # imported here, because the Parquet extra may be missing
         from ..archive.reader import Archive
 
         manifest = self.folder / MANIFEST
@@ -64,6 +64,6 @@ class Reader:
         return self._archive
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self.redis.aclose()
         await self.raw.aclose()

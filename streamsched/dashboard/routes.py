@@ -1,4 +1,4 @@
-"""The pages and what they ask for, over HTTP."""
+"""The pages and their requests, over HTTP."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BINS = 600
 """Steps that the whole history is shown in."""
 
 QUIET_S = 10.0
-"""How long a live page hears nothing at most, so that it notices a connection that is dead."""
+"""Longest silence on a live page, so that it notices a dead connection."""
 
 READERS = 2
 """Stories that are read at the same time."""
@@ -107,7 +107,7 @@ class NotAllowed(Exception):
 
 
 def answered(endpoint: Endpoint) -> Endpoint:
-    """Turn what a question raises into an answer that says so."""
+    """Turn an exception into an error answer."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -148,7 +148,7 @@ def one_of(request: Request, name: str, allowed: tuple[str, ...]) -> str:
 
 
 class Api:
-    """What a page asks for."""
+    """The requests of a page."""
 
     def __init__(self, watcher: Watcher, operators: Operators) -> None:
         self.watcher, self.operators = watcher, operators
@@ -257,25 +257,25 @@ class Api:
         return FilteredHistory(self.watcher.history(), self.watcher.index, until)
 
     async def about(self, request: Request) -> Response:
-        """Tell everything about a job, a node or a session."""
+        """Return the details of a job, a node or a session."""
         kind, name = one_of(request, "kind", ("job", "node", "session")), request.query_params.get("id", "")
         if not 0 < len(name) <= 600:
             raise InvalidField("id is missing or too long: name a job, node or session")
         until, operator = await self._until(request, needed=False), await self.operators.include(request)
         async with self._readers:
             if until is None:
-                told = await about(self.watcher.source.redis, self._lens(END), kind, name, operator)
+                details = await about(self.watcher.source.redis, self._lens(END), kind, name, operator)
             else:
                 async with self.watcher.moments.at(until) as stage:
-                    told = await about(stage.scratch.redis, self._lens(until), kind, name, operator)
-        if told is None:
-            raise OutsideLog(f"nothing is known of {kind} {name!r} at that moment")
-        return as_json(told)
+                    details = await about(stage.scratch.redis, self._lens(until), kind, name, operator)
+        if details is None:
+            raise OutsideLog(f"{kind} {name!r} is unknown at that moment")
+        return as_json(details)
 
     async def act(self, request: Request) -> Response:
-        """Carry out what an operator asks for."""
+        """Perform an operator's action."""
         if not self.operators.exist:
-            raise NotAllowed(403, "READ_ONLY", "nobody may change anything here: start the dashboard with a token")
+            raise NotAllowed(403, "READ_ONLY", "this dashboard is read-only: start it with a token")
         if not await self.operators.include(request):
             raise NotAllowed(401, "TOKEN", "this needs the operator's token")
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":

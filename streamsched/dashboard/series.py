@@ -112,7 +112,7 @@ class Series:
         """Return what charts show from one time to another, in at most about ``points`` steps.
 
         ``ts`` are the beginnings of the steps in ms, ``step_ms`` their width; flows are counts of each step; gauges are
-        ``None`` where nobody looked; ``p50`` and ``p99`` are ms, ``None`` where nothing was dispatched.
+        ``None`` where no reading exists; ``p50`` and ``p99`` are ms, ``None`` where nothing was dispatched.
         """
         if self.start_ms is None:
             return {"ts": [], "step_ms": self.width_ms}
@@ -121,17 +121,17 @@ class Series:
         first = (begin_ms - self.start_ms) // step_ms * per_step
         last = (end_ms - self.start_ms) // self.width_ms
         steps = [self._merged(n, n + per_step) for n in range(first, last + 1, per_step)]
-        told: dict[str, Any] = {
+        chart: dict[str, Any] = {
             "ts": [self.start_ms + (first + n * per_step) * self.width_ms for n in range(len(steps))],
             "step_ms": step_ms,
         }
         for n, name in enumerate(FLOWS):
-            told[name] = [step.flows[n] if step else 0 for step in steps]
+            chart[name] = [step.flows[n] if step else 0 for step in steps]
         for n, name in enumerate(GAUGES):
-            told[name] = [step.gauges[n] if step and step.gauges else None for step in steps]
+            chart[name] = [step.gauges[n] if step and step.gauges else None for step in steps]
         for name, share in (("p50", 0.5), ("p99", 0.99)):
-            told[name] = [quantile(step.latencies, share) if step and step.latencies else None for step in steps]
-        return told
+            chart[name] = [quantile(step.latencies, share) if step and step.latencies else None for step in steps]
+        return chart
 
     def _merged(self, begin: int, end: int) -> Bucket | None:
         present = [bucket for bucket in self._buckets[max(0, begin) : max(0, end)] if bucket]

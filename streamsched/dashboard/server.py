@@ -1,4 +1,4 @@
-"""The dashboard as a server on some address, for as long as a block lasts."""
+"""The dashboard as a server on an address, while a block lasts."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ async def serving(source: Reader, host: str, port: int, token: str | None, names
     """Serve the dashboard while the block lasts; yields its port.
 
     Args:
-        source: what it shows.
+        source: the source of its data.
         host, port: where it answers; port 0 takes a free one.
         token: what operators show; ``None`` makes it read-only.
-        names: names under which browsers reach it.
+        names: host names that browsers use.
 
     Raises:
-        OSError: somebody listens there already, or the address is not of this machine.
+        OSError: the port is in use, or the address does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host.strip("[]"), port))
-        listener.listen(128)  # from here on the address may be told: whoever comes early waits
+        listener.listen(128)  # from now on the address may be published: early connections wait
         watcher = Watcher(source)
         server = Server(
             uvicorn.Config(

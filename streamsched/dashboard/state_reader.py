@@ -1,4 +1,4 @@
-"""Reading the state of a partition onto a board: of what is large, only what an event may have changed."""
+"""Reads the state of a partition onto a board; of large parts, only what an event may have changed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StateReader:
         self._swept = self._asked = 0
 
     def note(self, chunk: Chunk) -> None:
-        """Remember what the events of a chunk may have changed."""
+        """Record what the events of a chunk may have changed."""
         for entry in chunk.entries:
             if entry.flat[1] == b"node.registered":
                 self._pools.clear()  # a pool may have other languages now
@@ -161,7 +161,7 @@ class StateReader:
         return served
 
     def _waits(self, src: str, tgt: str) -> bool:
-        """Tell whether an operator keeps the jobs of a pair waiting."""
+        """Return whether an operator has paused a pair."""
         return f"pair {src}:{tgt}" in self._paused
 
     def _pairs_to_ask(self, served: dict[tuple[str, str], tuple[int, int, int]]) -> list[tuple[str, str]]:

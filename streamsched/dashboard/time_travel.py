@@ -1,4 +1,4 @@
-"""The past, at any moment: a few scratch servers that are moved to where somebody looks, from the nearest start."""
+"""Past states at any moment: a few scratch servers that are moved to the requested moments."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .past_state import PastState
 from .view import ROWS, Message
 
 STAGES = 3
-"""Moments that are held at the same time; a further viewer takes over the one that was left longest ago."""
+"""Past moments held at the same time; a further viewer takes over the least recently used one."""
 
 WORTH = 5000
-"""Events that are folded rather than a server started anew: that takes as long."""
+"""Events that are folded rather than starting a server again: both take as long."""
 
 IDLE_S = 120.0
-"""How long a stage stays that nobody looks at."""
+"""How long an unused stage is kept."""
 
 LAY = 2_000_000
 """A history of up to this many events is folded in the background, so that the first jump is as quick as the next."""
@@ -61,7 +61,7 @@ class TimeTravel:
             gen, rev: the board and the revision that the page has seen.
 
         Raises:
-            LogGap, ArchiveDamaged: the past cannot be folded; the text says what would mend it.
+            LogGap, ArchiveDamaged: the past cannot be folded; the text says the remedy.
             ServerDidNotStart: there is no server to fold on.
         """
         async with self.at(until) as stage:
@@ -87,7 +87,7 @@ class TimeTravel:
 
     @asynccontextmanager
     async def at(self, until: str) -> AsyncIterator[PastState]:
-        """Give a stage that has been moved to an event; nobody else moves it meanwhile.
+        """Yield a stage moved to an event; it has no other user meanwhile.
 
         Raises:
             LogGap, ArchiveDamaged, ServerDidNotStart: see :meth:`show`.
@@ -110,7 +110,7 @@ class TimeTravel:
                 await self._end(self._free)
 
     async def _wait_for_laying(self, until: str) -> None:
-        """Let the fold that goes on in the background come by, instead of folding the same a second time beside it."""
+        """Let the background fold pass, instead of folding the same events in parallel."""
         self._hurried += 1
         try:
             while self._laying.locked() and position(self._laid) < position(until):
@@ -157,7 +157,7 @@ class TimeTravel:
         self.index.gauge(position(chunk.entries[-1].id)[0], int(waiting or 0), int(held or 0), online)
 
     async def _fed_gently(self, stage: PastState, chunk: Chunk) -> None:
-        """Do the same; and unless somebody waits for it, leave as much time to others as the chunk took."""
+        """Do the same; and unless a viewer waits for it, pause as long as the chunk took."""
         await self._fed(stage, chunk)
         self._lay_on(stage.scratch.watermark)
         if not self._hurried:
@@ -189,13 +189,13 @@ class TimeTravel:
                 self._lay_on(END)
 
     async def prune(self) -> None:
-        """End the stages that nobody has looked at for a while."""
+        """Stop the stages that are unused for a while."""
         idle = [stage for stage in self._free if stage.used < anyio.current_time() - IDLE_S]
         self._free = [stage for stage in self._free if stage not in idle]
         await self._end(idle)
 
     async def close(self) -> None:
-        """End everything; a stage in use ends as soon as it is given back."""
+        """Stop everything; a stage in use stops when it is returned."""
         self._closed = True
         await self._end(self._free)
         self.checkpoints.close()

@@ -1,4 +1,4 @@
-"""What all pages that look at one moment see, and what of it has changed since any of them last looked."""
+"""The shared view of all pages at one moment, and the changes since each page's last read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one reader of a live partition, however many pages are open: what it reads, all of them are shown."""
+"""The one reader of a live partition for all open pages."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from .view import ROWS, View
 log = structlog.get_logger(__name__)
 
 LEAST_S = 0.2
-"""Between two looks: what changes more often than this nobody sees."""
+"""Pause between two reads: faster changes are not visible."""
 
 LONGEST_MS = 1000
-"""Between two looks when nothing happens: beats and lag change without an event."""
+"""Pause between two reads while nothing happens: heartbeats and lag change without an event."""
 
 CATCH_UP = 40
 """Chunks of history that are read between two looks while the index is behind."""
@@ -47,7 +47,7 @@ CHECK_S = 30.0
 
 
 class Watcher:
-    """Looks at a partition while somebody watches, and not otherwise.
+    """Reads a partition while a page is open, and only then.
 
     Args:
         source: where to read.
@@ -78,7 +78,7 @@ class Watcher:
 
     @property
     def board(self) -> View:
-        """What every page that is live shows."""
+        """The view of all live pages."""
         return self._scene.board
 
     def history(self) -> History:
@@ -96,7 +96,7 @@ class Watcher:
             self.viewers -= 1
 
     async def changed(self, gen: str, rev: int, longest_s: float) -> bool:
-        """Wait until there is more to see than a revision of a board, at most a time; returns whether there is."""
+        """Wait until there is a newer revision than a given one, up to a time limit; returns whether there is."""
         with anyio.move_on_after(longest_s):
             while not self.closing and not self._differs(gen, rev):
                 await self._changed.wait()
@@ -111,7 +111,7 @@ class Watcher:
         self._changed = anyio.Event()
 
     def close(self) -> None:
-        """Let every page go, and end :meth:`run`."""
+        """Release every page, and end :meth:`run`."""
         self.closing = True
         self._watched.set()
         self._tell()
@@ -144,7 +144,7 @@ class Watcher:
             await self.moments.prune()
 
     def _say_away(self, problem: str) -> None:
-        """Show that the server is gone; what was seen of it last stays on the page."""
+        """Show that the server is gone; the last values stay on the page."""
         self.board.begin()
         self.board.put("away", {"problem": short(problem)})
         self._tell()
@@ -157,7 +157,7 @@ class Watcher:
                 began = anyio.current_time()
                 partition = await read_partition(self.source.redis, self.source.keys)
                 if await self._is_another(partition):
-                    log.info("the log is another one: reading it from its beginning")
+                    log.info("the log was replaced: reading it from its beginning")
                     await self.moments.close()
                     self._start_over()
                     condition, bound = "", 1
@@ -179,10 +179,10 @@ class Watcher:
     async def _wait_for_events(self, wake: Any, seen: str) -> None:
         block = block_ms(wake, LONGEST_MS)
         if await wake.xread({self.source.keys("events"): seen}, count=1, block=block):
-            await anyio.sleep(0.01)  # it takes a worker a moment to fold it
+            await anyio.sleep(0.01)  # give a worker a moment to fold it
 
     async def _is_another(self, partition: PartitionView) -> bool:
-        """Tell whether the log is not the one that was read so far: it was wiped, or has lost its end."""
+        """Return whether the log was replaced since the last read: wiped, or without its end."""
         last = self.index.last
         if not self.index.count or partition.condition in ("rebuilding", "halted"):
             return False

@@ -1,1 +1,1 @@
-"""Lists dead letters, in the log or archived, and retries or drops them."""
+"""Lists dead letters of the log or the archive, and retries or drops them."""

@@ -1,7 +1,7 @@
-"""Dead letters: what was refused and why, newest first, and what an operator can do about each of them.
+"""Dead letters: the refused event and the reason, newest first, and the operator's actions.
 
-A letter stays in its stream for as long as the entry it is about may be folded again: a replay must pass over what was
-refused. So whoever sees to one says it with an event, and the letter is only listed no more.
+A letter stays in its stream for as long as its entry may be folded again: a replay must skip refused entries. So an
+operator handles a letter by appending an event, and the list then leaves the letter out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 OWN = ("id", "stream", "code", "reason")
-"""What a letter says itself, in front of the event's fields; one of the same name is kept there as ``event_…``."""
+"""The letter's own fields, before those of the event; an event field of the same name is kept as ``event_…``."""
 
 LIST = "`streamsched dead list` shows them"
 
@@ -37,7 +37,7 @@ class Letter(msgspec.Struct, kw_only=True):
     """An event that could not be folded."""
 
     letter: str
-    """Its own id, by which it is shown, retried and dropped."""
+    """Its id: used to show, retry and drop it."""
     ts: int
     """When it was refused, ms since the epoch."""
     id: str
@@ -47,34 +47,34 @@ class Letter(msgspec.Struct, kw_only=True):
     code: str
     reason: str
     fields: dict[str, str]
-    """Of the event; bytes that are no UTF-8 are escaped."""
+    """Of the event; bytes that are not UTF-8 are escaped."""
     obstacle: str
     """Why it cannot be retried; empty if it can."""
     handled: str = ""
-    """``retried`` or ``dropped``, and the id of the event that says so; empty while nobody has seen to it."""
+    """``retried`` or ``dropped``, and the id of the event that did it; empty while the letter is open."""
     tries: int = 0
-    """How often it was retried and refused again; known in a list only."""
+    """How often it was retried and refused again; known only in a list."""
     refused_again: str = ""
-    """Code and reason of the last of these."""
+    """Code and reason of the last refusal."""
 
     @property
     def retried(self) -> bool:
-        """Whether a retry of it was accepted."""
+        """Whether a retry was accepted."""
         return self.handled.startswith("retried")
 
 
 class LetterFilter(msgspec.Struct, kw_only=True, frozen=True):
-    """Which letters somebody asks for; what is left out takes any."""
+    """A filter for letters; a missing field matches any."""
 
     code: str | None = None
     type: str | None = None
     since_ts: int = 0
     """Refused at this time or later, ms since the epoch."""
     handled: bool = False
-    """Those that somebody has seen to, too."""
+    """Include handled letters."""
 
     def takes(self, letter: Letter) -> bool:
-        """Tell whether a letter is among them."""
+        """Return whether a letter matches."""
         return (
             (self.handled or not letter.handled)
             and self.code in (None, letter.code)
@@ -89,24 +89,25 @@ class DeadLetterQueue:
     Args:
         redis: a client that leaves bytes alone.
         keys: the partition.
-        archive: where those are found that were trimmed; ``None`` (default) leaves them out.
+        archive: the archive with the trimmed letters; ``None`` (default) leaves those out.
     """
 
     def __init__(self, redis: Any, keys: Keys, archive: Archive | None = None) -> None:
         self.redis, self.keys = redis, keys
         self.filed = LetterStore(redis, keys, archive)
         for command in ("XRANGE", "XREVRANGE"):
-            # redis-py makes a dict of each entry, which loses a field that was sent twice
+            # redis-py turns each entry into a dict, which loses a repeated field
             self.redis.set_response_callback(command, raw_reply)
 
     async def get(self, letter_id: str) -> Letter:
-        """Return one letter; for a retry that was refused, which is kept as a letter too, the one that was retried.
+        """Return one letter. A refused retry is itself kept as a letter; for its id, return the letter that was
+        retried.
 
         Raises:
-            UnknownLetter: there is none of this id.
+            UnknownLetter: no letter has this id.
         """
         if not ENTRY_ID.fullmatch(letter_id):
-            raise UnknownLetter(f"{letter_id!r} is no id of a letter: {LIST}")
+            raise UnknownLetter(f"{letter_id!r} is not the id of a letter: {LIST}")
         page = await self._read(await self.filed.one(letter_id))
         if not page:
             raise UnknownLetter(f"there is no dead letter {letter_id}: {LIST}")
@@ -114,7 +115,7 @@ class DeadLetterQueue:
         return await self.get(page[0].fields[RETRY]) if roots else page[0]
 
     async def newest_first(self, wanted: LetterFilter) -> AsyncIterator[Letter]:
-        """Yield letters, the latest first; whatever there is, a page of them is held."""
+        """Yield letters, the latest first. Holds one page in memory."""
         refused: dict[str, tuple[int, str]] = {}
         up_to = "+"
         while page := await self._read(await self.filed.newest(up_to)):
@@ -132,7 +133,7 @@ class DeadLetterQueue:
             up_to = before(page[-1].letter)
 
     async def oldest_first(self, wanted: LetterFilter) -> AsyncIterator[list[Letter]]:
-        """Yield the letters there are now, page by page, in the order in which they were refused."""
+        """Yield the present letters, page by page, in the order in which they were refused."""
         last = position(await self.filed.last())
         after = before(f"{wanted.since_ts}-0") if wanted.since_ts else "0-0"
         while page := await self._read(await self.filed.oldest(after)):
@@ -159,71 +160,72 @@ class DeadLetterQueue:
 
 
 def _letter(entry: Entry) -> Letter:
-    told = fields_of(Entry(entry.id, entry.flat[: 2 * len(OWN)]))
+    own = fields_of(Entry(entry.id, entry.flat[: 2 * len(OWN)]))
     kept = entry.flat[2 * len(OWN) :]
     fields = {_name(name): value for name, value in fields_of(Entry(entry.id, kept)).items()}
     fields = {"type": fields.pop("type", ""), **fields}
     return Letter(
         letter=entry.id,
         ts=position(entry.id)[0],
-        id=told["id"],
-        stream=told["stream"],
-        code=told["code"],
-        reason=told["reason"],
+        id=own["id"],
+        stream=own["stream"],
+        code=own["code"],
+        reason=own["reason"],
         fields=fields,
-        obstacle=_obstacle(told["code"], kept, fields),
+        obstacle=_obstacle(own["code"], kept, fields),
     )
 
 
 def _name(kept: str) -> str:
-    """Return the name that a field of the event had."""
+    """Return the original name of an event field."""
     own = kept.removeprefix("event_")
     return own if own in OWN else kept
 
 
 def _obstacle(code: str, kept: list[bytes], fields: dict[str, str]) -> str:
-    """Say why the event of a letter cannot be appended once more."""
+    """Return why the event of a letter cannot be appended again."""
     kind = fields["type"]
     if code == ForgedDecision.code or kind in facts():
         return f"{kind} is written by the scheduler only: append what happened instead"
     if kind == "node.heartbeat":
-        return "a heartbeat says that its node is there now: the next one has said so, or will"
+        return "a heartbeat reports the present: the node's next one replaces it"
     if not kept:
-        return "the event had more fields than a letter keeps: append it anew"
+        return "the event had more fields than a letter keeps: append it from its source"
     for name, value in zip(kept[::2], kept[1::2], strict=True):
         if len(value) >= LIMITS["payload"]:
-            return f"of {_name(name.decode(errors='replace'))} only {len(value)} bytes were kept: append the event anew"
+            kept_of = f"of {_name(name.decode(errors='replace'))} only {len(value)} bytes were kept"
+            return f"{kept_of}: append it from its source"
     try:
         b" ".join(kept).decode()
     except UnicodeDecodeError:
-        return "a field is not UTF-8, which no event may hold: append it anew"
+        return "a field is not UTF-8, which no event may hold: append it from its source"
     return ""
 
 
 def as_new(letter: Letter) -> list[str]:
-    """Return the event of a letter, flat, as it is appended once more.
+    """Return the event of a letter, flat, ready to be appended again.
 
     Raises:
-        NotRetryable: it cannot be; the text says why, and what to do instead.
+        NotRetryable: the event cannot be appended again; the text says why, and what to do instead.
     """
     if letter.obstacle:
         raise NotRetryable(f"letter {letter.letter}: {letter.obstacle}")
     fields = {**letter.fields, RETRY: letter.letter}
     if fields["type"] == "job.submitted" and "session_id" in fields and "request_id" not in fields:
-        fields["job_id"] = job_id_of(letter.fields, letter.id)  # the id that its producer knows it by
+        fields["job_id"] = job_id_of(letter.fields, letter.id)  # the id that its producer knows
     return [part for pair in fields.items() for part in pair]
 
 
 async def retry(partition: Partition, letter: Letter) -> Answer:
-    """Append the event of a letter once more. However often that is done, it takes effect once.
+    """Append the event of a letter again. However often that is done, it takes effect once.
 
     Raises:
         NotRetryable: see :func:`as_new`.
-        SchedulerError: it was refused again.
+        SchedulerError: the event was refused again.
     """
     return await partition.append_soon(as_new(letter))
 
 
 async def drop(partition: Partition, letter: Letter, reason: str | None = None) -> Answer:
-    """Say that nothing is to be done about a letter. It may be retried all the same."""
+    """Close a letter without action. It can still be retried."""
     return await partition.append(LetterDropped(letter=letter.letter, reason=reason))

@@ -1,4 +1,4 @@
-"""Dead letters where they are kept: on the server, and in an archive those that were trimmed there."""
+"""Storage of dead letters: on the server, and those trimmed there in an archive."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from ..archive.reader import Archive
 
 PAGE = 100
-"""Letters read at once: each may hold a megabyte."""
+"""Letters per read: each may hold a megabyte."""
 
 END = (2**64, 0)
-"""Behind every position that a letter can have."""
+"""After every position that a letter can have."""
 
 SEGMENTS = 4
-"""Segments whose letters are held: who asks for one mostly asks for its neighbours too."""
+"""Segments whose letters are cached: a reader of one letter mostly reads its neighbours too."""
 
 
 class LetterStore:
-    """The dead letters of a partition, as entries of one stream. Where both hold one, the server's is read.
+    """The dead letters of a partition, as entries of one stream. If both stores hold a letter, the server's is read.
 
     Args:
         redis: a client that leaves bytes alone.
@@ -38,19 +38,19 @@ class LetterStore:
         self._read = lru_cache(SEGMENTS)(self._letters_of)
 
     async def one(self, letter_id: str) -> list[Entry]:
-        """Return the letter of an id, or nothing."""
+        """Return the letter with an id, or nothing."""
         if found := _entries(await self.redis.xrange(self._stream, letter_id, letter_id)):
             return found
         return await self._archived(position(letter_id), position(letter_id))
 
     async def newest(self, up_to: str) -> list[Entry]:
-        """Return a page of those not behind ``up_to`` (``+``: the end), the latest first; nothing if none is left."""
+        """Return a page of letters up to ``up_to`` (``+``: the end), the latest first; empty if none is left."""
         if found := _entries(await self.redis.xrevrange(self._stream, up_to, "-", PAGE)):
             return found
         return (await self._archived((0, 0), END if up_to == "+" else position(up_to), latest=True))[::-1]
 
     async def oldest(self, after: str) -> list[Entry]:
-        """Return a page of those behind ``after``, in the order in which they were refused."""
+        """Return a page of letters after ``after``, in the order in which they were refused."""
         head = _entries(await self.redis.xrange(self._stream, count=1))
         ms, sequence = position(after)
         if found := await self._archived((ms, sequence + 1), position(before(head[0].id)) if head else END):
@@ -58,12 +58,12 @@ class LetterStore:
         return _entries(await self.redis.xrange(self._stream, f"({after}", count=PAGE))
 
     async def last(self) -> str:
-        """Return the id of the latest; ``0-0`` if there is none."""
+        """Return the id of the latest letter; ``0-0`` if there is none."""
         page = await self.newest("+")
         return page[0].id if page else "0-0"
 
     async def _archived(self, low: tuple[int, int], high: tuple[int, int], latest: bool = False) -> list[Entry]:
-        """Return a page of the archived ones between two positions: the first of them, or the latest."""
+        """Return a page of archived letters between two positions: the first ones, or the latest."""
         pieces = self.archive.segments if self.archive is not None else []
         for n in reversed(range(len(pieces))) if latest else range(len(pieces)):
             if position(pieces[n].letters_last) < low or (n and position(pieces[n - 1].letters_last) >= high):

@@ -1,4 +1,4 @@
-"""What goes wrong in mid-run, on purpose: a worker and two nodes die, one node turns deaf, one comes back."""
+"""The faults of the demo: a worker and two nodes die, one node stops reading its inbox, one node returns."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def names(pairs: Sequence[Pair]) -> str:
 
 
 class Faults:
-    """Plays the incidents of a demo."""
+    """Injects the faults of a demo."""
 
     def __init__(self, crew: Processes, cast: Targets, say: Say) -> None:
         self.crew, self.cast, self.say = crew, cast, say
@@ -71,7 +71,7 @@ class Faults:
         return self.hosts[next(n for n, home in enumerate(self.cast.homes) if plan in home)]
 
     async def play(self, seconds: float) -> None:
-        """Let everything happen once within ``seconds``."""
+        """Inject every fault once within ``seconds``."""
         cast = self.cast
         start = anyio.current_time()
         acts: list[tuple[float, Callable[[], None]]] = [
@@ -110,7 +110,7 @@ class Faults:
     async def churn(self, trace: Sequence[Churn], spare: Sequence[NodePlan], seconds: float) -> None:
         """Let spot machines come and go beside the fleet, the whole trace laid over ``seconds``.
 
-        A machine that comes takes a free plan of ``spare``; while there is none it stays out. One that goes is told
+        A machine that comes takes a free plan of ``spare``; while there is none it stays out. One that leaves is warned
         beforehand, as spot machines are, and hands back what it has not finished.
         """
         free = list(reversed(spare))

@@ -20,7 +20,7 @@ PATIENCE_S = 10
 
 
 class Command(msgspec.Struct, frozen=True, tag_field="do"):
-    """What the demo asks of a child."""
+    """A command from the demo to a child."""
 
 
 class Add(Command, frozen=True, tag="add"):
@@ -30,25 +30,25 @@ class Add(Command, frozen=True, tag="add"):
 
 
 class Remove(Command, frozen=True, tag="remove"):
-    """Have this node leave in good order, as a spot machine does that is told beforehand."""
+    """Stop this node cleanly, like a spot machine that is warned before it goes."""
 
     node_id: str
 
 
 class Pause(Command, frozen=True, tag="pause"):
-    """Have this node beat on, but not read its inbox."""
+    """Let this node send heartbeats but not read its inbox."""
 
     node_id: str
 
 
 class Resume(Command, frozen=True, tag="resume"):
-    """Have this node read its inbox again."""
+    """Let this node read its inbox again."""
 
     node_id: str
 
 
 class Leave(Command, frozen=True, tag="leave"):
-    """The demo is over: end in good order. A pipe that ends without this means that the demo has died."""
+    """The demo is over: end cleanly. If the pipe ends without this, the demo has died."""
 
 
 AnyCommand = Add | Remove | Pause | Resume | Leave

@@ -59,12 +59,12 @@ class Host:
                     case Leave():
                         break
             else:
-                os._exit(1)  # the demo has died, and its server dies with it: there is nobody left to take leave of
+                os._exit(1)  # the demo has died, and its server dies with it: no server is left to deregister from
             for node in self.nodes.values():
                 node.stop()
 
     async def _run(self, plan: NodePlan) -> None:
-        while plan.node_id in self.nodes:  # it is to come back, and has not left yet
+        while plan.node_id in self.nodes:  # it will return, but has not left yet
             await anyio.sleep(0.02)
         node = Node(
             self.scheduler,

@@ -1,4 +1,4 @@
-"""The child processes of the demo: started, told what to do, killed on purpose, and ended whatever happens."""
+"""The child processes of the demo: started, commanded, killed on purpose, and always ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Child:
     def __init__(self, name: str, command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.name, self.log = name, log
         self.dismissed = False
-        """Whether it was asked to end, or killed: one that has ended without that has failed."""
+        """Whether it was asked to end, or killed; a process that ended without that has failed."""
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
@@ -45,7 +45,7 @@ class Child:
         return self._process.poll() is None
 
     def tell(self, command: AnyCommand) -> None:
-        """Send it a command; one that has ended hears nothing."""
+        """Send it a command; a process that has ended gets none."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError, ValueError):  # it has ended, or its pipe is closed already
             self._process.stdin.write(to_line(command))
@@ -72,7 +72,7 @@ class Child:
 
 
 class Processes:
-    """All children of one demo. ``with`` ends every one of them on the way out, whatever happened inside."""
+    """All children of one demo. ``with`` ends every one of them at the end, also after an error."""
 
     def __init__(self, url: str, namespace: str, folder: Path) -> None:
         self._place = [url, namespace, str(folder)]
@@ -90,7 +90,7 @@ class Processes:
         return child
 
     def end(self, children: Iterable[Child]) -> None:
-        """Ask children to leave, wait :data:`LEAVE_S` for all of them together, and kill who is still there."""
+        """Ask all children to leave, wait :data:`LEAVE_S` in total, and kill the rest."""
         children = list(children)
         for child in children:
             child.leave()

@@ -1,4 +1,4 @@
-"""Submits the work of a demo when it is due, and keeps a journal of what it was told."""
+"""Submits the demo's work on time, and keeps a journal of the replies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Producer:
         """Submissions that are not answered, and jobs whose result is awaited."""
 
     async def submit_all(self, requests: Iterable[Request], seconds: float) -> None:
-        """Submit each request at its time for ``seconds``, and return once every job has told its end.
+        """Submit each request at its time for ``seconds``, and return once every job has an outcome.
 
         Cancel it to give up waiting; the journal stays.
         """
@@ -59,7 +59,7 @@ class Producer:
                 )
             )
             self.journal.accepted[job.job_id] = (time.perf_counter() - started) * 1000
-            self.journal.told[job.job_id] = await job.result()
+            self.journal.outcomes[job.job_id] = await job.result()
         except SchedulerError as problem:
             self.journal.refused[problem.code] = self.journal.refused.get(problem.code, 0) + 1
         finally:

@@ -1,4 +1,4 @@
-"""The result of a demo: every figure computed from the log, from what the producer was told, or from both."""
+"""The result of a demo: each figure comes from the log, from the producer's journal, or from both."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from .tally import Tally, percentile
 
 
 class Journal(msgspec.Struct):
-    """What the producer knows by itself: written before anybody looks at the log."""
+    """The producer's own record, written before the log is read."""
 
     accepted: dict[str, float] = {}
     """Jobs whose submission was answered, with the round trip in ms."""
-    told: dict[str, JobResult] = {}
+    outcomes: dict[str, JobResult] = {}
     """Jobs whose result came back."""
     refused: dict[str, int] = {}
     """Submissions that were refused, by code."""
 
 
 class DemoReport(msgspec.Struct, kw_only=True):
-    """What a demo has to show for itself."""
+    """The report of a demo."""
 
     arrivals: str
     pairs: str
@@ -51,10 +51,10 @@ class DemoReport(msgspec.Struct, kw_only=True):
     """Accepted, according to the producer or the log, but neither ended nor alive. There should be none."""
     completed_twice: int
     """Ended by more than one accepted fact. There should be none."""
-    told_otherwise: int
-    """The producer was told another outcome than the log holds. There should be none."""
-    told: int
-    """The producer was told an outcome."""
+    differing_outcomes: int
+    """The producer's outcome differs from the log's. There should be none."""
+    outcomes: int
+    """Outcomes that the producer received."""
     requeued: dict[str, int]
     """How often a job had to wait again, by cause."""
     stayed: int
@@ -86,12 +86,12 @@ class DemoReport(msgspec.Struct, kw_only=True):
         return not self.differing
 
     def problems(self) -> list[str]:
-        """Return what should not be; empty after a demo that went well."""
+        """Return the faults; empty after a good demo."""
         found = []
         for count, what in (
             (self.lost, "accepted jobs are lost"),
             (self.completed_twice, "jobs were completed twice"),
-            (self.told_otherwise, "results were told otherwise than the log has them"),
+            (self.differing_outcomes, "results differ from the log"),
             (len(self.differing), f"keys differ from the fold of the log: {', '.join(self.differing[:5])}"),
         ):
             if count:
@@ -132,8 +132,8 @@ def judged(tally: Tally, journal: Journal, statuses: Mapping[str, str]) -> dict[
         "alive": len(alive),
         "lost": len(open_jobs - alive),
         "completed_twice": len(tally.ended_twice),
-        "told_otherwise": sum(result.status != tally.outcomes.get(job) for job, result in journal.told.items()),
-        "told": len(journal.told),
+        "differing_outcomes": sum(result.status != tally.outcomes.get(job) for job, result in journal.outcomes.items()),
+        "outcomes": len(journal.outcomes),
         "requeued": dict(tally.requeued.most_common()),
         "stayed": stayed,
         "moved": moved,

@@ -163,7 +163,7 @@ async def _play(
         watch.say(f"{NODES} nodes in {HOSTS} processes are online; jobs arrive for {options.seconds:g} s")
         await _arrivals(options, script, producer, trouble, watch)
         watch.phase = lambda: "leaving"
-        # the producer has heard of every end, or given up waiting; now nobody must write while the log is folded anew
+        # the producer has every outcome, or has given up; no process may write while the log is folded again
         await anyio.to_thread.run_sync(crew.end, trouble.hosts)
         while (await scheduler.partition.advance()).more:
             pass

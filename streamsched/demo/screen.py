@@ -56,10 +56,10 @@ class Screen:
     """Shows nothing; what the two others are made of."""
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show where things stand."""
+        """Show a snapshot."""
 
     def say(self, elapsed_s: float, text: str) -> None:
-        """Say that something happened."""
+        """Report an incident."""
 
 
 class Lines(Screen):
@@ -199,7 +199,7 @@ def print_report(report: DemoReport) -> None:
         ("requeued", f"{sum(report.requeued.values()):,}" + (f"  ({requeued})" if requeued else "")),
         ("lost", good(report.lost)),
         ("completed twice", good(report.completed_twice)),
-        ("told otherwise", good(report.told_otherwise)),
+        ("differing outcomes", good(report.differing_outcomes)),
         ("stayed on their node", f"{report.stayed:,} of {followed:,} follow-up jobs, {report.stayed_share:.1%}"),
         ("had to move", moved or "none"),
         ("dispatched at once", f"{report.dispatched_at_once:.1%}, in the very step that accepted them"),

@@ -1,4 +1,4 @@
-"""What the log says of a run, without the folds: it can contradict the state that they made."""
+"""Computes the figures of a run from the log, without the folds: they can contradict the state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDS = ("completed", "exhausted", "cancelled", "expired", "refused")
 class Tally:
     """Counts over the accepted events of one log. Entries that became dead letters are left out.
 
-    Fed by :meth:`read`, as often as wanted, it goes on where it stopped.
+    Call :meth:`read` as often as needed; it continues where it stopped.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Tally:
         self._log_id, self._dead_id = "0-0", "0-0"
 
     async def read(self, redis: Redis, keys: Keys) -> None:
-        """Take in what has been folded since the last time."""
+        """Read the events folded since the last call."""
         # the dead letters of what lies below the watermark are there already: they are written in the same step
         watermark = str(await redis.hget(keys("meta"), "watermark") or "0-0")
         while page := await _page(redis, keys("dead"), self._dead_id, "+"):
@@ -74,7 +74,7 @@ class Tally:
                 self.add(event_id, fields)
 
     def add(self, event_id: str, fields: dict[str, str]) -> None:
-        """Take in one entry of the log."""
+        """Count one entry of the log."""
         self.events += 1
         if event_id in self.dead:
             return

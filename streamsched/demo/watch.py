@@ -1,4 +1,4 @@
-"""Looks at a running demo from outside, a few times a second: the state for what is, the log for what happened."""
+"""Observes a running demo a few times a second: the state for the present, the log for what happened."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Watch:
         return time.monotonic() - self.started
 
     def say(self, text: str) -> None:
-        """Note that something happened, and show it."""
+        """Record an incident, and show it."""
         self.incidents.append(f"{self.elapsed_s:.1f} s: {text}")
         self.screen.say(self.elapsed_s, text)
 

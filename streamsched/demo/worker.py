@@ -1,7 +1,7 @@
 """A worker process of the demo: ``python -m streamsched.demo.worker URL NAMESPACE FOLDER``.
 
-The same :class:`Worker` as ``streamsched worker``, which ends with the demo. If the demo dies without a word, it ends
-the demo's server and removes its folder as well, because nobody else is left to do it.
+The same :class:`Worker` as ``streamsched worker``, which ends with the demo. If the demo dies, the worker stops the
+demo's server and removes its folder, because no other process does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Speaking through an ingress: for whoever must not append to the log, and therefore is not answered at once."""
+"""Writing through an ingress: for a source that must not append to the log and gets no immediate answer."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class IngressPartition(Partition):
-    """A partition to which a source speaks through its ingress stream.
+    """A partition to which a source writes through its ingress stream.
 
-    What is appended is on its way, no more: whether it was accepted is told by what comes of it, such as an outcome on
-    the reply stream, and a refusal stands among the dead letters.
+    An append returns before the event is judged: acceptance shows in its effects, such as an outcome on the reply
+    stream, and a refusal becomes a dead letter.
 
     Args:
         redis: a client that may add to the ingress.
@@ -63,7 +63,7 @@ class IngressPartition(Partition):
 def open_source(
     url: str, keys: Keys, patience_s: float = PATIENCE_S, source: str | None = None
 ) -> AbstractAsyncContextManager[Partition]:
-    """Connect to a server, to append to the log or, as a source, to speak through an ingress.
+    """Connect to a server, to append to the log or, as a source, to write through an ingress.
 
     Raises:
         InvalidField: no source can have this name.

@@ -64,13 +64,13 @@ OLDEST = (7, 0)
 class Partition:
     """Appends and advances on one partition, over one connection.
 
-    Appends made in the same moment travel together, in one script call: whoever appends while a call is under way is
-    part of the next one. A call whose reply was lost is repeated; every event carries an identity (its job, attempt or
+    Appends made in the same moment travel together, in one script call: an append during a call joins the next
+    one. A call whose reply was lost is repeated; every event carries an identity (its job, attempt or
     ``request_id``), so the second one changes nothing.
     """
 
     source: str | None = None
-    """Through whose ingress it is spoken; ``None``: straight to the log."""
+    """The source whose ingress takes the events; ``None``: straight to the log."""
 
     def __init__(self, redis: Redis, keys: Keys, patience_s: float = PATIENCE_S) -> None:
         self.redis, self.keys, self.patience_s = redis, keys, patience_s
@@ -134,9 +134,9 @@ class Partition:
                 if not self._known and (why := tls.refusal(problem)):  # later on a new certificate is waited for
                     raise ServerUnreachable(f"{where_is(self.redis)}: {why}") from problem
                 if anyio.current_time() > deadline:
-                    told = f"{problem}{tls.hint(problem)}"
+                    reason = f"{problem}{tls.hint(problem)}"
                     where = where_is(self.redis)
-                    raise ServerUnreachable(f"{NO_ANSWER} {where} for {self.patience_s:g} s: {told}") from problem
+                    raise ServerUnreachable(f"{NO_ANSWER} {where} for {self.patience_s:g} s: {reason}") from problem
             await backoff.wait()
 
     async def _call(self, name: str, **given: Any) -> Any:
@@ -149,8 +149,8 @@ class Partition:
         return reply
 
     async def _look_back(self) -> bool:
-        """See whether the log still holds the last event it had: a failover or a crash may have lost its end. Returns
-        whether the server has told."""
+        """Check that the log still holds its last known event: a failover or a crash may have lost its end. Returns
+        whether the server answered."""
         if self._known in ("", "0-0"):
             return True
         try:
@@ -203,7 +203,7 @@ class Partition:
         return None if self._ahead_ms is None else self._ahead_ms + time.monotonic() * 1000
 
     async def advance(self, batch: int = BATCH) -> Reply:
-        """Fold what is new and decide what is due, at most ``batch`` events.
+        """Fold new events and make the decisions that are due, at most ``batch`` events.
 
         Raises:
             PartitionHalted: the state is damaged; a worker rebuilds it.
@@ -229,7 +229,7 @@ class Partition:
         Raises:
             SchedulerError: the event was refused; it stands in the log and as a dead letter, with the same code.
             ServerUnreachable: the server stayed away for the patience of this partition; the event may have arrived.
-                Who wants to append it once more after that gives it a ``request_id`` before the first time.
+                To be able to append it again, give it a ``request_id`` before the first time.
         """
         return await self.append_soon(to_wire(event))
 
@@ -258,7 +258,7 @@ class Partition:
     def append_soon(self, fields: list[str]) -> asyncio.Future[Answer]:
         """Let an event given flat, ``[type, …, field, value, …]``, travel with the next call.
 
-        Returns a future that holds what :meth:`append` returns or raises: whoever appends many needs no task for each.
+        Returns a future that holds what :meth:`append` returns or raises: many appends need no task for each.
         They travel in the order in which they were given.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

@@ -1,1 +1,1 @@
-"""Reads log and archive as one sequence, and tells the story of a job, a node or a decision from it."""
+"""Reads log and archive as one sequence, and derives the story of a job, a node or a decision from it."""

@@ -1,4 +1,4 @@
-"""Why a job went where it went; or, if it waits, what speaks against every node that could take it."""
+"""Explains why a job went to its node or, if it waits, why each possible node cannot take it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .history import History
 from .story import Fields, Step, choice, event_words, trace
 
 MEMBERS = 20
-"""Members of each pool that are looked at; the others are counted."""
+"""Members of each pool to examine; the others are only counted."""
 
 
 SENTENCES = {
     "offline": "offline since {mark}",
-    "never_heard": "offline since it registered: no beat was ever heard",
+    "never_heard": "offline since it registered: it never sent a heartbeat",
     "cordoned": "cordoned since {mark}",
     "not_accepting": "not accepting since {mark}",
     "full": "full: it holds {held} jobs, and handed one back when it held {full_at}",
@@ -37,16 +37,16 @@ SENTENCES = {
     "`streamsched resume --pool {pool}` lets one go on",
     "in_line": "node {node} may take it: {ahead} jobs of {src} → {tgt} are ahead, or no worker runs "
     "(`streamsched status`)",
-    "gone": "its retention is over, or its submission was refused; the last that the log says: {last}",
+    "gone": "its retention is over, or its submission was refused; the last event in the log: {last}",
     "held": "{status} on node {node}: {why}",
     "refused": "refused: {error}",
     "ended": "{status}{error}{where}",
 }
-"""What is said, by a name under which another language can say it."""
+"""The sentences, by a name under which the dashboard translates them."""
 
 
 class Reason(msgspec.Struct, kw_only=True):
-    """A statement: which one of :data:`SENTENCES`, and what it is about."""
+    """A statement: a name in :data:`SENTENCES`, and its parameters."""
 
     code: str
     given: dict[str, str]
@@ -79,9 +79,9 @@ class Member(msgspec.Struct, kw_only=True):
 
     node_id: str
     against: list[str]
-    """What speaks against it; empty if it may receive the job."""
+    """Why it cannot receive the job; empty if it can."""
     reasons: list[Reason]
-    """The same, statement by statement."""
+    """The same as statements."""
 
 
 class Pool(msgspec.Struct, kw_only=True):
@@ -89,13 +89,13 @@ class Pool(msgspec.Struct, kw_only=True):
 
     pool_id: str
     paused: bool
-    """Whether an operator keeps new jobs away from it."""
+    """Whether an operator has paused it."""
     members_total: int
     members: list[Member]
 
 
 class Explanation(msgspec.Struct, kw_only=True):
-    """Everything that is known about where a job is, and why."""
+    """Where a job is, and why."""
 
     job_id: str
     status: str
@@ -105,18 +105,18 @@ class Explanation(msgspec.Struct, kw_only=True):
     """The same as a statement."""
     attempts: list[Attempt]
     pools: list[Pool]
-    """Of a waiting job only."""
+    """For a waiting job only."""
 
 
 ENDS = ("job.completed", "job.requeued", "job.declined", "job.exhausted", "job.expired", "job.cancelled", "job.refused")
 
 
 async def explain(redis: Any, history: History, job_id: str) -> Explanation | None:
-    """Explain a job; ``None`` if nothing is known of it.
+    """Explain a job; ``None`` if it is unknown.
 
     Args:
-        redis: a client of a server that holds the state of the moment: the live one, or a scratch.
-        history: the log, archive, or both, that led to it.
+        redis: a client of the server with the state: the live one, or a scratch.
+        history: the history of that state: the log, the archive, or both.
         job_id: the job.
     """
     keys = history.keys
@@ -165,7 +165,7 @@ def _where(job: JobView, chosen: Fields) -> Reason:
 
 
 async def _marks(history: History, nodes: set[str]) -> dict[str, Reason]:
-    """Collect for some nodes what was last said of their presence, their cordon and their acceptance, with the time."""
+    """Collect, for some nodes, the last events about presence, cordon and acceptance, with the time."""
     marks: dict[str, Reason] = {}
     async for chunk in history.about(nodes).chunks():
         for entry in chunk.entries:
@@ -182,7 +182,7 @@ async def _marks(history: History, nodes: set[str]) -> dict[str, Reason]:
 
 
 def _topic(kind: str, e: Fields) -> str:
-    """Return the statement that an event about a node backs."""
+    """Return the statement that an event about a node supports."""
     if kind in ("node.cordoned", "node.uncordoned", "node.drained"):
         return "cordoned"
     return "not_accepting" if kind == "node.reported" and e.get("online") == "true" else "offline"
@@ -193,7 +193,7 @@ def _time(entry_id: str) -> str:
 
 
 async def _members(redis: Any, keys: Keys, job: JobView) -> dict[str, tuple[int, list[str]]]:
-    """Return the pools of a job's pair: how many members each has, and a few of them."""
+    """Return the pools of a job's pair: the number of members, and a few of them."""
     found: dict[str, tuple[int, list[str]]] = {}
     for pool_id in sorted(await redis.smembers(keys("lang", job.src_lang, job.tgt_lang))):
         total = await redis.scard(keys("pool_members", pool_id))
@@ -241,7 +241,7 @@ async def _why_waiting(redis: Any, keys: Keys, job: JobView, pools: list[Pool]) 
     pair = {"src": job.src_lang, "tgt": job.tgt_lang}
     due = await redis.zscore(keys("timers"), job.job_id)
     watermark, called = await redis.hmget(keys("meta"), ("watermark", "last_call_ts"))
-    now = max(position(watermark or "0-0")[0], int(called or 0))  # of a state of the past nobody knows the calls
+    now = max(position(watermark or "0-0")[0], int(called or 0))  # a past state does not hold the calls
     if due is not None and due > now:
         at = {"time": _time(f"{int(due)}-0"), "ts": f"{int(due)}"}
         return _reason("later", **at, cause=job.cause) if job.cause else _reason("not_before", **at)

@@ -8,10 +8,10 @@ from typing import Any
 
 
 def matches(row: Mapping[str, Any], wanted: str) -> bool:
-    """Tell whether a row is as every word of a filter asks; case does not count.
+    """Return whether a row matches every word of a filter; case does not count.
 
-    ``name=pattern`` asks that the field of this name, ``type`` or ``id`` be as the pattern, in which ``*`` stands for
-    anything: ``type=job.* node_id=n1``. Any other word must occur in type, words, id, values or refusal.
+    ``name=pattern`` matches the field of this name, ``type`` or ``id``; ``*`` in the pattern matches anything:
+    ``type=job.* node_id=n1``. Any other word must occur in type, words, id, values or refusal.
     """
     text = " ".join((row["id"], row["type"], row["words"], row.get("refused", ""), *row["fields"].values())).casefold()
     for word in wanted.casefold().split():

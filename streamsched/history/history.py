@@ -1,4 +1,4 @@
-"""The history of a partition as one sequence of entries: from its live log, from an archive, or from both."""
+"""The history of a partition as one sequence of entries: from the live log, an archive, or both."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from ..log.live import CHUNK, LiveLog, Span
 
 
 class History:
-    """One partition's entries in order, each with whether it was refused when it was new.
+    """One partition's entries in order. Each entry says whether it was refused.
 
     Args:
         live: the log of the running partition, or ``None``.
-        archive: its segments, or ``None``. Where both hold an entry, the archive's is read.
+        archive: its segments, or ``None``. If both hold an entry, the archive's is read.
     """
 
     def __init__(self, keys: Keys, live: LiveLog | None, archive: Archive | None) -> None:
         self.keys, self.live, self.archive = keys, live, archive
 
     async def span(self) -> Span:
-        """Return what is held at this moment, live log and archive taken together.
+        """Return the range that live log and archive hold together now.
 
         Raises:
-            LogGap: the log begins behind the end of the archive.
+            LogGap: the log begins after the end of the archive.
         """
         live = await self.live.span() if self.live else Span("0-0", "0-0", 0, 0)
         kept = self.archive
@@ -54,26 +54,26 @@ class History:
         return Span(kept.first, live.last, kept.before, live.before + live.count - kept.before)
 
     async def whole(self, after: str = "0-0") -> Span:
-        """Return :meth:`span`, and make sure that nothing is missing behind ``after``.
+        """Return :meth:`span`, after checking that nothing is missing after ``after``.
 
         Raises:
-            LogGap: the first entries are neither in the log nor in the archive; the text says what would mend it.
+            LogGap: the first entries are neither in the log nor in the archive; the text says the remedy.
         """
         span = await self.span()
         if span.before and after == "0-0":
-            held = f"what is held begins at {span.first}" if span.count else "nothing behind them is held"
+            held = f"the history starts at {span.first}" if span.count else "the history is empty"
             raise LogGap(f"the log's first {span.before} events were trimmed; {held}: {await self.remedy()}")
         return span
 
     async def remedy(self) -> str:
-        """Say which archive holds what the log does not."""
+        """Return which archive holds the entries that the log lacks."""
         known = await self.live.redis.hget(self.keys("meta"), "archive") if self.live else None
         if known:
             return f"they were archived to {known.decode(errors='backslashreplace')}: give that with --archive"
         return "give the archive that holds them with --archive"
 
     async def held(self) -> str:
-        """Say what there is, and where else to look for what it does not hold."""
+        """Return the range, and where to look for the rest."""
         span = await self.span()
         if span.before:
             return f"{span.words}, {span.before} came before: {await self.remedy()}"
@@ -81,17 +81,17 @@ class History:
         return f"{span.words} of {self.keys.prefix[:-1]}: {elsewhere}"
 
     async def chunks(self, after: str = "0-0", until: str = "+", count: int = CHUNK) -> AsyncIterator[Chunk]:
-        """Yield every folded entry behind ``after`` up to ``until`` (``+``: to the end), at most ``count`` at a time.
+        """Yield every folded entry after ``after`` up to ``until`` (``+``: to the end), at most ``count`` at a time.
 
         Raises:
-            ArchiveDamaged: a segment is not what its manifest says.
+            ArchiveDamaged: a segment does not match its manifest.
             LogGap: entries between archive and log are missing.
         """
         span = await self.span()
         until = span.last if until == "+" or position(until) > position(span.last) else until
         if self.archive is not None and position(after) < position(self.archive.last):
             pieces = self.archive.read(after, until, count)
-            # in a thread: to decompress a segment takes long enough to starve whoever shares the loop
+            # in a thread: decompressing a segment would block the event loop
             while (chunk := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
                 yield chunk
             after = self.archive.last
@@ -100,7 +100,7 @@ class History:
                 yield chunk
 
     def about(self, names: Collection[str]) -> History:
-        """Return this history for a reader who asks for some jobs, nodes or sessions: it may leave out what speaks of
+        """Return this history for a reader of some jobs, nodes or sessions: a subclass may leave out events that name
         none of them. This one leaves out nothing."""
         return self
 
@@ -108,7 +108,7 @@ class History:
         """Return the id of the last entry at or before a moment: an id, or a time as ISO 8601 or ms since the epoch.
 
         Raises:
-            OutsideLog: it lies outside the history, or is neither an id nor a time.
+            OutsideLog: the moment lies outside the history, or is neither an id nor a time.
         """
         span = await self.span()
         wanted = bound(moment)
@@ -133,12 +133,12 @@ async def open_history(
         patience_s: how long to try to reach the server; 5 by default.
 
     Raises:
-        ArchiveDamaged: the archive is not readable, or of another partition.
+        ArchiveDamaged: the archive is not readable, or belongs to another partition.
         ServerUnreachable, ServerTooOld: see :func:`open_partition`.
     """
     kept = None
     if archive is not None:
-        from ..archive.reader import Archive  # here, because the extra that reads Parquet may be missing
+        from ..archive.reader import Archive  # imported here, because the Parquet extra may be missing
 
         kept = Archive.open(archive, keys)
     if url is None:

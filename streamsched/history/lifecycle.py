@@ -1,7 +1,8 @@
 """Follows the jobs of a log from submission to end, one event at a time.
 
-This is the one place outside the folds that knows what an event does to a job: the dashboard's index, the metrics and
-the demo's verdict are told steps. It may be fed refused events too; one that names no attempt under way is no step.
+This is the only module outside the folds that knows the effect of an event on a job: the dashboard's index, the
+metrics and the demo's verdict use its steps. Refused events may be fed too: one without an attempt in progress is no
+step.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..contract.entries import job_id_of
 Fields = dict[bytes, bytes]
 
 FAILED_KEPT = 100_000
-"""Failed jobs that may be tried again; of more, the oldest is forgotten."""
+"""Failed jobs that may be retried; beyond this number the oldest is forgotten."""
 
 ENDS = {
     b"job.cancelled": "cancelled",
@@ -23,63 +24,63 @@ ENDS = {
     b"job.exhausted": "failed",
     b"job.refused": "refused",
 }
-"""Events that end a job whoever holds it, with the outcome."""
+"""Events that end a job without regard to its holder, with the outcome."""
 
 
 class FollowedJob:
-    """What is remembered of a job that has not ended."""
+    """The known facts of a job that has not ended."""
 
     __slots__ = ("attempt", "by_caller", "due_ms", "held_since", "node_id", "pair", "session_id", "started")
 
     def __init__(self, session_id: bytes, pair: tuple[bytes, bytes], due_ms: int | None, by_caller: bool) -> None:
         self.session_id, self.pair = session_id, pair
         self.due_ms = due_ms
-        """Since when it waits for its first dispatch, ms; ``None`` behind that, or if its submission was not seen."""
+        """Start of its wait for the first dispatch, ms; ``None`` after that, or if its submission was not seen."""
         self.by_caller = by_caller
-        """Whether its submitter delivers it: then no ``job.started`` comes."""
+        """Whether its submitter delivers it: then there is no ``job.started``."""
         self.attempt = b""
-        """The attempt under way; empty between two."""
+        """The current attempt; empty between attempts."""
         self.node_id = b""
         """The node that holds it; empty while it waits."""
         self.held_since = 0
-        """When that attempt was dispatched, or once it has started: since then, ms."""
+        """Time of that attempt's dispatch or, once it has started, of its start, ms."""
         self.started = False
 
 
 class What(enum.Enum):
-    """What a step does to a job."""
+    """The effect of a step on a job."""
 
     SUBMITTED = enum.auto()
     DISPATCHED = enum.auto()
     STARTED = enum.auto()
     WAITS_AGAIN = enum.auto()
-    """Its attempt is over, and it goes back to waiting."""
+    """Its attempt ended, and it waits again."""
     FAILED = enum.auto()
-    """Its attempt failed; it is requeued or exhausted next."""
+    """Its attempt failed; ``job.requeued`` or ``job.exhausted`` follows."""
     ENDED = enum.auto()
 
 
 class Step(NamedTuple):
-    """One event, as it changed a job."""
+    """One event, and its effect on a job."""
 
     what: What
     job_id: bytes
     job: FollowedJob
     outcome: str = ""
-    """How it ended: finished, failed, cancelled, expired or refused."""
+    """The outcome: finished, failed, cancelled, expired or refused."""
     waited_ms: int | None = None
     """How long the job waited, at its first dispatch."""
     accepted_ms: int | None = None
-    """From dispatch to start, once that is known."""
+    """From dispatch to start, if known."""
     ran_ms: int | None = None
-    """From start to end, once that is known."""
+    """From start to end, if known."""
 
 
 class Lifecycle:
     """The jobs of one log that have not ended.
 
     Args:
-        remembered: how many are remembered; of more, the oldest is forgotten. ``None`` (default) remembers all.
+        remembered: most jobs to remember; beyond it the oldest is forgotten. ``None`` (default) remembers all.
     """
 
     def __init__(self, remembered: int | None = None) -> None:
@@ -89,7 +90,7 @@ class Lifecycle:
         self._on: dict[bytes, set[bytes]] = {}
 
     def get(self, job_id: bytes) -> FollowedJob | None:
-        """Return a job that has not ended; ``None`` if none of this id is known."""
+        """Return a job that has not ended; ``None`` if the id is unknown."""
         return self._jobs.get(job_id) or self._failed.get(job_id)
 
     def on(self, node_id: bytes) -> set[bytes]:
@@ -97,7 +98,7 @@ class Lifecycle:
         return self._on.get(node_id, set())
 
     def follow(self, kind: bytes, entry_id: str, ms: int, e: Fields) -> Step | None:
-        """Take in an event that names a job; returns what it did, or ``None`` if it changed nothing.
+        """Apply an event that names a job; returns its effect, or ``None`` if it changed nothing.
 
         Args:
             kind: type of the event.
@@ -137,7 +138,7 @@ class Lifecycle:
         if job is None:
             job = FollowedJob(b"", (b"", b""), None, False)
             if self._remembered is not None and len(self._jobs) >= self._remembered:
-                return Step(What.DISPATCHED, job_id, job)  # those whose submission was seen are worth more
+                return Step(What.DISPATCHED, job_id, job)  # keep the jobs whose submission was seen
             self._remember(job_id, job)
         self._let_go(job_id, job)
         waited_ms = None if job.due_ms is None else max(0, ms - job.due_ms)
@@ -172,7 +173,7 @@ class Lifecycle:
         accepted_ms = ran_ms = None
         if job.started or job.by_caller:
             ran_ms = ms - job.held_since
-        elif b"ran_ms" in e:  # a short job: its end is all that says that it began
+        elif b"ran_ms" in e:  # a short job: only its end reports the start
             ran_ms = min(milliseconds(e[b"ran_ms"]), ms - job.held_since)
             accepted_ms = ms - job.held_since - ran_ms
         if e.get(b"status") == b"finished":
@@ -214,12 +215,13 @@ class Lifecycle:
 
 
 def by_holder(job: FollowedJob, e: Fields) -> bool:
-    """Tell whether an event comes from the attempt under way; one without an attempt, from the node that holds it."""
+    """Return whether an event comes from the current attempt, or, without an attempt, from the node that holds the
+    job."""
     if not job.attempt:
         return False
     return job.attempt == e[b"attempt"] if b"attempt" in e else job.node_id == e.get(b"node_id")
 
 
 def milliseconds(text: bytes | None) -> int:
-    """Read a time or a duration as a producer wrote it; 0 for what is none."""
+    """Read a time or a duration as a producer wrote it; 0 if it is malformed."""
     return int(text) if text and text.isdigit() and len(text) < 16 else 0

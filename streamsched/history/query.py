@@ -1,4 +1,4 @@
-"""SQL over the history: DuckDB on the segments as they lie, and on the tail that only the live log holds."""
+"""SQL over the history: DuckDB on the segments, and on the tail of the live log that no segment holds."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ..contract.entries import Entry
 from .history import History
 
 MEMORY = "384MB"
-"""What DuckDB may hold in memory; beyond that it uses the disk."""
+"""DuckDB's memory limit; beyond it DuckDB uses the disk."""
 
 VIEWS = ("events", "jobs", "node_availability", "unserved", "moves", "dead_letters")
 
 
 class QueryFailed(Exception):
-    """The SQL cannot be answered; the text is DuckDB's, and names the views there are."""
+    """The SQL failed; the text is DuckDB's, and lists the views."""
 
 
 async def collect_tail(history: History, folder: Path) -> Path | None:
-    """Write what the live log holds beyond the archive into a file that DuckDB reads like a segment.
+    """Write the entries of the live log beyond the archive into a file that DuckDB reads like a segment.
 
     Raises:
         LogGap: entries between archive and log are missing.
@@ -55,10 +55,10 @@ async def collect_tail(history: History, folder: Path) -> Path | None:
 
 @contextmanager
 def database(archive: Archive | None, tail: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a database in memory with the views over segments and tail, which can read nothing else.
+    """Yield an in-memory database with the views over segments and tail; it can read no other file.
 
     Raises:
-        ArchiveDamaged: a segment is not what its manifest says.
+        ArchiveDamaged: a segment does not match its manifest.
     """
     paths = [str(tail)] if tail else []
     if archive is not None:
@@ -80,10 +80,10 @@ def database(archive: Archive | None, tail: Path | None) -> Iterator[duckdb.Duck
 
 
 def ask(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-    """Run a query; returns the names of its columns, and its rows as they come.
+    """Run a query; returns the column names, and the rows as they arrive.
 
     Raises:
-        QueryFailed: DuckDB refused it; the text says why, and what there is to ask.
+        QueryFailed: DuckDB refused it; the text says why, and lists the views.
     """
     try:
         result = connection.execute(sql)

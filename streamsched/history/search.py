@@ -1,4 +1,4 @@
-"""The log as a list: the latest entries at or before a moment that match a filter, however far back they lie."""
+"""Search of the log: the latest entries at or before a moment that match a filter, however old."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from .history import History
 from .rows import rows_of
 
 READ = 50_000
-"""Events that one search reads at most: about half a second."""
+"""Most events that one search reads: about half a second."""
 
 FIRST_MS, WIDER = 1000, 4
-"""How far back a search looks first, and how much further each time that it found too little."""
+"""Width of the first step back, and the factor for each further step."""
 
 SUBMITTED = ("session_id", "src_lang", "tgt_lang")
-"""What a job has once and for all, and only its submission says."""
+"""Fixed properties of a job, which only its submission holds."""
 
 
 class Found(NamedTuple):
-    """What a search gave."""
+    """The result of a search."""
 
     rows: list[dict[str, Any]]
     """The latest last."""
     behind: str
-    """Id behind which everything was searched; ``0-0`` if that is all of it."""
+    """Everything after this id was searched; ``0-0`` if all of the history was."""
 
 
 async def latest_rows(history: History, until: str, wanted: str, limit: int) -> Found:
@@ -46,7 +46,7 @@ async def latest_rows(history: History, until: str, wanted: str, limit: int) -> 
         async for chunk in history.chunks(begin, end):
             count += len(chunk.entries)
             if read and read + count > READ:
-                return Found(rows, end)  # a burst: what it holds is the next search's
+                return Found(rows, end)  # a burst: leave the rest to the next search
             found.extend(await matching_rows(history, chunk, wanted))
         rows[:0] = found
         read, width, end = read + count, width * WIDER, begin
@@ -57,8 +57,8 @@ async def latest_rows(history: History, until: str, wanted: str, limit: int) -> 
 async def matching_rows(history: History, chunk: Chunk, wanted: str) -> list[dict[str, Any]]:
     """Return the entries of a chunk that match a filter, as rows.
 
-    A filter that asks for a session or a language finds the events of such jobs, too: only a submission says these, so
-    what it said is looked up in the state, for as long as that remembers the job.
+    A filter for a session or a language also finds the later events of such jobs. Only a submission holds these
+    fields, so they are looked up in the state, as long as it holds the job.
     """
     rows = rows_of(chunk)
     if not wanted:
@@ -74,7 +74,7 @@ def _with(row: dict[str, Any], said: dict[str, dict[str, str]]) -> dict[str, Any
 
 
 async def _said(history: History, rows: list[dict[str, Any]], asked: list[str]) -> dict[str, dict[str, str]]:
-    """Return what the submissions of the jobs in some rows said, by job; of those that the live state remembers."""
+    """Return the submission fields of the jobs in some rows, for the jobs that the live state holds."""
     jobs = sorted({row["fields"]["job_id"] for row in rows if row["fields"].get("job_id")})
     if history.live is None or not jobs:
         return {}

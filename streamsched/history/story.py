@@ -1,4 +1,4 @@
-"""The story of one job, node, session, pool or pair, told from the history: what happened, in plain words."""
+"""The story of one job, node, session, pool or pair, from the history: its events in plain words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Step(msgspec.Struct, kw_only=True):
     type: str
     words: str
     refused: str = ""
-    """Code and reason, if it became a dead letter: it changed nothing."""
+    """Code and reason, if the event became a dead letter: it changed nothing."""
     fields: Fields
 
 
@@ -50,11 +50,11 @@ CHOICE = {
     "only": "the only candidate",
     "last_resort": "tried before, but there is no other",
 }
-"""What ``why`` of a dispatch says."""
+"""The text for each ``why`` of a dispatch."""
 
 
 def choice(fields: Fields) -> str:
-    """Say why a job was dispatched to its node."""
+    """Return why a job was dispatched to its node."""
     words = CHOICE.get(fields.get("why", ""), fields.get("why", ""))
     if fields.get("seen"):
         words += f" (held: {fields['seen']})"
@@ -71,45 +71,47 @@ def _after(e: Fields) -> str:
 WORDS: dict[str, Callable[[Fields], str]] = {
     "job.submitted": lambda e: f"submitted by session {e.get('session_id')}, {e.get('src_lang')} → {e.get('tgt_lang')}",
     "job.dispatched": lambda e: f"to node {e['node_id']} of pool {e['pool_id']}: {choice(e)}",
-    "job.started": lambda e: f"node {e.get('node_id')} has begun",
-    "job.progressed": lambda e: f"node {e.get('node_id')} is getting on",
+    "job.started": lambda e: f"node {e.get('node_id')} started it",
+    "job.progressed": lambda e: f"node {e.get('node_id')} reports progress",
     "job.declined": lambda e: f"node {e.get('node_id')} hands it back{_because(e)}",
-    "job.completed": lambda e: f"node {e.get('node_id')} says {e.get('status')}{_after(e)}{_because(e, 'error')}",
+    "job.completed": lambda e: f"node {e.get('node_id')} reports {e.get('status')}{_after(e)}{_because(e, 'error')}",
     "job.requeued": lambda e: f"waits again, away from {e['node_id']}: {e['cause']}",
     "job.due": lambda e: "its time has come",
-    "job.extended": lambda e: "its time limit starts anew: the scheduler was away",
+    "job.extended": lambda e: "its time limit restarts: the scheduler was away",
     "job.refused": lambda e: f"refused: {e['code']} {e['detail']}",
     "job.expired": lambda e: "its deadline has passed",
     "job.exhausted": lambda e: f"failed for good: {e['cause']}",
     "job.cancelled": lambda e: f"cancelled{_because(e)}",
     "session.released": lambda e: "the session is over",
     "node.registered": lambda e: f"registers for {e.get('pool_names_json') or 'no pool'}",
-    "node.heartbeat": lambda e: "online" if e.get("online") == "true" else "says that it is offline",
+    "node.heartbeat": lambda e: "online" if e.get("online") == "true" else "reports that it goes offline",
     "node.offline": lambda e: f"offline{_because(e)}",
     "node.cordoned": lambda e: f"cordoned{_because(e)}",
     "node.uncordoned": lambda e: f"may have jobs again{_because(e)}",
     "node.drained": lambda e: f"drained{_because(e)}",
     "node.expired": lambda e: f"silent since {e['last_heartbeat_ts']}: offline, its jobs go elsewhere",
-    "node.recovered": lambda e: "a beat was heard: online",
+    "node.recovered": lambda e: "a heartbeat arrived: online",
     "pool.paused": lambda e: f"pool {e['pool_id']} has no new jobs{_because(e)}",
     "pool.resumed": lambda e: f"pool {e['pool_id']} may have jobs again{_because(e)}",
     "pair.paused": lambda e: f"jobs of {_pair(e)} wait{_because(e)}",
     "pair.resumed": lambda e: f"jobs of {_pair(e)} go to nodes again{_because(e)}",
     "scheduler.configured": lambda e: _changes(e) + _because(e),
-    "source.admitted": lambda e: f"source {e.get('source')} may speak, as a {e.get('role')}{_because(e)}",
-    "source.revoked": lambda e: f"source {e.get('source')} may speak no more{_because(e)}",
-    "source.limited": lambda e: f"source {e['source']} went beyond its {e['cause']}: {e['dropped']} entries dropped",
+    "source.admitted": lambda e: f"source {e.get('source')} may write, as a {e.get('role')}{_because(e)}",
+    "source.revoked": lambda e: f"source {e.get('source')} may no longer write{_because(e)}",
+    "source.limited": lambda e: (
+        f"source {e['source']} exceeded its limit: {e['cause']}: {e['dropped']} entries dropped"
+    ),
     "node.reported": lambda e: (
         "online" + (", not accepting" if e["accepting"] == "false" else ", accepting")
         if e["online"] == "true"
         else "reports that it goes offline"
     ),
 }
-"""How each event reads; one that is missing here reads as its fields."""
+"""The text of each event type; a type without one shows its fields."""
 
 
 def event_words(kind: str, e: Fields) -> str:
-    """Say in words what an event says; one whose fields are not those of its type reads as its fields."""
+    """Return an event in words; if a field is missing, its fields."""
     try:
         return WORDS[kind](e)
     except KeyError:
@@ -117,7 +119,7 @@ def event_words(kind: str, e: Fields) -> str:
 
 
 def _names_pool(e: Fields, pool_id: str) -> bool:
-    """Tell whether a registration is for a pool: by its id, or by the name that is its id where it has none."""
+    """Return whether a registration names a pool, by its id or, for a pool without an id, by its name."""
     try:
         entries = msgspec.json.decode(e.get("pool_names_json") or "[]")
         return any(str(entry.get("id") or entry.get("name")) == pool_id for entry in entries)
@@ -136,11 +138,11 @@ class Story:
     def __init__(self, kind: str, name: str) -> None:
         self.kind, self.name = kind, name
         self._jobs: set[str] = {name} if kind == "job" else set()
-        self._holders: dict[str, str] = {}  # job -> the node that holds it
-        self._at = ""  # the node that the session was on
+        self._holders: dict[str, str] = {}  # job -> its node
+        self._at = ""  # the session's node before
 
     def words(self, entry_id: str, e: Fields) -> str | None:
-        """Return what an event says in this story, or ``None`` if it is of another one."""
+        """Return the text of an event in this story, or ``None`` if it belongs to another one."""
         kind = e.get("type", "")
         if self.kind in ("pool", "pair"):
             return self._of_place(kind, e)
@@ -161,7 +163,7 @@ class Story:
         return None
 
     def _of_place(self, kind: str, e: Fields) -> str | None:
-        """Of a pool or a pair: who keeps jobs from it and lets them go on, what is configured, who joins a pool."""
+        """For a pool or a pair: pauses and resumes, the configuration, and registrations for a pool."""
         if kind == "node.registered" and self.kind == "pool" and _names_pool(e, self.name):
             return f"node {e.get('node_id')} {event_words(kind, e)}"
         name = e.get("pool_id") if self.kind == "pool" else f"{e.get('src_lang')}:{e.get('tgt_lang')}"
@@ -183,8 +185,8 @@ class Story:
 
 
 async def _begins_behind(history: History, kind: str, name: str) -> str:
-    """Return an id behind which a story begins: of a job that the live state or the latest snapshot knows, right before
-    its submission, so that nobody reads a million events for one job. Of all else it may begin with the first event.
+    """Return an id after which a story begins. For a job that the live state or the latest snapshot knows: right
+    before its submission, so that one job does not cost a read of a million events. Otherwise the first event.
     """
     if kind != "job":
         return "0-0"
@@ -192,7 +194,7 @@ async def _begins_behind(history: History, kind: str, name: str) -> str:
     if history.live is not None:
         submitted = await history.live.redis.hget(history.keys.job(name), "submit_id")
     if submitted is None and history.archive is not None:
-        from ..archive.snapshot import kept_hash  # here, because the extra that reads Parquet may be missing
+        from ..archive.snapshot import kept_hash  # imported here, because the Parquet extra may be missing
 
         job = await kept_hash(history.archive, history.keys, f"job:{name}")
         submitted = job and job.get(b"submit_id")
@@ -203,7 +205,7 @@ async def trace(history: History, kind: str, name: str) -> AsyncIterator[Step]:
     """Yield the story of one job, node, session, pool or pair, in the order of the log.
 
     Raises:
-        ArchiveDamaged: a segment or snapshot is not what its manifest, or it itself, says.
+        ArchiveDamaged: a segment or snapshot does not match its manifest or its own header.
     """
     story, last_ts = Story(kind, name), None
     async for chunk in history.about({name}).chunks(await _begins_behind(history, kind, name)):
@@ -226,7 +228,7 @@ async def trace(history: History, kind: str, name: str) -> AsyncIterator[Step]:
 
 
 def span_words(ms: int) -> str:
-    """Return a time between two steps as a person says it."""
+    """Return a time between two steps, for people."""
     if ms < 1000:
         return f"{ms} ms"
     if ms < 120_000:

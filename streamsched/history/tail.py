@@ -1,4 +1,4 @@
-"""The log as it grows, from some place on: every event once it is folded, through restarts of the server."""
+"""Follows the log from a given place: every event once it is folded, through restarts of the server."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from .history import History
 from .search import matching_rows
 
 QUIET_MS = 1000
-"""Between two looks while nothing comes."""
+"""Pause between two reads while nothing arrives."""
 
 FOLD_S = 0.01
-"""What a worker needs to fold what came; whoever takes longer is asked half as often each time."""
+"""Time a worker needs to fold new events; after each read without progress the pause doubles."""
 
 UNFOLDED_LOOKS = 8
-"""After how many looks at entries that nobody has folded this is told: some three seconds."""
+"""Reads of unfolded entries before a note reports them: some three seconds."""
 
 
 class Note(NamedTuple):
-    """What whoever reads the events must know besides."""
+    """A message for the reader, beside the events."""
 
     text: str
 
@@ -41,18 +41,18 @@ def _trimmed(count: int) -> Note:
 async def follow(
     partition: Partition, history: History, after: str, wanted: str = "", known: int | None = None
 ) -> AsyncIterator[list[dict[str, Any]] | Note]:
-    """Yield the events behind an id as they are folded, as rows, without end; and a note where something is missing.
+    """Yield the events after an id as they are folded, as rows, without end; and a note if something is missing.
 
     Args:
         partition: the live partition, over a connection that decodes.
-        history: the same partition's, from which is read.
+        history: the history of the same partition, to read from.
         after: an id of the history.
         wanted: a filter, see :func:`matching_rows`; by default every event is yielded.
-        known: how many events the log has had up to there; ``None`` (default) if nobody has counted them.
+        known: number of events up to there; ``None`` (default) if unknown.
 
     Raises:
         ArchiveDamaged, LogGap: see :meth:`History.chunks`.
-        RedisError: the server refuses to answer; while it is away this waits.
+        RedisError: the server refuses to answer; an outage is waited out.
     """
     read: deque[str] = deque(maxlen=LIMITS["window"])
     redis, events = partition.redis, partition.keys("events")
@@ -62,17 +62,18 @@ async def follow(
             if made != connections_made(redis):
                 place = await resume_point(redis, events, after, read)
                 if place != after:
-                    yield Note(f"the log is not the one that was read: reading on behind {place}")
+                    yield Note(f"the log is not the one that was read: continuing after {place}")
                     after, known = place, None
                 made = connections_made(redis)
             if backoff.failures:
                 yield Note("the server is back")
                 backoff.reset()
             if history.archive is not None and position(after) >= position(history.archive.last):
-                # what was opened of it ends here, while the archiver carries the log on: a gap would seem to open
+                # the open archive ends here, while the archiver goes on and the log is trimmed: it would look like a
+                # gap
                 history = History(history.keys, history.live, None)
             span = await history.span()
-            if position(span.last) > position(after):  # a state that is being rebuilt has not come this far
+            if position(span.last) > position(after):  # during a rebuild the watermark may be behind
                 if known is not None and span.before > known:
                     yield _trimmed(span.before - known)
                     known = span.before
@@ -90,7 +91,7 @@ async def follow(
                 await anyio.sleep(min(QUIET_MS / 1000, FOLD_S * 2**looks))
                 looks += 1
                 if looks == UNFOLDED_LOOKS:
-                    yield Note("there are events that nobody has folded: see `streamsched status`")
+                    yield Note("no worker folds new events: see `streamsched status`")
         except (RedisError, OSError) as problem:
             if not is_away(problem):
                 raise

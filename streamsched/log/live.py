@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 CHUNK = 1000
-"""Entries that travel at once: enough to hide the way, little enough to keep memory flat."""
+"""Entries per read: enough to hide the latency, few enough to bound the memory."""
 
 
 class Span(msgspec.Struct, frozen=True):
-    """What a history holds."""
+    """The range of a history."""
 
     first: str
     """Id of its first entry; ``0-0`` if it is empty."""
     last: str
     """Id of its last one."""
     before: int
-    """Entries of the log that came earlier, and are not held."""
+    """Earlier entries of the log that are missing."""
     count: int
     """Entries held."""
 
@@ -37,16 +37,16 @@ class Span(msgspec.Struct, frozen=True):
 
 
 def raw_reply(reply: Any, **options: Any) -> Any:
-    """Leave a reply of the server as it came; a response callback."""
+    """Return a reply of the server unchanged; a response callback."""
     return reply
 
 
 class LiveLog:
-    """The log of a running partition, as far as it has been folded; read over a connection that leaves bytes alone."""
+    """The folded part of a running partition's log; its connection returns bytes."""
 
     def __init__(self, redis: Any, keys: Keys) -> None:
         self.redis = redis
-        # redis-py makes a dict of each entry, which loses a field that was sent twice
+        # redis-py turns each entry into a dict, which loses a repeated field
         self.redis.set_response_callback("XRANGE", raw_reply)
         self.keys = keys
         self._letters: dict[str, str] = {}
@@ -59,7 +59,7 @@ class LiveLog:
         return (watermark or b"0-0").decode(), int(folded or 0)
 
     async def span(self) -> Span:
-        """Return what the log holds up to the watermark."""
+        """Return the range of the log up to the watermark."""
         watermark, folded = await self.watermark()
         if not await self.redis.exists(self.keys("events")):
             return Span("0-0", "0-0", 0, 0)
@@ -72,19 +72,19 @@ class LiveLog:
         return Span(first, watermark, before, folded - before)
 
     async def chunks(self, after: str, until: str, count: int) -> AsyncIterator[Chunk]:
-        """Yield what stands behind ``after`` up to ``until``, which must be folded already."""
+        """Yield the entries after ``after`` up to ``until``, which must be folded already."""
         while position(after) < position(until):
             found = await self.redis.xrange(self.keys("events"), min=f"({after}", max=until, count=count)
             if not found:
                 return
             entries = [Entry(entry_id.decode(), flat) for entry_id, flat in found]
-            # read behind the entries: a letter is written in the same step in which its event is folded
+            # read after the entries: a letter is written in the same call that folds its event
             refused = await self.refused(after, entries[-1].id)
             after = entries[-1].id
             yield Chunk(entries, refused)
 
     async def letters(self, after: str) -> AsyncIterator[list[Entry]]:
-        """Yield the dead letters behind ``after``, an id in their own stream."""
+        """Yield the dead letters after ``after``, an id of their own stream."""
         while letters := await self._page_of_letters(after):
             after = letters[-1].id
             yield letters
@@ -94,11 +94,11 @@ class LiveLog:
         return [Entry(letter_id.decode(), flat) for letter_id, flat in found]
 
     async def refused(self, after: str, until: str) -> dict[str, str]:
-        """Return the events behind ``after`` up to ``until`` that became dead letters, each with code and reason.
+        """Return the dead letters about events after ``after`` up to ``until``, by event, with code and reason.
 
-        Letters about the log stand in its order, so both are read side by side: what is held does not grow with them.
+        Letters are in the order of the log, so both are read side by side, in constant memory.
         """
-        if position(after) < position(self._behind):  # a walk begins anew
+        if position(after) < position(self._behind):  # a new pass
             self._letters, self._letters_read = {}, "0-0"
         self._behind = until
         ahead = any(position(event_id) > position(until) for event_id in self._letters)

@@ -1,1 +1,1 @@
-"""What Prometheus is told of a partition, read from its state and its log."""
+"""Metrics of a partition for Prometheus, read from its state and its log."""

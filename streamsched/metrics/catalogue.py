@@ -1,4 +1,4 @@
-"""Every metric there is: its name, type and labels, and what it counts. ``docs/metrics.md`` says the same."""
+"""Every metric: name, type, labels, and meaning. ``docs/metrics.md`` holds the same table."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Literal, NamedTuple
 
 PARTITION = ("scheduler", "partition")
 """Labels of every metric: the namespace of its keys and the number of the partition. The first is not called
-``namespace`` because whoever runs in Kubernetes has another one by that name."""
+``namespace``, because Kubernetes adds a label of that name."""
 
 
 class Metric(NamedTuple):
     """One metric."""
 
     name: str
-    """Without the suffixes of the samples: ``_total``, ``_bucket``, ``_sum``, ``_count``."""
+    """Name without the suffixes of the samples: ``_total``, ``_bucket``, ``_sum``, ``_count``."""
     kind: Literal["counter", "gauge", "histogram", "summary"]
     labels: tuple[str, ...]
-    """Those behind :data:`PARTITION`."""
+    """Labels after :data:`PARTITION`."""
     help: str
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """The names of its samples, as an expression asks for them."""
+        """The names of its samples in PromQL."""
         if self.kind == "counter":
             return (f"{self.name}_total",)
         if self.kind == "gauge":
@@ -45,11 +45,11 @@ CATALOGUE = (
     _gauge("lag_events", "Events of the log that are not folded yet."),
     _gauge("heartbeats_lag_events", "Heartbeats that are not folded yet."),
     _gauge("log_length_events", "Events that the log holds."),
-    _counter("log_events_folded", "Events of the log that were ever folded, refused ones among them."),
-    _gauge("workers", "Workers that were there within the last few seconds; left out on a replica."),
+    _counter("log_events_folded", "Events of the log folded so far, including refused ones."),
+    _gauge("workers", "Workers active in the last few seconds; absent on a replica."),
     _gauge("last_call_timestamp_seconds", "When the scheduler last acted."),
-    _gauge("overload", "1 while there is too much of something and submissions are turned away, else 0.", "cause"),
-    _counter("submissions_shed", "Submissions that were turned away as too much."),
+    _gauge("overload", "1 while submissions are refused for this cause, else 0.", "cause"),
+    _counter("submissions_shed", "Submissions refused because of overload."),
     # what goes through the log
     _counter("events_folded", "Events from outside, by type, since the exporter started; refused ones too.", "type"),
     _counter("decisions", "Decisions of the scheduler, by type, since the exporter started.", "type"),
@@ -82,15 +82,15 @@ CATALOGUE = (
     # nodes
     _gauge("nodes_registered", "Nodes that ever registered."),
     _gauge("nodes_online", "Nodes that are online."),
-    _gauge("nodes", "Nodes by what keeps them from receiving a job; each looked at once in a while.", "state"),
+    _gauge("nodes", "Nodes by state; each is read from time to time.", "state"),
     _counter("nodes_expired", "Times that a node was silent for too long and lost its jobs."),
     # what was refused
     _counter("dead_letters", "Events that were refused, by code.", "code"),
-    _gauge("dead_letters_open", "Dead letters that nobody has retried or dropped."),
+    _gauge("dead_letters_open", "Dead letters neither retried nor dropped."),
     # sources
     _gauge("sources", "Sources that were ever admitted."),
-    _counter("source_limits", "Times that it was recorded that a source went beyond a limit."),
-    _counter("source_entries_dropped", "Entries of sources that were dropped for it."),
+    _counter("source_limits", "Records of a source that exceeded a limit."),
+    _counter("source_entries_dropped", "Entries of sources dropped for a limit."),
     # the server and the archive
     Metric(
         "streamsched_script_seconds",

@@ -1,4 +1,4 @@
-"""``/metrics`` as a server on some address, for as long as a block lasts."""
+"""``/metrics`` as a server on an address, while a block lasts."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from .state_metrics import Sample, of_nodes, read
 log = structlog.get_logger(__name__)
 
 ANSWER_S = 5.0
-"""How long a scrape waits for the server: half of what Prometheus waits for a scrape."""
+"""How long a scrape waits for the server: half of Prometheus' scrape timeout."""
 
 
 class Exporter(Collector):
-    """Answers each scrape with the state at that moment, and with what was followed of the log.
+    """Answers each scrape with the present state, and with the counts from the log.
 
     Args:
         follower: what follows the log.
@@ -52,8 +52,8 @@ class Exporter(Collector):
             known = families.setdefault(metric.name, Family(metric.name, metric.help, metric.kind))
             # _sum and _count lack the last label, that of the quantile or bucket, where it is not one of the metric's
             names = metric.labels + (("le",) if suffix == "_bucket" else ())
-            told = dict(zip(PARTITION + names, (*self._labels, *map(one_line, labels)), strict=False))
-            known.add_sample(f"{metric.name}{'_total' if metric.kind == 'counter' else suffix}", told, value)
+            sample_labels = dict(zip(PARTITION + names, (*self._labels, *map(one_line, labels)), strict=False))
+            known.add_sample(f"{metric.name}{'_total' if metric.kind == 'counter' else suffix}", sample_labels, value)
         yield from families.values()
 
     async def _samples(self) -> list[Sample]:
@@ -95,7 +95,7 @@ async def serving(url: str, keys: Keys, host: str, port: int) -> AsyncIterator[i
         host, port: where it answers; port 0 takes a free one.
 
     Raises:
-        OSError: somebody listens there already, or the address is not of this machine.
+        OSError: the port is in use, or the address does not belong to this machine.
     """
     follower = Follower(url, keys)
     registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""The one reader of a log for metrics, beside the scrapes: what went by, of which type, and how long it took."""
+"""Reads the log for metrics, beside the scrapes: events by type, and durations."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from .stages import Stages
 log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
-"""Between two looks at the log."""
+"""Pause between two reads of the log."""
 
 PAGE = 500
 """Events, and nodes, read at once: half a millisecond of the server's time."""
 
 SWEEP = 100
-"""Nodes looked at once a second although no event named them."""
+"""Nodes read once a second although no event named them."""
 
 PAGES = 40
-"""Pages of the log that are read at one look."""
+"""Pages of the log per read."""
 
 MOST_UNREAD = 200_000
-"""Events from which on the exporter goes on at the log's end, instead of telling what happened long ago."""
+"""Backlog of events at which the exporter skips to the end of the log."""
 
 PAIRS = 2000
-"""Language pairs that are known: a producer may submit jobs for any two words."""
+"""Most language pairs to track: a producer may submit jobs for any two codes."""
 
 OTHER = "other"
-"""The type of an event that has none of the known ones: its producer chose it, and could choose another each time."""
+"""Label for unknown event types: a producer could send a new one each time."""
 
 OF_A_JOB = ("created_ts", "not_before_ts", "attempts", "deliver")
 
 
 class Follower:
-    """Reads on in the log once a second, and looks at some nodes, however often somebody scrapes.
+    """Reads the log once a second, and some nodes, independent of scrapes.
 
     Args:
         url: the server.
@@ -80,7 +80,7 @@ class Follower:
         return self._last != ""
 
     async def begin(self) -> None:
-        """Take in what stands now; what happens from now on is followed.
+        """Start at the present end of the log.
 
         Raises:
             RedisError: the server is away.
@@ -113,7 +113,7 @@ class Follower:
                 await backoff.wait()
 
     async def look(self) -> None:
-        """Read on, up to a bound."""
+        """Continue reading, up to a bound."""
         if not self.begun:
             await self.begin()
             return
@@ -121,7 +121,7 @@ class Follower:
         if not watermark:
             return  # it is being rebuilt: the log is the same afterwards
         if position(watermark) < position(self._last) or folded < self._folded:
-            log.info("the log is another one, or has lost its end: following it from where it stands now")
+            log.info("the log was replaced, or has lost its end: following it from its present end")
             await self.begin()
             return
         self.unread = folded - self._folded
@@ -132,13 +132,13 @@ class Follower:
         await self._sweep(SWEEP)
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self.redis.aclose()
         await self._log.redis.aclose()
 
     async def _stand(self) -> tuple[str, int, int]:
-        """Return up to where the log was folded, how many events that were, and how many jobs wait; no id while the
-        state is not whole."""
+        """Return the watermark, the number of folded events, and the number of waiting jobs; no id while the state is
+        not whole."""
         async with self.redis.pipeline(transaction=False) as pipe:
             pipe.hmget(self.keys("meta"), "watermark", "folded", "rebuilding", "begin", "done")
             pipe.hget(self.keys("counters"), "waiting")
@@ -155,7 +155,7 @@ class Follower:
                 self.take(Entry(entry_id.decode(), flat))
             self._last = page[-1][0].decode() if page else watermark
             self._folded += len(page)
-            await self._ask()  # behind them: what was counted is not counted again where this fails
+            await self._ask()  # after them: if this fails, nothing is counted twice
         if position(self._last) >= position(watermark):
             self._folded = folded  # what was trimmed before it was read is not awaited
         self.unread = folded - self._folded
@@ -185,7 +185,7 @@ class Follower:
                     self.pairs.popitem(last=False)
 
     async def _ask(self) -> None:
-        """Ask the state about jobs whose submission was not read."""
+        """Look up jobs in the state whose submission was not read."""
         asked = list(self.stages.unknown)
         if asked:
             async with self.redis.pipeline(transaction=False) as pipe:
@@ -195,18 +195,18 @@ class Follower:
                     self.stages.learn(job_id, dict(zip(OF_A_JOB, values, strict=True)))
 
     async def _sweep(self, count: int) -> None:
-        """Look at the nodes that an event named, and at the next ones of all: a node that is full tells nobody."""
+        """Read the nodes that an event named, and the next ones of all: a full node causes no event."""
         named = list(islice(self._named, PAGE))
         cursor, some = await self.redis.sscan(self.keys("nodes"), self._cursor, count=count)
         page = json.dumps([*named, *some])
-        told = await script("read_nodes")(self.redis, nodes=self.keys("nodes"), prefix=self.keys.prefix, ids=page)
-        self.nodes.update(told, 0)
+        reply = await script("read_nodes")(self.redis, nodes=self.keys("nodes"), prefix=self.keys.prefix, ids=page)
+        self.nodes.update(reply, 0)
         self._cursor = int(cursor)
         for node_id in named:
             del self._named[node_id]
 
 
 def _code(e: dict[bytes, bytes], field: bytes) -> str:
-    """Return a language code; empty if it is none, which no event that is accepted holds."""
+    """Return a language code; empty if it is malformed, as in no accepted event."""
     text = e.get(field, b"")
     return text.decode() if text.isascii() and text.replace(b"-", b"").isalnum() and len(text) <= 35 else ""

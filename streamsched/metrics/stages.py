@@ -1,4 +1,4 @@
-"""How long jobs stay in each stage, told from the events of the log as they pass by."""
+"""Durations of the stages of jobs, from the events of the log."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 STAGES = ("waiting", "accepting", "executing")
 
 REMEMBERED = 100_000
-"""Jobs on their way that are remembered, about 40 MB; of older ones the state is asked."""
+"""Most unfinished jobs to remember, about 40 MB; older ones are looked up in the state."""
 
 UNKNOWN = 200
-"""Jobs the state is asked about for one page of the log, so that a page stays cheap."""
+"""Most jobs looked up in the state for one page of the log."""
 
 
 class Histogram:
@@ -34,16 +34,16 @@ class Histogram:
 
 
 class Stages:
-    """Follows the jobs of a log. A refused event changes nothing here: it names no attempt that is under way."""
+    """Follows the jobs of a log. A refused event changes nothing here: it names no current attempt."""
 
     def __init__(self) -> None:
         self.took = {stage: Histogram() for stage in STAGES}
         self.unknown: dict[bytes, int] = {}
-        """Jobs that were dispatched though no submission is remembered, and when, ms."""
+        """Dispatched jobs without a remembered submission, and the time, ms."""
         self._jobs = Lifecycle(REMEMBERED)
 
     def follow(self, kind: bytes, entry_id: str, ms: int, e: Fields) -> None:
-        """Take in an event that speaks of a job."""
+        """Apply an event that names a job."""
         known = self._jobs.get(e.get(b"job_id", b"")) is not None
         step = self._jobs.follow(kind, entry_id, ms, e)
         if step is None:

@@ -1,4 +1,4 @@
-"""What a scrape reads of a partition: a fixed number of commands, whatever the partition holds."""
+"""Values that a scrape reads from a partition: a fixed number of commands for any size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWN = 50
 CONDITIONS = ("ok", "rebuilding", "halted", "gap")
 
 STATES = {OPEN: "open", FULL: "full", UNWILLING: "not_accepting", CORDONED: "cordoned", OFFLINE: "offline"}
-"""What a node is called; each is in one state, the last of these that is true of it."""
+"""States of a node; each node is in one, the last that applies."""
 
 COUNTED = {
     "jobs_submitted": "submitted",
@@ -34,7 +34,7 @@ COUNTED = {
     "source_limits": "sources_limited",
     "source_entries_dropped": "sources_dropped",
 }
-"""Metrics that are counters of the state; folded anew they come out the same."""
+"""Counters of the state; a rebuild reproduces them."""
 
 QUANTILES = {"p50": "0.5", "p99": "0.99", "p99.9": "0.999"}
 
@@ -126,11 +126,11 @@ async def _pairs(redis: Any, keys: Keys, pairs: list[tuple[str, str]]) -> list[S
 
 async def _scripts(redis: Any) -> list[Sample]:
     try:
-        told = await redis.info("commandstats", "latencystats")
+        info = await redis.info("commandstats", "latencystats")
     except NoPermissionError:
         return []
-    calls = told.get("cmdstat_evalsha", {"usec": 0, "calls": 0})
-    took = told.get("latency_percentiles_usec_evalsha", {})
+    calls = info.get("cmdstat_evalsha", {"usec": 0, "calls": 0})
+    took = info.get("latency_percentiles_usec_evalsha", {})
     return [
         Sample("script_seconds_sum", calls["usec"] / 1e6),
         Sample("script_seconds_count", calls["calls"]),
@@ -139,7 +139,7 @@ async def _scripts(redis: Any) -> list[Sample]:
 
 
 def of_nodes(table: NodeTable) -> Iterator[Sample]:
-    """Tell how many nodes are in which state."""
+    """Count the nodes by state."""
     for health, state in STATES.items():
         yield Sample("nodes", table.totals[health], (state,))
 

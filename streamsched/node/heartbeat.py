@@ -1,4 +1,4 @@
-"""Says at intervals that a node lives, whether it takes jobs, and what is wrong with it."""
+"""Reports at intervals that a node is alive, whether it takes jobs, and what is wrong with it."""
 
 from __future__ import annotations
 

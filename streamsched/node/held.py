@@ -10,7 +10,7 @@ class Held:
     """The jobs of one node, from their assignment to the scheduler's answer to their end.
 
     Args:
-        reports: how the scheduler is told of them.
+        reports: reports them to the scheduler.
         concurrency: how many the node takes at the same time.
     """
 

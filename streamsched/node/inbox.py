@@ -31,8 +31,8 @@ FRESH_S = 3.0
 """An inbox that did not answer for this long is not being read."""
 
 Arbiter = Callable[[Assignment], bool | str]
-"""Decides whether a node takes an assignment: true, false ("full": nothing more until something ends), or a reason
-that speaks of this job only. What it raises declines this job alone."""
+"""Decides whether a node takes an assignment: true, false ("full": no more until a job ends), or a reason about this
+job only. An exception declines this job only."""
 
 
 class Inbox:
@@ -45,7 +45,7 @@ class Inbox:
         last_id: the entry to read behind.
         arbiter: see :data:`Arbiter`; ``None`` takes all that fit.
         begun: where jobs go once they are to run.
-        reconciler: is told of each reading.
+        reconciler: gets a call after each read.
     """
 
     def __init__(

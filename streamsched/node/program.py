@@ -135,7 +135,7 @@ async def _keep_tail(stderr: ByteReceiveStream, err: bytearray) -> None:
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
-    """Signal the program and whatever it has started."""
+    """Signal the program and all processes that it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 

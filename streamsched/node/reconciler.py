@@ -73,7 +73,7 @@ class Reconciler:
         partition, node_id = self._held.reports.scheduler.partition, self._held.reports.node_id
         keys, tasks = partition.keys, self._held.tasks
         (named,) = await partition.read_state(lambda pipe: pipe.smembers(keys("node_jobs", node_id)))
-        if partition.source is not None:  # it may not read jobs: a job that is not here it holds under whatever attempt
+        if partition.source is not None:  # it may not read jobs: any attempt of a missing job counts
             return {name: tasks[name].assignment.attempt if name in tasks else "" for name in named}
         job_ids = sorted(named)
         if not job_ids:

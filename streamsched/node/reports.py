@@ -1,4 +1,4 @@
-"""What a node tells the scheduler of its jobs."""
+"""The reports of a node about its jobs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Reports:
         """Whether the node is to end: then a report that cannot be sent is given up."""
 
     async def decline(self, job_id: str, attempt: str, reason: str) -> None:
-        """Give an assignment back. If it has moved on, nothing happens; if the scheduler cannot be told before the node
+        """Give an assignment back. If it has moved on, nothing happens; if the report does not arrive before the node
         has left, its timeouts find out.
         """
         declined = JobDeclined(job_id=job_id, node_id=self.node_id, attempt=attempt or None, reason=reason)

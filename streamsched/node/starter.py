@@ -1,4 +1,4 @@
-"""How a node begins jobs, and tells the scheduler so."""
+"""Starts jobs on a node and reports the starts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOVED_ON = (AlreadyTerminal, NodeMismatch, StaleAttempt, UnknownJob)
 class JobStarter:
     """Begins jobs as they come.
 
-    A job begins at once, and the scheduler is told beside it: to wait for the answer would cost every job a round
+    A job begins at once, and the report is sent in parallel: waiting for the answer would cost every job a round
     trip. If it turns out that the job was taken back unread, it is taken away again. Three kinds wait for the answer:
     what is read behind a new connection, because a failover may show once more what has been worked off; what came
     late, because it may have gone elsewhere; and what an earlier node did not carry through, because it may be what
@@ -79,7 +79,7 @@ class JobStarter:
                     task.revoke(problem.code)
                     self._held.ended(task)
             except (SchedulerError, RedisError, OSError) as problem:  # its end will tell
-                log.warning("not told that it began", job_id=task.assignment.job_id, problem=str(problem))
+                log.warning("start not reported", job_id=task.assignment.job_id, problem=str(problem))
 
     async def _begin_once_noted(self, tasks: list[Task]) -> None:
         for task, answer in self._say_started(tasks):
@@ -99,7 +99,7 @@ class JobStarter:
     def _say_started(self, tasks: list[Task]) -> list[tuple[Task, asyncio.Future[Answer]]]:
         said: list[tuple[Task, asyncio.Future[Answer]]] = []
         for task in tasks:
-            a, task.told = task.assignment, True
+            a, task.start_reported = task.assignment, True
             started = JobStarted(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt)
             said.append((task, self._held.reports.scheduler.partition.append_soon(to_wire(started))))
         return said

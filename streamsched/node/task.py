@@ -1,4 +1,4 @@
-"""A job in the hands of a node: what it was given, and what it may say of it."""
+"""A job on a node: its assignment, and the node's reports about it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempts: int
     """1 at the first attempt."""
     accept_by_ts: int | None = None
-    """When it goes elsewhere if it has not been started, ms since the epoch."""
+    """When it goes to another node if it has not been started, ms since the epoch."""
     deadline_ts: int | None = None
-    """When nobody wants its result any more, ms since the epoch."""
+    """When its result is of no use any more, ms since the epoch."""
     retried: bool = False
     """It has been to a node before, which did not carry it through."""
     traceparent: str | None = None
@@ -51,8 +51,8 @@ class Task:
         be a fifth of what a node spends on one."""
         self.revoked: str | None = None
         """Why the job was taken away, if it was."""
-        self.told = False
-        """Whether the scheduler has been told, or is being told, that it began."""
+        self.start_reported = False
+        """Whether the start has been reported, or is being reported."""
         self._reports, self._ended = reports, ended
         self._begun = time.monotonic()
         self._scope: anyio.CancelScope | None = None
@@ -92,8 +92,8 @@ class Task:
 
     @property
     def scope(self) -> anyio.CancelScope:
-        """Cancelled when the job is taken away: cancelled, expired, or given to another node. For whoever iterates over
-        a node, and works on the job within it."""
+        """Cancelled when the job is taken away: cancelled, expired, or given to another node. For code that iterates
+        over a node, and works on the job within it."""
         if self._scope is None:
             self._scope = anyio.CancelScope()
             if self.revoked is not None:
@@ -101,7 +101,7 @@ class Task:
         return self._scope
 
     def revoke(self, reason: str) -> None:
-        """Take the job away from whoever carries it out."""
+        """Take the job away from the code that runs it."""
         again, self.revoked = self.revoked is not None, reason
         if self._scope is not None:
             self._scope.cancel()
@@ -109,7 +109,7 @@ class Task:
             self.carrier.cancel(reason)
 
     async def complete(self, result_json: str | None = None) -> None:
-        """Report success. A job that has been taken away meanwhile stays with whoever has it now."""
+        """Report success. A job that was taken away meanwhile stays with its present holder."""
         await self._end(JobStatus.FINISHED, result_json or None, None)
 
     async def fail(self, error: str) -> None:
@@ -118,7 +118,7 @@ class Task:
         await self._end(JobStatus.FAILED, None, text or "failed")
 
     async def progress(self, progress_json: str | None = None) -> None:
-        """Report that the job is getting on, which starts its time limit anew.
+        """Report progress, which restarts the job's time limit.
 
         Raises:
             StaleAttempt, AlreadyTerminal: the job has been taken away.
@@ -130,7 +130,7 @@ class Task:
         )
 
     async def hand_back(self, reason: str) -> None:
-        """Give the job up unfinished, so that another node carries it out."""
+        """Give the job up unfinished, so that another node runs it."""
         self._ended(self)
         await self._reports.decline(self.assignment.job_id, self.assignment.attempt, reason)
 
@@ -143,9 +143,9 @@ class Task:
             status=status,
             result_json=result_json,
             error=error,
-            ran_ms=None if self.told else int((time.monotonic() - self._begun) * 1000),
+            ran_ms=None if self.start_reported else int((time.monotonic() - self._begun) * 1000),
         )
-        # the slot is free before the scheduler hears of it: it may fill it again in the very call that is told
+        # free the slot before the report: the scheduler may fill it again in the same call
         self._ended(self)
         self._reports.ending.add(a.attempt)
         try:

@@ -76,7 +76,7 @@ class Execution:
         return call
 
     async def tell_before(self) -> None:
-        """Tell what came before, once the job is out of our hands: a read that somebody waits for would delay it."""
+        """Record the earlier spans once the job is reported: a read before that would delay the result."""
         from opentelemetry.trace import get_current_span
 
         if not self._sampled or not get_current_span(self._parent).get_span_context().is_valid:
@@ -134,8 +134,8 @@ class Execution:
     def _attributes(self, step: str, kind: str) -> dict[str, str | int]:
         a = self._task.assignment
         pair = a.src_lang, a.tgt_lang
-        told = attributes(step, kind, self._partition.keys, a.job_id, a.session_id, pair)
-        return {**told, "streamsched.node_id": a.node_id, "streamsched.attempts": a.attempts}
+        given = attributes(step, kind, self._partition.keys, a.job_id, a.session_id, pair)
+        return {**given, "streamsched.node_id": a.node_id, "streamsched.attempts": a.attempts}
 
     async def _created_ms(self) -> int | None:
         """Return when the job was submitted; ``None`` where that is not what it waited for, or may not be asked."""

@@ -1,1 +1,1 @@
-"""What an operator sets up: settings, access rules, log output."""
+"""Settings, access rules and log output of the programs."""

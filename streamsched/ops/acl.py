@@ -1,6 +1,6 @@
-"""What each role must be permitted on the server, and nothing beyond: the rules of its ACL.
+"""The ACL rules of each role: the least rights that it needs on the server.
 
-What a role does through scripts is read from the scripts: a script runs with the rights of whoever calls it.
+The commands of a script are read from its text: a script runs with the rights of its caller.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ..engine.script import script
 from ..engine.source import sources
 
 OPTIONS = {"COUNT", "LIMIT", "MATCH", "MAXLEN", "MINID", "MKSTREAM", "STREAMS", "WITHSCORES"}
-OPTIONS |= {"INFO"}  # which a script does without where it may not
+OPTIONS |= {"INFO"}  # a script works without it if the right is missing
 OPTIONS |= {"ENTRIESADDED", "ENTRIESREAD", "MAXDELETEDID", "AGAIN", "OK"}
-"""What stands in capitals in the scripts and is no command."""
+"""Words in capitals in the scripts that are not commands."""
 
 CONTAINERS = ("XGROUP", "XINFO")
-"""Commands of which only the subcommands in use are permitted."""
+"""Commands of which only the used subcommands are permitted."""
 
 READING = (
     "exec exists get hexists hget hgetall hlen hmget info llen lrange multi scan scard sismember smembers smismember "
@@ -28,7 +28,7 @@ READING = (
 )
 
 WHERE = "cluster|slots"
-"""By which a server of a cluster is asked who holds a partition."""
+"""Asks a server of a cluster which server holds a partition."""
 
 SCRIPTS = {
     "producer": ("append", "advance", "append_batch"),
@@ -38,7 +38,7 @@ SCRIPTS = {
     "auditor": ("read_nodes",),
     "operator": None,
 }
-"""The scripts that a role runs; ``None`` for all there are."""
+"""The scripts that a role runs; ``None`` for all scripts."""
 
 DIRECT = {
     "producer": "exec hmget multi time xinfo|stream xrange xread xrevrange",
@@ -48,7 +48,7 @@ DIRECT = {
     "archiver": "exec exists hget hmget info multi xinfo|stream xlen xrange",
     "auditor": READING,
 }
-"""What it calls beside them."""
+"""Commands that a role calls outside the scripts."""
 
 DIRECT["operator"] = " ".join(DIRECT.values()) + " hincrby"
 
@@ -61,12 +61,12 @@ KEYS = {
     "auditor": "%R~{prefix}*",
     "operator": WHOLE,
 }
-"""The keys it reaches. Whoever calls ``append`` or ``advance`` folds, and so writes all of the state."""
+"""The keys of a role. A caller of ``append`` or ``advance`` folds, and so writes all of the state."""
 
 ROLES = tuple(KEYS)
 
 APART = {"worker": {"xtrim": "in:*"}}
-"""Commands that a role may call on some of its keys only: a worker trims what it has taken in, and never the log."""
+"""Commands that a role may call on some of its keys only: a worker trims ingress streams, but never the log."""
 
 OF_SOURCES = {
     "producer": (
@@ -78,17 +78,17 @@ OF_SOURCES = {
         "(%R~{prefix}node:jobs:{node} +smembers) (%R~{prefix}node:info:{node} +exists) (%R~{prefix}meta +hmget)"
     ),
 }
-"""The rights of those who speak through an ingress: to add to it, and to read what is addressed to them."""
+"""The rights of a source: to add to its ingress, and to read the streams addressed to it."""
 
 
 def rules(role: str, keys: Keys, database: int = 0, cluster: bool = False) -> list[str]:
-    """Return the rules of a role, as ``ACL SETUSER`` takes them behind the name of a user; without a password.
+    """Return the rules of a role, as ``ACL SETUSER`` takes them after the user's name; without a password.
 
     Args:
         role: one of :data:`ROLES`.
         keys: the partition.
         database: the database of the partition; 0 by default.
-        cluster: also what it takes to find the partition in a cluster; off by default.
+        cluster: also the command that finds the partition in a cluster; off by default.
     """
     commands = set(DIRECT[role].split())
     entries = SCRIPTS[role]
@@ -108,23 +108,23 @@ def rules(role: str, keys: Keys, database: int = 0, cluster: bool = False) -> li
 def source_rules(
     role: str, keys: Keys, source: str, node: str = "", database: int = 0, cluster: bool = False
 ) -> list[str]:
-    """Return the rules of a source, as :func:`rules` does for those who need no ingress.
+    """Return the rules of a source, in the form of :func:`rules`.
 
     Args:
         role: ``producer`` or ``node``.
         keys: the partition.
-        source: its name.
-        node: for a node, which one.
+        source: the name of the source.
+        node: the node, if the role is ``node``.
         database, cluster: see :func:`rules`.
     """
-    plain = re.sub(r"([*?\[\]\\])", r"\\\1", node)  # a name, and no pattern
+    plain = re.sub(r"([*?\[\]\\])", r"\\\1", node)  # escape it: a name, not a pattern
     allowed = OF_SOURCES[role].format(prefix=keys.prefix, source=source, node=plain).split()
     first = [f"+{command}" for command, wanted in (("select", database), (WHERE, cluster)) if wanted]
     return ["reset", "on", "-@all", *first, *allowed]
 
 
 def commands_of(text: str) -> set[str]:
-    """Return the commands that a script calls, as an ACL writes them: ``xadd``, ``xinfo|stream``."""
+    """Return the commands that a script calls, in ACL form: ``xadd``, ``xinfo|stream``."""
     found: set[str] = set()
     for word, following in re.findall(r"'([A-Z]{3,})'(?=(?:,\s*'([A-Z]+)')?)", text):
         if word in CONTAINERS:
@@ -136,7 +136,7 @@ def commands_of(text: str) -> set[str]:
 
 
 def password_rule(password: str) -> str:
-    """Return the rule that sets a password, hashed, so that it can stand in a file or on a screen."""
+    """Return the rule that sets a password, hashed, so that it may be stored in a file or shown."""
     return "#" + hashlib.sha256(password.encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""How the programs log: one line per event on stderr, for a person at a terminal, as JSON for everything else.
+"""How the programs log: one line an event on stderr, as text at a terminal, otherwise as JSON.
 
-What is logged comes from anybody, errors of the server among it: secrets are masked, and nothing acts on the terminal.
+Log texts may hold clients' input and server errors: secrets are masked, and control characters are removed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Format = Literal["console", "json"]
 
 
 def configure(style: Format | None = None, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Send the logs of this process to stderr; stdout belongs to what a command prints.
+    """Send the logs of this process to stderr; stdout is for the command's output.
 
     Args:
         style: ``console`` or ``json``; ``None`` (default) means ``console`` if the stream is a terminal.
-        level: the least that is logged; ``INFO`` by default.
-        stream: where to; ``None`` (default) means stderr.
+        level: the lowest level logged; ``INFO`` by default.
+        stream: the output; ``None`` (default) means stderr.
     """
     stream = stream or sys.stderr
     if style is None:
@@ -53,11 +53,11 @@ def configure(style: Format | None = None, level: int = logging.INFO, stream: Te
 
 
 def _readable(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {name: one_line(mask(told)) if isinstance(told, str) else told for name, told in event.items()}
+    return {name: one_line(mask(value)) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _masked(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {name: mask(told) if isinstance(told, str) else told for name, told in event.items()}
+    return {name: mask(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _printable(logger: Any, method: str, rendered: Any) -> str:

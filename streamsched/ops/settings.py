@@ -1,4 +1,4 @@
-"""Which server and which partition a command works on: flags, environment, a TOML file, defaults, in that order."""
+"""The server and partition of a command: from flags, environment, a TOML file, or defaults, in that order."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CONFIG_ENV = "STREAMSCHED_CONFIG"
 DEFAULT_URL = "redis://localhost:6379"
 
 OURS = {"protocol", "decode_responses", "encoding", "encoding_errors"}
-"""Options of a connection that the programs rely on and a URL may not change."""
+"""Connection options that the programs rely on; a URL may not change them."""
 
 
 class SettingsError(ValueError):
-    """The settings cannot be used; the text names where the value came from, the key and the remedy."""
+    """The settings cannot be used; the text names the source of the value, the key and the remedy."""
 
     code = "SETTINGS"
 
@@ -37,18 +37,18 @@ class Settings(BaseSettings):
     """One partition of one server.
 
     Attributes:
-        url: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://`` for a server that sentinels look after, or
-            ``redis+cluster://`` for those of a cluster; ``redis://localhost:6379`` by default. As :func:`load` returns
-            it, it holds the password and the files of the certificates, and in a cluster the partition: show it
-            through :func:`.shown.mask`.
+        url: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://`` for a server behind sentinels, or
+            ``redis+cluster://`` for a cluster; ``redis://localhost:6379`` by default. As :func:`load` returns it, it
+            holds the password and the files of the certificates, and in a cluster the partition: show it through
+            :func:`.shown.mask`.
         namespace: the first part of every key; ``scheduler`` by default.
         partition: the number of the partition, from 0; 0 by default.
-        password: of the URL's user; from the environment or the TOML file only.
-        password_file: a file that holds it.
-        tls_ca: certificates of those who may vouch for the server, in PEM; those that the system trusts by default.
-        tls_cert: our own certificate, in PEM, where the server asks for one.
+        password: the password of the URL's user; from the environment or the TOML file only.
+        password_file: a file with the password.
+        tls_ca: CA certificates for the server, in PEM; by default those that the system trusts.
+        tls_cert: the client certificate, in PEM, if the server requires one.
         tls_key: its key, if that is not in the same file.
-        source: the source through whose ingress is spoken; none by default: straight to the log.
+        source: the source whose ingress takes the events; none by default: events go straight to the log.
     """
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
@@ -79,9 +79,9 @@ class Settings(BaseSettings):
             )
         try:
             pool: Any = connect(url).connection_pool
-            pool.make_connection()  # connects to nothing: it only reads the options
+            pool.make_connection()  # only reads the options; it does not connect
         except (ValueError, TypeError) as problem:
-            # where the URL holds a password that was not quoted, the reason may quote a part of it
+            # if the URL holds an unquoted password, the reason may quote a part of it
             why = "quote special characters as %XX" if "@" in url else str(problem)
             unknown = re.search(r"unexpected keyword argument '(\w+)'", str(problem))
             if unknown and "@" not in url.partition("?")[2]:  # behind a quoted password, so no part of one
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         if taken := OURS & set(place_of(url).options):
             raise ValueError(f"leave {', '.join(sorted(taken))} out of the URL: streamsched sets it")
         if place_of(url).partition is not None and urlsplit(url).path.strip("/"):
-            raise ValueError("leave what stands behind the servers out: --partition says it")
+            raise ValueError("leave out the path after the servers: --partition sets it")
         return url
 
     @field_validator("namespace")
@@ -109,10 +109,10 @@ class Settings(BaseSettings):
 
 def config_file(given: Path | None = None) -> Path | None:
     """Return the TOML file to read: the one given, ``$STREAMSCHED_CONFIG``, ``./streamsched.toml``, or
-    ``~/.config/streamsched/config.toml`` (below ``$XDG_CONFIG_HOME`` if set), whichever is there first.
+    ``~/.config/streamsched/config.toml`` (below ``$XDG_CONFIG_HOME`` if set), the first that exists.
 
     Raises:
-        SettingsError: the file that was asked for does not exist.
+        SettingsError: the given file does not exist.
     """
     for asked, by in ((given, "--config"), (os.environ.get(CONFIG_ENV) or None, CONFIG_ENV)):
         if asked is not None:
@@ -125,10 +125,10 @@ def config_file(given: Path | None = None) -> Path | None:
 
 
 def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
-    """Put the settings together; what a source leaves out comes from the next one.
+    """Combine the settings; a value missing in one source comes from the next.
 
     Args:
-        flags: what the command line gave; ``None`` values count as left out.
+        flags: the flags of the command line; ``None`` counts as missing.
         config: the TOML file; ``None`` (default) looks in the usual places, see :func:`config_file`.
 
     Raises:
@@ -159,7 +159,7 @@ def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> 
         wrong = problem.errors(include_url=False, include_input=False)[0]
         raise SettingsError(_explain(str(wrong["loc"][0]), wrong["msg"], given, path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
-        raise SettingsError(f'{path}: cannot be read as TOML: {problem}; write lines such as namespace = "…"') from None
+        raise SettingsError(f'{path}: is not valid TOML: {problem}; write lines such as namespace = "…"') from None
     if "url" in given:
         without_secret("--url", found.url)
     rest = found.model_dump(exclude={"url", "password"})
@@ -167,10 +167,10 @@ def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> 
 
 
 def password_in(file: Path) -> str:
-    """Return the password that a file holds.
+    """Read the password from a file.
 
     Raises:
-        SettingsError: it cannot be read, or holds something else.
+        SettingsError: the file cannot be read, or does not hold one line.
     """
     try:
         return _secret(file)
@@ -179,38 +179,38 @@ def password_in(file: Path) -> str:
 
 
 def without_secret(flag: str, url: str) -> None:
-    """Make sure that a URL of the command line holds no password: whoever is on this machine reads it in ``ps``.
+    """Check that a URL of the command line holds no password: every user of this machine sees it in ``ps``.
 
     Raises:
-        SettingsError: it does.
+        SettingsError: it holds one.
     """
     place = place_of(url)
     if "password" in place.options or "password" in place.guide_options:
         raise SettingsError(
-            f"{flag}: holds a password, which the list of processes shows to everybody on this machine: give it in "
+            f"{flag}: holds a password, which `ps` shows to every user of this machine: give it in "
             f"{ENV_PREFIX}PASSWORD or --password-file FILE, or the whole URL in {ENV_PREFIX}URL or the TOML file"
         )
 
 
 class _Unfit(Exception):
-    """A value that cannot be used together with the others."""
+    """A value that cannot be combined with the others."""
 
     def __init__(self, name: str, what: str) -> None:
         self.name, self.what = name, what
 
 
 def _with_password(found: Settings) -> str:
-    """Return the URL with the password in it, wherever that comes from."""
+    """Return the URL with the password in it, from whichever setting."""
     password = None if found.password is None else found.password.get_secret_value()
     if found.password_file is not None:
         if password is not None:
-            raise _Unfit("password_file", f"{ENV_PREFIX}PASSWORD holds a password, too: leave one of the two out")
+            raise _Unfit("password_file", f"{ENV_PREFIX}PASSWORD holds a password, too: remove one of the two")
         password = _secret(found.password_file)
     if password is None:
         return found.url
     if "password" in place_of(found.url).options:
         name = "password" if found.password_file is None else "password_file"
-        raise _Unfit(name, "the URL holds a password, too: leave one of the two out")
+        raise _Unfit(name, "the URL holds a password, too: remove one of the two")
     parts = urlsplit(found.url)
     user, _, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{user.rstrip(':')}:{quote(password, safe='')}@{host}").geturl()
@@ -219,7 +219,7 @@ def _with_password(found: Settings) -> str:
 def _secret(file: Path) -> str:
     password = _read("password_file", file).removesuffix("\n").removesuffix("\r")
     if not password or "\n" in password:
-        raise _Unfit("password_file", f"{file} is to hold the password, on one line")
+        raise _Unfit("password_file", f"{file} must hold the password on one line")
     return password
 
 
@@ -229,11 +229,11 @@ def _with_certificates(found: Settings, url: str) -> str:
     given = {name: file for name in files if (file := getattr(found, name)) is not None}
     for name, file in given.items():
         if not url.startswith("rediss"):
-            raise _Unfit(name, f"goes with rediss://, not {url.partition('://')[0]}://: change one of the two")
+            raise _Unfit(name, f"needs rediss://, not {url.partition('://')[0]}://: change one of the two")
         _read(name, file)
     _check_certificates(found)
     if "tls_key" in given and "tls_cert" not in given:
-        raise _Unfit("tls_key", "is of no use without the certificate: give tls_cert, too")
+        raise _Unfit("tls_key", "needs a certificate: give tls_cert, too")
     if not given:
         return url
     options = urlencode({files[name]: str(file) for name, file in given.items()})
@@ -241,10 +241,10 @@ def _with_certificates(found: Settings, url: str) -> str:
 
 
 def _check_certificates(found: Settings) -> None:
-    """Read the files as a connection will: what is wrong with them is told here, and not as a server that is away."""
+    """Load the files as a connection will, so that a fault is reported here and not as an unreachable server."""
 
     def encrypted() -> str:
-        raise _Unfit("tls_key" if found.tls_key else "tls_cert", "the key is encrypted: give one that is not")
+        raise _Unfit("tls_key" if found.tls_key else "tls_cert", "the key is encrypted: give an unencrypted one")
 
     if found.tls_ca is not None:
         try:
@@ -263,12 +263,12 @@ def _read(name: str, file: Path) -> str:
     try:
         return file.read_text()
     except (OSError, UnicodeDecodeError) as problem:
-        why = problem.strerror if isinstance(problem, OSError) else "it is no text"
+        why = problem.strerror if isinstance(problem, OSError) else "it is not text"
         raise _Unfit(name, f"{file} cannot be read: {why}") from None
 
 
 def _explain(name: str, what: str, given: Mapping[str, Any], path: Path | None) -> str:
-    """Say where a bad value came from, in the order in which the sources are asked."""
+    """Return the source of a bad value, in the order of the sources."""
     if name not in Settings.model_fields:
         return f"{path}: unknown key {name!r}; remove it, or use one of {', '.join(Settings.model_fields)}"
     what = what.removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""The state as of a moment of the past, folded on a server of its own."""
+"""The state as of a past moment, folded on a scratch server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .scratch import Progress, Scratch
 async def state_at(
     url: str, history: History, until: str, progress: Progress = lambda folded: None, decode: bool = True
 ) -> AsyncIterator[Scratch]:
-    """Fold a history up to an event on the empty server at ``url``, from the nearest snapshot on if there is one.
+    """Fold a history up to an event on the empty server at ``url``, starting from the nearest snapshot if there is one.
 
     Raises:
         LogGap: the history does not reach back to the first event.
@@ -25,7 +25,7 @@ async def state_at(
     scratch = Scratch(connect(url, decode), history.keys)
     try:
         if history.archive is not None:
-            from .snapshot import start_from  # here, because the extra that reads Parquet may be missing
+            from .snapshot import start_from  # imported here, because the Parquet extra may be missing
 
             await start_from(scratch, history.archive, history.archive.last if until == "+" else until)
         await scratch.follow(history, until, progress)

@@ -1,4 +1,4 @@
-"""What changed in the state between two moments: two scratch folds, compared page by page."""
+"""The difference of the state between two moments: two scratch folds, compared page by page."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .verify import Item, read
 
 
 class Change(msgspec.Struct, kw_only=True):
-    """A key that is not the same at both moments."""
+    """A key that differs between the two moments."""
 
     key: str
     """Without its prefix."""
     kind: str
     """``added``, ``removed`` or ``changed``."""
     before: Any
-    """What differs at the first moment: a hash's fields, a set's members; ``None`` if the key was not there."""
+    """The differing part at the first moment: a hash's fields, a set's members; ``None`` if the key did not exist."""
     after: Any
 
 
 async def changes(one: Any, other: Any, keys: Keys) -> AsyncIterator[Change]:
-    """Yield every key that differs, soft fields aside, in no particular order; memory does not grow with the state.
+    """Yield every key that differs, without soft fields, in no particular order; memory does not grow with the state.
 
     Args:
         one: a client of the server that holds the first moment.
@@ -57,7 +57,7 @@ def _change(item: Item, old: Any, new: Any) -> Change:
 
 
 def shown_difference(value: Any, other: Any) -> Any:
-    """Return of a value what the other one has not, field by field or member by member."""
+    """Return the part of a value that the other one lacks, field by field or member by member."""
     if isinstance(value, dict) and isinstance(other, dict):
         return {field: text for field, text in sorted(value.items()) if other.get(field) != text}
     if isinstance(value, list) and isinstance(other, list):

@@ -1,4 +1,4 @@
-"""Folding a log again: into a scratch place to compare it with the live state, or in place to rebuild that state."""
+"""Folds a log again: into a scratch namespace to compare it with the live state, or in place to rebuild that state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..contract.keys import Keys
 from ..engine.script import script
 
 BATCH = 1000
-"""Events one replay call may fold."""
+"""Most events that one replay call folds."""
 
 
 async def refold(
@@ -21,14 +21,14 @@ async def refold(
     batch: int = BATCH,
     progress: Callable[[int], None] = lambda folded: None,
 ) -> None:
-    """Fold the log of ``keys`` from its first entry into the namespace ``scratch``, which takes no part in live work.
+    """Fold the log of ``keys`` from its first entry into the namespace ``scratch``, which no live process uses.
 
     Args:
         redis: the server that holds both.
-        keys: the partition whose log is read; nothing of it changes.
-        scratch: where the state goes; must be empty, and in a cluster of the same hash tag.
+        keys: the partition whose log is read; it stays unchanged.
+        scratch: the namespace for the state; must be empty, and in a cluster have the same hash tag.
         batch: events a call; 1000 by default.
-        progress: told the number of events folded so far, after each call.
+        progress: called with the number of events folded so far, after each call.
 
     Raises:
         PartitionHalted: the replay was torn, or the log cannot be folded; the text says at which event.
@@ -42,30 +42,31 @@ async def refold(
 
 
 async def drop(redis: Redis, keys: Keys) -> None:
-    """Remove the state of a namespace that nobody works on, such as a scratch; its streams stay."""
+    """Remove the state of a namespace without live processes, such as a scratch; its streams stay."""
     async for key in redis.scan_iter(match=keys.prefix + "*", count=1000):
         if keys.is_state(key):
             await redis.unlink(key)
 
 
 async def rebuild(redis: Any, keys: Keys, progress: Callable[[int], None] = lambda folded: None) -> int:
-    """Drop the state of a partition, whole or not, and fold its log anew; returns the number of events folded.
+    """Drop the state of a partition, whole or not, and fold its log again; returns the number of events folded.
 
-    Live calls are refused with ``REBUILDING`` until the state is whole. Every step is atomic and may be repeated, so
-    any number of callers may be at it at once, and whoever dies in it is replaced by the next to call.
+    Live calls are refused with ``REBUILDING`` until the state is whole. Every step is atomic and may be repeated:
+    several callers may rebuild at once, and if one dies, the next one continues.
 
     Raises:
-        LogGap: the log does not hold all its entries any more; the text says which archive would mend it.
-        PartitionRebuilding: it is being rebuilt from an archive, which only that command can go on with.
+        LogGap: the log was trimmed; the text names the archive to use.
+        PartitionRebuilding: it is being rebuilt from an archive, and only that command can continue.
         NewerLog: a newer program has taken over the log; nothing was dropped.
-        PartitionHalted: the log cannot be folded; the text says at which event. The next call begins anew.
+        PartitionHalted: the log cannot be folded; the text says at which event. The next call starts over.
     """
     phase = await script("begin_rebuild")(redis, events=keys("events"), prefix=keys.prefix, at_will=1)
     return await _fold_anew(redis, keys, phase, progress)
 
 
 async def rebuild_if_damaged(redis: Any, keys: Keys) -> int | None:
-    """Rebuild a state that is torn, gone or half rebuilt; ``None`` if it is whole, as when somebody has just done it.
+    """Rebuild a state that is torn, missing or half rebuilt; ``None`` if it is whole, for example after another
+    rebuild.
 
     Raises:
         LogGap, PartitionRebuilding, NewerLog, PartitionHalted: see :func:`rebuild`.
@@ -81,7 +82,7 @@ async def _fold_anew(redis: Any, keys: Keys, phase: str, progress: Callable[[int
 
 
 async def empty(redis: Any, keys: Keys) -> None:
-    """Drop the state of a partition that is marked for it; several may do so at once."""
+    """Drop the state of a partition that is marked for it; several callers may do so at once."""
     cursor = "0"
     while True:
         cursor = await script("drop_state")(
@@ -92,10 +93,10 @@ async def empty(redis: Any, keys: Keys) -> None:
 
 
 async def fold_log(redis: Any, keys: Keys, progress: Callable[[int], None]) -> int:
-    """Fold what the log holds behind the watermark in place, and hand the partition back.
+    """Fold the log after the watermark in place, and release the partition.
 
     Raises:
-        PartitionHalted: an event cannot be folded, or a call was torn; the rebuild begins anew with the next call.
+        PartitionHalted: an event cannot be folded, or a call was torn; the next call starts the rebuild over.
     """
     more, folded = 1, "0"
     streams = {"events": keys("events"), "dead": keys("dead")}

@@ -1,4 +1,4 @@
-"""A state folded anew from an archive, on a server that has lost its log, or whose log was trimmed."""
+"""Restores a state from an archive, on a server that has lost its log or whose log was trimmed."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ CHUNK = 1000
 async def restore(
     redis: Any, keys: Keys, archive: Archive, progress: Callable[[int], None] = lambda folded: None
 ) -> int:
-    """Drop the state of a partition and fold its archive, then what the log holds behind it; returns the events folded.
+    """Drop the state of a partition, fold its archive, then the log after it; returns the number of events folded.
 
-    The archived events do not go back into the log: it goes on where the archive ends, as if it had been trimmed there.
-    Live calls are refused with ``REBUILDING`` until the state is whole; whoever is killed in it leaves a partition that
-    says so, and the next call goes on from there.
+    The archived events do not return to the log: it continues after the end of the archive, as if it had been trimmed
+    there. Live calls are refused with ``REBUILDING`` until the state is whole. If the caller is killed, the partition
+    stays marked, and the next call continues.
 
     Args:
         redis: a client of the server, which may be empty.
         keys: the partition.
         archive: its archive, from the first event on.
-        progress: told the number of events folded so far.
+        progress: called with the number of events folded so far.
 
     Raises:
-        ArchiveDamaged: a segment is not what its manifest says.
+        ArchiveDamaged: a segment does not match its manifest.
         LogGap: events between archive and log, or before the archive, are missing; nothing was dropped.
-        LogFork: the log has gone on without the archive's events; nothing was dropped, and the text says what to do.
-        PartitionRebuilding: another one rebuilds it at the same time.
+        LogFork: the log has continued without the archive's events; nothing was dropped, and the text holds the remedy.
+        PartitionRebuilding: another caller rebuilds it.
         PartitionHalted: an event cannot be folded; the text says which.
     """
     if not archive.segments:
-        raise ArchiveDamaged(f"{archive.folder} holds no event: give the archive that does")
+        raise ArchiveDamaged(f"{archive.folder} holds no event: give the archive that holds the events")
     if archive.before:
         raise LogGap(
-            f"the archive begins at {archive.first}, {archive.before} events of the log come before: give the archive "
+            f"the archive begins at {archive.first}, after {archive.before} events of the log: give the archive "
             "that holds them"
         )
     wanted = ("rebuilding", "rebuild_from", "watermark", "begin", "done")
@@ -59,7 +59,7 @@ async def restore(
         await _prepare(redis, keys, archive)
         phase = "drop"
     elif begin != done or (phase == "archive" and watermark is None):
-        await redis.hset(keys("meta"), "rebuilding", "drop")  # a call was torn, or a snapshot was being loaded
+        await redis.hset(keys("meta"), "rebuilding", "drop")  # a call was torn, or a snapshot load was interrupted
         phase = "drop"
     if phase == "drop":
         await empty(redis, keys)
@@ -74,7 +74,7 @@ def _check_all(archive: Archive) -> None:
 
 
 async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
-    """Let the log go on where the archive ends, and mark the state to be dropped."""
+    """Let the log continue after the end of the archive, and mark the state to be dropped."""
     answer = "AGAIN"
     while answer == "AGAIN":
         entries = await redis.xrange(keys("events"), count=1)
@@ -101,13 +101,12 @@ async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
 
 
 async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: str) -> None:
-    """See that log and archive hold the same events where both reach.
+    """Check that log and archive hold the same events where they overlap.
 
-    Equally many are not the same ones: a log that has lost its end gives the same ids out again where the clock stands
-    behind them.
+    Equal counts do not prove it: a log that has lost its end can assign the same ids again if the clock is behind them.
 
     Raises:
-        LogFork: they do not; the text names the first id.
+        LogFork: they differ; the text names the first id.
     """
     pieces = archive.read(after, until, CHUNK)
     while (chunk := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
@@ -116,8 +115,8 @@ async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: 
             redis, events=keys("events"), prefix=keys.prefix, entries=entries, after=after
         )
         if parted:
-            told = parted.decode() if isinstance(parted, bytes) else parted
-            raise LogFork(f"the archive and the log are not the same history from {told} on; {remedy(archive)}")
+            first_id = parted.decode() if isinstance(parted, bytes) else parted
+            raise LogFork(f"the archive and the log are not the same history from {first_id} on; {remedy(archive)}")
         after = chunk.entries[-1].id
 
 
@@ -125,7 +124,7 @@ async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Call
     await _put_back_letters(redis, keys, archive)
     watermark = await redis.hget(keys("meta"), "watermark") or "0-0"
     first = await redis.xrange(keys("events"), count=1)
-    # what the log itself still holds is folded from there, together with its dead letters
+    # events that the log still holds are folded from it, with its dead letters
     until = min(previous(first[0][0]), archive.last, key=position) if first else archive.last
     if watermark == "0-0" and (path := nearest(archive.folder, until)) is not None:
         watermark = (await load(redis, keys, path)).watermark
@@ -143,13 +142,13 @@ async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Call
             ends=int(following is None),
         )
         if not going_on:
-            raise PartitionRebuilding("somebody else has begun to rebuild the state: wait for that one to end")
+            raise PartitionRebuilding("another process is rebuilding the state: wait for it to end")
         progress(int(folded))
         chunk = following
 
 
 async def _put_back_letters(redis: Any, keys: Keys, archive: Archive) -> None:
-    """Write the archive's dead letters back, those that the server has lost."""
+    """Write back the archive's dead letters that the server has lost."""
     last = "0-0"
     if await redis.exists(keys("dead")):
         last = (await redis.xinfo_stream(keys("dead")))["last-generated-id"]

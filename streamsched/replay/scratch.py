@@ -1,4 +1,4 @@
-"""A scratch place: a server of its own in which a history is folded, as far as somebody wants to look."""
+"""A scratch server on which a history is folded up to any event."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Progress = Callable[[int], None]
 
 
 def packed(chunk: Chunk) -> bytes:
-    """Pack a chunk as ``refold`` takes it: in the older form of MessagePack, the one that ``cmsgpack`` reads."""
+    """Pack a chunk for ``refold``: in the older MessagePack format, which ``cmsgpack`` reads."""
     rows = [(entry.id, entry.id in chunk.buried, entry.flat) for entry in chunk.entries]
     return cast(bytes, msgpack.packb(rows, use_bin_type=False))
 
 
 class Scratch:
-    """State folded from a history, under the same keys as the live one, so that the same tools can look at it.
+    """State folded from a history, under the same keys as the live one, so that the same tools can read it.
 
     Args:
-        redis: a client of a server on which nothing lives under the prefix of ``keys``.
+        redis: a client of a server without keys under the prefix of ``keys``.
         keys: the partition whose history is folded.
     """
 
@@ -45,7 +45,7 @@ class Scratch:
         self.folded = 0
 
     async def feed(self, chunk: Chunk) -> None:
-        """Fold a chunk that follows on what was folded before.
+        """Fold a chunk that follows the events folded before.
 
         Raises:
             NewerLog: the chunk was folded by a newer version of this program.
@@ -57,7 +57,7 @@ class Scratch:
         self.watermark, self.folded = _text(watermark), int(folded)
 
     async def follow(self, history: History, until: str = "+", progress: Progress = lambda folded: None) -> None:
-        """Fold on to ``until`` (default: all that the live partition has folded so far); never back."""
+        """Fold up to ``until`` (default: the live watermark); never backwards."""
         if until != "+" and position(until) <= position(self.watermark):
             return
         feeding: asyncio.Task[None] | None = None
@@ -66,7 +66,7 @@ class Scratch:
                 if feeding is not None:
                     await feeding
                     progress(self.folded)
-                feeding = asyncio.create_task(self.feed(chunk))  # the next chunk is read while this one is folded
+                feeding = asyncio.create_task(self.feed(chunk))  # read the next chunk while this one is folded
         finally:
             if feeding is not None:
                 with anyio.CancelScope(shield=True):
@@ -74,7 +74,7 @@ class Scratch:
                 progress(self.folded)
 
     async def step(self, chunk: Chunk, ask: Callable[[Any], None]) -> list[Any]:
-        """Fold a chunk event by event; returns the reply to what ``ask`` puts into a pipeline, after each of them.
+        """Fold a chunk event by event; returns, for each event, the reply to the pipeline that ``ask`` fills after it.
 
         Raises:
             ResponseError: an event cannot be folded.
@@ -95,7 +95,7 @@ class Scratch:
         return {"events": self.keys("events"), "dead": self.keys("dead")}
 
     async def clear(self) -> None:
-        """Start over from nothing."""
+        """Drop everything and start over."""
         await self.redis.flushdb()
         self.watermark, self.folded = "0-0", 0
 
@@ -106,12 +106,12 @@ def _text(value: str | bytes) -> str:
 
 @asynccontextmanager
 async def open_scratch(keys: Keys, url: str | None = None, live: Redis | None = None) -> AsyncIterator[Scratch]:
-    """Give a scratch place, which is emptied at the end.
+    """Yield a scratch server, which is emptied at the end.
 
     Args:
         keys: the partition that will be folded.
-        url: a server for it; ``None`` (default) starts one on a free port of 127.0.0.1, which ends with the block.
-        live: a client of the live server, to make sure that it is another one.
+        url: its server; ``None`` (default) starts one on a free port of 127.0.0.1 and stops it after the block.
+        live: a client of the live server, to check that the scratch is another one.
 
     Raises:
         ScratchIsLive: the server at ``url`` is the live one, or its database holds keys already.
@@ -129,7 +129,7 @@ async def open_scratch(keys: Keys, url: str | None = None, live: Redis | None = 
         return
     async with _connected(url) as redis:
         if live is not None and (await redis.info("server"))["run_id"] == (await live.info("server"))["run_id"]:
-            raise ScratchIsLive("--scratch is the server of the live partition: give another one, or leave it out")
+            raise ScratchIsLive("--scratch is the server of the live partition: give another server, or leave it out")
         if await redis.dbsize():
             raise ScratchIsLive("--scratch holds keys already: give an empty server or database, or leave it out")
         scratch = Scratch(redis, keys)

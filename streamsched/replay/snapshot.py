@@ -1,4 +1,4 @@
-"""Snapshots: the state as of an event of the archive, made by folding its segments and never from the live server."""
+"""Snapshots: the state as of an event of the archive, folded from its segments, never read from the live server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .scratch import Scratch
 from .values import state_keys
 
 PAGE = 1000
-"""Members of a large key in one row."""
+"""Members of a large key per row."""
 
 
 async def write(scratch: Scratch, archive: Archive) -> Path:
-    """Write the state of a scratch into the archive's folder of snapshots.
+    """Write the state of a scratch server into the archive's snapshot folder.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written; nothing half done stays.
+        OSError: the disk is full, or the folder is not writable; no partial file stays.
     """
     folder = archive.folder / FOLDER
     folder.mkdir(exist_ok=True)
@@ -76,11 +76,11 @@ async def start_from(scratch: Scratch, archive: Archive, until: str) -> None:
 
 
 async def load(redis: Any, keys: Keys, path: Path) -> About:
-    """Put a snapshot under a prefix that holds no state; the watermark comes last, so that a torn load shows.
+    """Load a snapshot under a prefix without state. The watermark is written last, so that a torn load is visible.
 
     Raises:
-        ArchiveDamaged: it is damaged, or of another partition; there is no watermark then.
-        NewerLog: a newer program made it; nothing was loaded.
+        ArchiveDamaged: the snapshot is damaged, or belongs to another partition; no watermark was written.
+        NewerLog: a newer program wrote it; nothing was loaded.
     """
     about = await anyio.to_thread.run_sync(read_about, path, keys)
     pages = read_pages(path, about)
@@ -92,7 +92,7 @@ async def load(redis: Any, keys: Keys, path: Path) -> About:
                 await putting
             meta += [row for row in page if row.name == "meta"]
             rows = [row for row in page if row.name != "meta"]
-            putting = asyncio.create_task(_put(redis, keys, rows))  # the next page is read while this one is stored
+            putting = asyncio.create_task(_put(redis, keys, rows))  # read the next page while this one is stored
     finally:
         if putting is not None:
             with anyio.CancelScope(shield=True):
@@ -107,14 +107,14 @@ async def _put(redis: Any, keys: Keys, rows: list[Row]) -> None:
 
 
 def _flat(row: Row) -> list[Any]:
-    """Return the members of a row as the command that stores them takes them."""
+    """Return the members of a row as arguments of the command that stores them."""
     if row.kind == "hash":
         return [text for pair in row.value.items() for text in pair]
     return [text for member, score in row.value for text in (score, member)] if row.kind == "zset" else row.value
 
 
 async def _rows(scratch: Scratch) -> AsyncIterator[list[Row]]:
-    """Read all that a scratch holds, in pages; its client must leave bytes alone."""
+    """Read the whole state of a scratch server in pages; its client must return bytes."""
     page: list[Row] = []
     async for row in _each_row(scratch.redis, scratch.keys):
         page.append(row)

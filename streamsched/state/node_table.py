@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 OPEN, FULL, UNWILLING, CORDONED, OFFLINE = "o", "f", "n", "c", "x"
-"""Health of a node in one letter: may receive a job; holds as much as it is trusted with; does not accept; cordoned;
-offline. Of several the later one is told, as in :attr:`streamsched.state.nodes.NodeView.why_closed`."""
+"""Health of a node in one letter: may receive a job; is full; does not accept; cordoned; offline. If several apply, the
+last one is shown, as in :attr:`streamsched.state.nodes.NodeView.why_closed`."""
 
 
 class Row(NamedTuple):

@@ -16,7 +16,7 @@ from .pools import PoolView, _read_pools
 from .sources import SourceView, read_sources
 
 LIMIT = 50
-"""Rows of each kind that an overview holds unless told otherwise."""
+"""Rows of each kind in an overview, by default."""
 
 SORTABLE = 20_000
 """Up to this many names are read whole and sorted; of more, whichever come first are shown."""
@@ -41,7 +41,7 @@ COUNTERS = (
 
 
 class Overview(msgspec.Struct, kw_only=True):
-    """A partition at a glance, bounded whatever its size. Read key after key: not one moment of it."""
+    """A partition at a glance, bounded for any size of the partition. It is read key after key, not at one moment."""
 
     partition: PartitionView
     counters: dict[str, int]
@@ -51,10 +51,10 @@ class Overview(msgspec.Struct, kw_only=True):
     pools: list[PoolView]
     pools_total: int
     paused: list[PauseView]
-    """Pools and pairs that an operator keeps new jobs away from, as many as are listed of each kind."""
+    """Paused pools and pairs, at most as many as are listed of each kind."""
     paused_total: int
     sources: list[SourceView]
-    """Those who may speak through an ingress."""
+    """Sources."""
     sources_total: int
     waiting: list[PairView]
     """Pairs with waiting jobs, the longest queue first."""

@@ -24,7 +24,7 @@ class PartitionView(msgspec.Struct, kw_only=True):
     condition: str
     """``ok``, ``rebuilding``, ``halted``, or ``gap``."""
     trouble: str
-    """What is wrong and what to do; empty if nothing is."""
+    """The fault and its remedy; empty if there is none."""
     watermark: str
     """Id of the last folded event; ``0-0`` before the first."""
     folded: int
@@ -34,19 +34,19 @@ class PartitionView(msgspec.Struct, kw_only=True):
     """Events not folded yet, as the consumer group says; ``None`` if the server cannot tell."""
     heartbeats_lag: int | None
     workers: int | None
-    """Consumers of the group that were there within the last few seconds; ``None`` on a replica, which is not told.
-    A server older than 7.2 sees only those that an event woke: there it is 1 as long as somebody calls."""
+    """Consumers of the group that were active in the last few seconds; ``None`` on a replica, which does not know. A
+    server older than 7.2 sees only those that an event woke: there it is 1 as long as calls are made."""
     last_call_ts: int | None
     """When the scheduler last acted, ms since the epoch."""
     dead_letters: int
-    """All there are, those seen to among them."""
+    """All letters, including handled ones."""
     open_letters: int
-    """Those that nobody has retried or dropped."""
+    """Letters neither retried nor dropped."""
     letters_by_code: dict[str, int]
     overload: dict[str, int]
     """What there is too much of, ``waiting`` jobs or ``memory``, with the time since when, ms since the epoch."""
     shed: int
-    """Submissions turned away for it so far, those of this moment that no fact tells yet."""
+    """Submissions refused for overload so far, including those that no fact records yet."""
     """All by the code under which they were refused; those of a version that did not count yet are missing."""
     now_ts: int
     """The server's clock at the time of reading, ms since the epoch."""

@@ -1,4 +1,4 @@
-"""Typed, read-only view of those who speak through an ingress."""
+"""Typed, read-only view of the sources."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The overview of a partition in a terminal: another face of what the dashboard reads."""
+"""The overview of a partition in a terminal, from the same data as the dashboard."""

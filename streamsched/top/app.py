@@ -1,4 +1,4 @@
-"""The overview in a terminal: its parts, its keys, and what fills them."""
+"""The overview in a terminal: its parts, keys, and data."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from .messages import Messages
 from .story import StoryScreen
 
 REDRAW_S = 0.5
-"""Between two drawings: over ssh each is a few kilobytes."""
+"""Pause between two redraws: over ssh each is a few kilobytes."""
 
 SEARCH_S = 2.0
 """Between two searches of the log while a filter is set and new events come."""
 
 TYPING_S = 0.2
-"""How long whoever types a filter pauses before the log is searched for it."""
+"""Pause in typing a filter after which the log is searched."""
 
 QUIET_S = 5.0
-"""Between two looks at whether it is to end, while nothing changes."""
+"""Pause between two checks for the end, while nothing changes."""
 
 FOUND = 100
 """Events that a filter shows, the latest ones."""
@@ -62,10 +62,10 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 class Top(App[None]):
-    """The whole of it.
+    """The application.
 
     Args:
-        watcher: what it shows; run by whoever runs this.
+        watcher: the source of its data; the caller runs it.
     """
 
     CSS_PATH = "top.tcss"
@@ -88,7 +88,7 @@ class Top(App[None]):
         self.wanted = ""
         """The filter."""
         self._found: list[dict[str, Any]] = []
-        self._found_for = ""  # the filter that they were found by
+        self._found_for = ""  # the filter that found them
         self._search: Worker[None] | None = None
         self._searched = ("", "", 0.0)  # filter, last event of the log, when
 
@@ -124,10 +124,10 @@ class Top(App[None]):
                 if await self.watcher.changed(gen, rev, QUIET_S):
                     message = self.watcher.board.message(gen, rev)
                     gen, rev = message.gen, message.rev
-                    told = msgspec.json.decode(message.text)
-                    if told.pop("whole"):
+                    change = msgspec.json.decode(message.text)
+                    if change.pop("whole"):
                         self.seen = Messages()
-                    self.seen.apply(told)
+                    self.seen.apply(change)
                     self.show()
                 await anyio.sleep(REDRAW_S)
 
@@ -180,15 +180,15 @@ class Top(App[None]):
         self.show()
 
     def _beside(self, what: str, work: Coroutine[Any, Any, None]) -> Worker[None]:
-        """Do something that takes a while, instead of the same that is still under way; keys are heard meanwhile."""
+        """Run a slow action in place of the previous one of its kind; keys still work meanwhile."""
 
-        async def told() -> None:
+        async def run() -> None:
             try:
                 await work
             except (SchedulerError, RedisError, OSError) as problem:
                 self.notify(one_line(mask(str(problem))), severity="error", markup=False)
 
-        return self.run_worker(told(), group=what, exclusive=True)
+        return self.run_worker(run(), group=what, exclusive=True)
 
     def _lens(self) -> FilteredHistory:
         return FilteredHistory(self.watcher.history(), self.watcher.index, END)
@@ -239,7 +239,7 @@ class Top(App[None]):
         self.show()  # what came while another screen was open
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Open what the row is about."""
+        """Open the subject of the row."""
         line = self.table(self.part).under_cursor
         if line is None or not line.about.kind:
             return
@@ -263,8 +263,8 @@ class Top(App[None]):
                 self.notify(one_line(f"no job of {name} waits"), markup=False)
                 return
             kind, name = "job", first[0]
-        told = await about(source.redis, self._lens(), kind, name, operator=False)
-        if told is None:
+        details = await about(source.redis, self._lens(), kind, name, operator=False)
+        if details is None:
             self.notify(one_line(f"nothing is known of {kind} {name} any more"), severity="warning", markup=False)
         else:
-            self.push_screen(StoryScreen(told, self.open), self._back)
+            self.push_screen(StoryScreen(details, self.open), self._back)

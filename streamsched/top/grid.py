@@ -1,4 +1,4 @@
-"""A table whose rows change in place: whoever reads in the middle of it goes on reading there."""
+"""A table whose rows change in place, so that the reader keeps the position."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .tables import Line
 
 
 class Grid(DataTable[Text]):
-    """Lines, of which only the cells that differ are drawn anew.
+    """Lines; only cells that differ are redrawn.
 
     Args:
         columns: their titles.
         id: of the widget.
-        latest: the newest line comes first, and who looks at that one goes on doing so.
+        latest: the newest line comes first, and a cursor on it stays on the newest.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,7 +38,7 @@ class Grid(DataTable[Text]):
         return self.lines[self.cursor_row] if self.cursor_row < len(self.lines) else None
 
     def fill(self, lines: list[Line]) -> None:
-        """Show other lines; the cursor stays on the line that it is on, wherever that is now."""
+        """Replace the lines; the cursor stays on its line."""
         before, under, row = self.lines, self.under_cursor, self.cursor_row
         if lines == before:
             return

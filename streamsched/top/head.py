@@ -1,4 +1,4 @@
-"""The first lines: where the partition stands, and what flows through it."""
+"""The first lines: the condition of the partition, and its counters."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _troubles(sections: dict[str, Any]) -> list[tuple[str, str]]:
         found.append((p["trouble"], "red"))
     if p["overload"]:
         causes = ", ".join(TOO_MUCH[cause] for cause in p["overload"])
-        found.append((f"overloaded: {causes}; {p['shed']} submissions were turned away", "yellow"))
+        found.append((f"overloaded: {causes}; {p['shed']} submissions were refused", "yellow"))
     if p["workers"] == 0:
         found.append(("no worker runs: start `streamsched worker`", "yellow"))
     if history.get("read", 0) < history.get("count", 0) and not history.get("trouble"):

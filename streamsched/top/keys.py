@@ -19,7 +19,7 @@ KEYS = (
     ("", "of a pool, its nodes"),
     ("/", "leaves what is as every word says, such as"),
     ("", "hot  type=job.*  node_id=gpu-7*  pool_id=en-zh"),
-    ("Esc", "back; shows everything again"),
+    ("Esc", "back; clears the filter"),
     ("?", "these keys"),
     ("q  Ctrl-C", "end"),
 )

@@ -1,4 +1,4 @@
-"""What the terminal shows now, put together from the same messages that a page of the dashboard is sent."""
+"""The present content of the terminal, from the messages that a page of the dashboard receives."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..dashboard.view import ROWS
 
 
 class Messages:
-    """One board as it was last told."""
+    """The last state of one board."""
 
     def __init__(self) -> None:
         self.sections: dict[str, Any] = {}
-        """By the names under which the dashboard puts them: partition, counters, pairs, pools, health, charts, …"""
+        """Sections by the dashboard's names: partition, counters, pairs, pools, health, charts, …"""
         self.log: deque[dict[str, Any]] = deque(maxlen=ROWS)
         """Rows of the log, the latest last."""
         self.ids: list[str] = []
@@ -23,7 +23,7 @@ class Messages:
         self.pool_sets: list[list[str]] = []
 
     def apply(self, message: dict[str, Any]) -> None:
-        """Take in a message that says what changed; one that says all there is begins another :class:`Messages`."""
+        """Apply a message with changes; a message with everything starts another :class:`Messages`."""
         nodes = message.pop("nodes", {})
         self.pool_sets = nodes.get("pool_sets", self.pool_sets)
         if "ids" in nodes:

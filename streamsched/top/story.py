@@ -19,23 +19,25 @@ from ..sanitize import one_line
 from .grid import Grid
 from .tables import About, steps
 
-UNTOLD = ("pools", "cap_json", "load_json", "mailbox")
-"""Of a state, what is told elsewhere or too long."""
+HIDDEN = ("pools", "cap_json", "load_json", "mailbox")
+"""State fields that are shown elsewhere or too long."""
 
 
-def standing(told: dict[str, Any]) -> Text:
-    """Return as text how it stands, and why."""
-    lines = [Text(one_line(f"{told['kind']} {told['id']}"), "bold reverse")]
-    if told.get("why"):
-        why = explanation_lines(msgspec.convert(told["why"], Explanation))
+def standing(details: dict[str, Any]) -> Text:
+    """Return the state and its explanation as text."""
+    lines = [Text(one_line(f"{details['kind']} {details['id']}"), "bold reverse")]
+    if details.get("why"):
+        why = explanation_lines(msgspec.convert(details["why"], Explanation))
         lines += [Text(why[0], "bold"), *map(Text, why[1:])]
-    elif told.get("state"):
-        state = {name: value for name, value in told["state"].items() if name not in UNTOLD and value not in ("", None)}
+    elif details.get("state"):
+        state = {
+            name: value for name, value in details["state"].items() if name not in HIDDEN and value not in ("", None)
+        }
         lines.append(Text(one_line("  ".join(f"{name}={_short(value)}" for name, value in state.items()))))
-        if told["state"].get("why_closed"):
-            lines.append(Text(one_line(f"may receive no job: {told['state']['why_closed']}"), "yellow"))
-    if told["steps_total"] > len(told["steps"]):
-        lines.append(Text(f"… {told['steps_total'] - len(told['steps'])} earlier events", "dim"))
+        if details["state"].get("why_closed"):
+            lines.append(Text(one_line(f"may receive no job: {details['state']['why_closed']}"), "yellow"))
+    if details["steps_total"] > len(details["steps"]):
+        lines.append(Text(f"… {details['steps_total'] - len(details['steps'])} earlier events", "dim"))
     return Text("\n").join(lines)
 
 
@@ -44,34 +46,34 @@ def _short(value: object) -> object:
 
 
 class StoryScreen(ModalScreen[None]):
-    """A story over the tables, which leads on to the stories that its steps are about.
+    """A story above the tables; it opens the stories of the subjects of its steps.
 
     Args:
-        told: what is known, see :func:`about`.
+        details: what is known, see :func:`about`.
         go_on: opens another story.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,backspace", "dismiss", "back")]
 
-    def __init__(self, told: dict[str, Any], go_on: Callable[[About], None]) -> None:
+    def __init__(self, details: dict[str, Any], go_on: Callable[[About], None]) -> None:
         super().__init__()
-        self.told, self.go_on = told, go_on
+        self.details, self.go_on = details, go_on
 
     def compose(self) -> ComposeResult:
         with Vertical() as frame:
             frame.border_subtitle = "Enter: the story of what a line names   Tab: the text   Esc: back"
             with VerticalScroll():
-                yield Static(standing(self.told), id="standing")
+                yield Static(standing(self.details), id="standing")
             yield Grid(("time", "after", "event", "of", "what"), "steps")
 
     def on_mount(self) -> None:
         grid = self.query_one(Grid)
-        grid.fill(steps(self.told))
+        grid.fill(steps(self.details))
         grid.move_cursor(row=len(grid.lines) - 1)
         grid.focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Go on to what a step is about."""
+        """Open the subject of a step."""
         event.stop()  # the tables under this screen have rows of their own
         line = self.query_one(Grid).under_cursor
         if line is not None and line.about.kind:

@@ -1,4 +1,4 @@
-"""What is seen of a partition as tables: worst first, filtered, and never longer than anybody scrolls."""
+"""The tables: worst rows first, filtered, and of bounded length."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ HEALTH = {
     FULL: ("full", "cyan"),
     OPEN: ("open", "green"),
 }
-"""In the order in which an operator wants to hear of them."""
+"""In order of urgency for an operator."""
 
 CLOSED = tuple(letter for letter in reversed(HEALTH) if letter != OPEN)
-"""Those that receive no job, in the order of the columns of a pool."""
+"""States without new jobs, in the order of a pool's columns."""
 
 _ORDER = {letter: n for n, letter in enumerate(HEALTH)}
 
@@ -41,7 +41,7 @@ POOL = "pool_id="
 
 
 class About(NamedTuple):
-    """What a row is about, for whoever opens it."""
+    """The subject of a row."""
 
     kind: str
     """``job``, ``node``, ``session``, ``pair`` or ``pool``; empty if there is nothing to open."""
@@ -67,7 +67,7 @@ class Table(NamedTuple):
 
 
 def _plain(text: object, style: str = "") -> Text:
-    # names and reasons come from anybody: neither markup nor control characters of theirs take effect
+    # clients choose names and reasons: their markup and control characters must have no effect
     return Text(one_line(str(text)), style=style)
 
 
@@ -140,7 +140,7 @@ def pools(seen: Messages, wanted: str) -> Table:
 
 
 def letters(seen: Messages, wanted: str) -> Table:
-    """Dead letters that nobody has seen to, the latest first."""
+    """Open dead letters, the latest first."""
     lines = []
     for letter in seen.sections.get("letters", ()):
         kind, subject, why = letter["type"], letter["subject"], letter["why"]
@@ -162,17 +162,17 @@ def log(rows: Iterable[dict[str, Any]]) -> Table:
     return Table(lines[:LONGEST], len(lines))
 
 
-def steps(told: dict[str, Any]) -> list[Line]:
+def steps(details: dict[str, Any]) -> list[Line]:
     """A story, the first step first, and what a node holds behind it; each line leads to what it is about besides."""
     lines = []
-    self_ = About(told["kind"], told["id"])
-    for step in told["steps"]:
+    self_ = About(details["kind"], details["id"])
+    for step in details["steps"]:
         about = next((named for named in _named(step["fields"]) if named != self_), NOTHING)
         after = "" if step["after_ms"] is None else f"+{span_words(step['after_ms'])}"
         when = Text(moment(step["ts"])[5:], "dim")
         cells = (when, _plain(after), _plain(step["type"], event_style(step["type"])), _plain(about.name), _words(step))
         lines.append(Line(step["id"], cells, about))
-    for job in told.get("jobs", ()):
+    for job in details.get("jobs", ()):
         cells = (Text("now", "dim"), Text(""), Text("holds", "bold"), _plain(job), _plain(f"job {job}"))
         lines.append(Line(f"holds {job}", cells, About("job", job)))
     return lines

@@ -1,4 +1,4 @@
-"""The process that folds events and decides what is due."""
+"""The process that folds events and makes the decisions that are due."""
 
 from .health import health_probe
 from .worker import Worker

@@ -1,4 +1,4 @@
-"""What sources say is taken in: a task beside a worker's own loop, which waits at all their ingress streams at once."""
+"""Takes in the events of sources: a task beside a worker's own loop that waits on all ingress streams at once."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ GATHER_S = 0.005
 class Ingester:
     """Has taken in what waits in the ingress streams of a partition.
 
-    What is taken in is gone from its stream: so whatever stands in one is still to be done, and nothing is lost with a
-    worker that dies. A stream that was found empty is waited for; one that holds more is asked again, by name, when its
+    An entry that is taken in leaves its stream, so every entry still there is to be done, and a worker that dies
+    loses nothing. A stream that was found empty is waited for; one that holds more is asked again, by name, when its
     rate allows. Without any source nothing is done, and no connection made.
 
     Args:
@@ -42,16 +42,16 @@ class Ingester:
 
     def __init__(self, url: str, keys: Keys, batch: int) -> None:
         self.url, self.keys, self.batch = url, keys, batch
-        self._told = ""  # the event that last changed who may speak, as the scheduler told it
+        self._changed = ""  # the event that last changed the sources, from the scheduler's reply
         self._read = ""  # the same when the sources were last read
         self._news = anyio.Event()
         self._idle: set[str] = set()
         self._due: dict[str, float] = {}  # those with more to give, and when to ask for it
 
     def heard_of(self, sources: str) -> None:
-        """Take note of the event that last changed who may speak; empty: nobody may."""
-        if sources != self._told:
-            self._told = sources
+        """Note the event that last changed the sources; empty: there are none."""
+        if sources != self._changed:
+            self._changed = sources
             self._news.set()
 
     async def run(self, partition: Partition) -> None:
@@ -72,11 +72,11 @@ class Ingester:
                 await redis.aclose()
 
     async def _step(self, partition: Partition, redis: Any) -> None:
-        if self._read != self._told:
-            told = self._told
+        if self._read != self._changed:
+            changed = self._changed
             self._idle, self._due = set(await redis.smembers(self.keys("sources"))), {}
-            self._read = told
-        if not self._idle and not self._due and self._read == self._told:
+            self._read = changed
+        if not self._idle and not self._due and self._read == self._changed:
             self._news = anyio.Event()
             await self._news.wait()
             return

@@ -52,7 +52,7 @@ class Worker:
         self.url, self.keys, self.batch, self.patience_s = url, keys, batch, patience_s
         self.name = name or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self.status = "starting"
-        """``ok``, ``starting``, ``rebuilding``, or what is wrong."""
+        """``ok``, ``starting``, ``rebuilding``, or the fault."""
         self.problem = ""
         """What is wrong in full, with the remedy; empty if nothing is."""
         self.folded = 0
@@ -76,7 +76,7 @@ class Worker:
         """Work until :meth:`stop`.
 
         A server that is away is waited for; a torn state is rebuilt; a gap in the log is reported again and again, and
-        nothing is decided until an operator has mended it.
+        nothing is decided until an operator has repaired it.
 
         Raises:
             ServerTooOld: the server is older than Redis 7.0.

@@ -41,7 +41,7 @@ LONE_SHARE = 5
 
 
 class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A node that is to run."""
+    """A node to run."""
 
     node_id: str
     gpu: str
@@ -51,7 +51,7 @@ class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def concurrency(self) -> int:
-        """How many jobs it carries out at the same time."""
+        """How many jobs it runs at the same time."""
         return max(1, self.gpus // GPUS_PER_JOB)
 
     @property
@@ -61,7 +61,7 @@ class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cap_json(self) -> str:
-        """What it says it can do."""
+        """Its capabilities."""
         return msgspec.json.encode({"services": ["ASR", "NMT"], "gpu": self.gpu, "gpus": self.gpus}).decode()
 
 

@@ -159,7 +159,7 @@ def _conversations(random: Random) -> Iterator[Arrival]:
 
 
 def _starts(random: Random) -> Iterator[float]:
-    """Yield when conversations start: a Poisson process whose rate is drawn anew for every window."""
+    """Yield when conversations start: a Poisson process with a new random rate for every window."""
     for window in count(-WARM_UP_MS // START_WINDOW_MS):
         rate_per_ms = SESSIONS_PER_S / 1000 * random.gammavariate(1 / START_VARIANCE, START_VARIANCE)
         at_ms = window * START_WINDOW_MS + random.expovariate(rate_per_ms)
@@ -192,5 +192,5 @@ def _draw(random: Random, quantiles: Sequence[float]) -> float:
 
 
 def _draw_index(random: Random, weights: Sequence[float]) -> int:
-    """Draw a place of ``weights`` in proportion to what stands there."""
+    """Draw an index of ``weights`` in proportion to the weights."""
     return random.choices(range(len(weights)), weights)[0]

@@ -341,7 +341,7 @@ async def test_entries_trimmed_before_they_were_archived_are_reported(
         await archive(live, tmp_path)
 
 
-async def test_the_process_archives_while_the_log_grows_and_writes_the_rest_when_it_is_told_to_end(
+async def test_the_process_archives_while_the_log_grows_and_writes_the_rest_when_it_is_stopped(
     cli: Cli, servers: dict[str, EmbeddedServer], tmp_path: Path
 ) -> None:
     redis = Redis.from_url(cli.url, decode_responses=True, protocol=2)
@@ -358,7 +358,7 @@ async def test_the_process_archives_while_the_log_grows_and_writes_the_rest_when
 
 
 @pytest.mark.parametrize(("before", "behind", "ends"), [(6, 0, True), (0, 3, True), (6, 3, True), (0, 4, False)])
-async def test_what_failed_before_an_archiver_was_told_to_end_takes_none_of_its_last_tries(
+async def test_failures_before_the_stop_of_an_archiver_take_none_of_its_last_tries(
     log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, behind: int, ends: bool
 ) -> None:
     await story(log)

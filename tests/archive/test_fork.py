@@ -69,7 +69,7 @@ async def pair(keys: Keys) -> AsyncIterator[Pair]:
             yield pair
             for client in pair.clients:
                 await client.aclose()
-            master.kill()  # told to end in good order it would wait for its replica
+            master.kill()  # on a clean stop it would wait for its replica
 
 
 @pytest.fixture
@@ -134,14 +134,14 @@ async def test_an_archive_that_holds_what_was_lost_is_reported_kept_and_gone_on_
     assert cli.run("archive", "--to", "NEW", "--check").code == 0
     assert cli.run("verify", "--archive", "NEW").code == 0
 
-    # what was lost can be told from the archive that was left, and handed in again
+    # what was lost can be seen from the archive that was left, and handed in again
     shared = re.search(r"took over \d+ events, up to (\d+)-(\d+)", went_on.out)
     assert shared, went_on.out
     ids = {entry.id for entry in entries(Archive.open(tmp_path / "NEW"))}
     lost = {entry.id for entry in doomed} - ids
     sql = f"SELECT id FROM events WHERE (ms, seq) > ({shared[1]}, {shared[2]})"
-    told = cli.run("query", sql, "--archive", "kept", "--offline", "--json")
-    assert lost <= {json.loads(row)["id"] for row in told.out.splitlines()}
+    outcome = cli.run("query", sql, "--archive", "kept", "--offline", "--json")
+    assert lost <= {json.loads(row)["id"] for row in outcome.out.splitlines()}
 
     state = await pair.promoted.state(pair.keys)
     rebuilt = cli.run("rebuild", "--from", "NEW", "--yes")

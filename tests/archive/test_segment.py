@@ -1,4 +1,4 @@
-"""A segment gives back every entry to the byte, whatever its producer sent."""
+"""A segment gives back every entry to the byte, for any input."""
 
 from __future__ import annotations
 

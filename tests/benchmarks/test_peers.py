@@ -60,7 +60,7 @@ def test_two_processes_start_every_job_of_a_backlog_and_none_is_started_by_both(
         assert sum(board.shares(SMALL.jobs)) == pytest.approx(1)
 
 
-def test_a_worker_that_ends_is_told_with_its_last_word(running: Server, tmp_path: Path) -> None:
+def test_a_dead_worker_is_reported_with_the_end_of_its_output(running: Server, tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("import sys\nprint('Traceback')\nraise RuntimeError('no such queue')\n")
     adapter = Adapter(named(OURS), [*install(named(OURS))[0][:1], str(broken)], running.url)
@@ -96,7 +96,7 @@ def test_the_board_is_the_same_memory_for_both_sides() -> None:
         writer.words.release()
 
 
-def test_every_peer_has_an_adapter_that_compiles_and_tells_what_it_does_not_do() -> None:
+def test_every_peer_has_an_adapter_that_compiles_and_states_its_limits() -> None:
     assert len({peer.folder for peer in PEERS}) == len(PEERS)
     for peer in PEERS:
         source = (ADAPTERS / peer.program).read_text()
@@ -118,7 +118,7 @@ def test_the_payload_has_about_200_bytes() -> None:
     assert 190 <= len(json.dumps(contract.payload(12_345))) <= 210
 
 
-def test_what_cannot_be_installed_is_told_with_its_reason() -> None:
+def test_a_peer_that_cannot_be_installed_is_reported_with_the_reason() -> None:
     with pytest.raises(NotInstalled, match=r"needs Python 3\.99"):
         python_of((3, 99))
 

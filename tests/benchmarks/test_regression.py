@@ -61,7 +61,7 @@ def test_only_what_seems_slower_twice_is_slower() -> None:
     assert found == {"once": "within noise", "twice": "slower", "never": "within noise"}
 
 
-def test_what_got_slower_or_is_measured_no_more_is_told_first_and_fails() -> None:
+def test_slower_and_missing_figures_come_first_and_fail() -> None:
     then = record([figure(1.0, name=name) for name in ("same", "slow", "lost", "fast")])
     rows = compare(then, [figure(value, name=name) for name, value in (("same", 1.0), ("fast", 2.0), ("slow", 0.5))])
     assert [(row.name, row.verdict) for row in rows] == [
@@ -91,5 +91,5 @@ def test_a_recording_is_read_as_it_was_saved_and_its_absence_names_the_remedy(tm
 
 def test_the_recording_in_the_repository_holds_figures_of_all_that_is_guarded() -> None:
     names = "\n".join(load().figures)
-    told = {"cpu_cost": "server CPU: whole job", "memory": "memory per job"}
-    assert [told[part] in names for part in GUARDED] == [True] * len(GUARDED)
+    outcome = {"cpu_cost": "server CPU: whole job", "memory": "memory per job"}
+    assert [outcome[part] in names for part in GUARDED] == [True] * len(GUARDED)

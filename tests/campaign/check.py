@@ -152,12 +152,14 @@ def _told(evidence: Evidence, story: Story, some_lost: bool) -> list[Breach]:
     breaches = []
     for who, lines in evidence.journals.items():
         for line in lines:
-            if line.do != "told":
+            if line.do != "reported":
                 continue
             job = story.jobs.get(line.job[0])
             if (job is None or job.end != line.job[1]) and not some_lost:
                 end = "does not know it" if job is None else f"says {job.end or 'nothing yet'}"
-                breaches.append(Breach("I2", f"{who} was told that job {line.job[0]} is {line.job[1]}, the log {end}"))
+                breaches.append(
+                    Breach("I2", f"{who} got the outcome that job {line.job[0]} is {line.job[1]}, the log {end}")
+                )
     return breaches
 
 
@@ -215,7 +217,7 @@ def _figures(evidence: Evidence, story: Story) -> dict[str, int]:
         "acknowledged": len(answered),
         "refused": len(refused),
         "doubts": len(intents - answered - refused),
-        "told": sum(line.do == "told" for line in lines),
+        "reported": sum(line.do == "reported" for line in lines),
         "nodes_lost": len(story.expired_nodes),
         **dict(sorted(ends.items())),
     }

@@ -115,14 +115,14 @@ def _differing(url: str, keys: Keys, entries: list[Entry], refused: dict[str, st
     live = anyio.run(_live, url, keys)
     forged = {entry_id for entry_id, why in refused.items() if why.startswith("FORGED_DECISION ")}
     try:
-        told = fold(((entry.id, entry.flat) for entry in entries), forged)
+        reported = fold(((entry.id, entry.flat) for entry in entries), forged)
     except Exception as problem:  # unlawful, or nothing that the model has ever seen: a log that should not be
         return {"the log": f"the model cannot fold it: {type(problem).__name__}: {problem}"}
-    found = {key: _apart(*values) for key, values in difference(live, told.state).items()}
+    found = {key: _apart(*values) for key, values in difference(live, reported.state).items()}
     codes = {entry_id: why.partition(" ")[0] for entry_id, why in refused.items()}
-    for entry_id in sorted(codes.keys() | told.dead.keys(), key=position):
-        if codes.get(entry_id) != told.dead.get(entry_id):
-            found[entry_id] = f"refused as {codes.get(entry_id)}, by the model as {told.dead.get(entry_id)}"
+    for entry_id in sorted(codes.keys() | reported.dead.keys(), key=position):
+        if codes.get(entry_id) != reported.dead.get(entry_id):
+            found[entry_id] = f"refused as {codes.get(entry_id)}, by the model as {reported.dead.get(entry_id)}"
     return found
 
 

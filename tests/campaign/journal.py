@@ -24,7 +24,8 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of a journal."""
 
     do: str
-    """``intent``, then ``ack``, ``refused`` or ``doubt``; ``told``: a result came; ``mark``: what the driver did."""
+    """``intent``, then ``ack``, ``refused`` or ``doubt``; ``reported``: a result came; ``mark``: what the driver
+    did."""
     ts: int
     """When, ms since the epoch, by the clock of this process."""
     n: int = -1
@@ -32,11 +33,11 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     event: list[str] = []
     """Of an intent: the event, flat as it goes on the wire; payloads are left out."""
     tries: int = 0
-    """Of an intent: how often it may be sent at most; 0: as often as it takes, by whoever bears an identity."""
+    """Of an intent: how often it may be sent at most; 0: as often as it takes, for events with an identity."""
     id: str = ""
     """Of an ack: the entry's id."""
     job: list[str] = []
-    """Of an ack: what was said of the job; of ``told``: job id and status."""
+    """Of an ack: what was said of the job; of ``reported``: job id and status."""
     why: str = ""
     """Of a refusal its code, of a doubt the error, of a mark what happened."""
     who: str = ""
@@ -73,9 +74,9 @@ class Journal:
         """Note that an event was sent, and no answer came."""
         self._write(Line(do="doubt", ts=now_ms(), n=n, why=why))
 
-    def told(self, job_id: str, status: str) -> None:
-        """Note the outcome of a job as its submitter was told it."""
-        self._write(Line(do="told", ts=now_ms(), job=[job_id, status]))
+    def reported(self, job_id: str, status: str) -> None:
+        """Record the outcome that a submitter got."""
+        self._write(Line(do="reported", ts=now_ms(), job=[job_id, status]))
 
     def mark(self, why: str, who: str = "") -> int:
         """Note that something was done to the system; returns when."""

@@ -73,7 +73,7 @@ PLANTED: dict[str, Planted] = {
     ),
     "outage": Planted(
         Bug(
-            "an absence of the scheduler is held against nobody",
+            "an absence of the scheduler has no effect on limits",
             "it costs nodes and attempts",
             "decide/absence",
             "if not was_away(now - since) then",

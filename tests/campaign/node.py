@@ -2,7 +2,7 @@
 
 ``CONDUCT`` is how they behave: ``works``; ``deaf`` beats and does not read its inbox; ``idle`` beats, starts its jobs
 and never ends them; ``slow`` takes ten times as long; ``late`` reports each job once its time limit has passed,
-whatever it was told meanwhile.
+regardless of messages meanwhile.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def carry_out(assignment: Assignment, conduct: str) -> str:
     """Stand in for a GPU."""
     try:
         work = msgspec.json.decode(assignment.payload_json, type=Work)
-    except msgspec.DecodeError:  # somebody else's payload
+    except msgspec.DecodeError:  # a foreign payload
         work = Work()
     if conduct in ("idle", "late"):
         await anyio.sleep_forever()

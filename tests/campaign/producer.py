@@ -1,7 +1,7 @@
 """A process that submits: ``python -m tests.campaign.producer URL NAMESPACE FOLDER NAME RATE SEED``.
 
 It speaks in every voice a producer has: ``submit`` awaited, ``submit`` cancelled half way, ``dispatch_task`` with the
-completion behind it, cancellations, and bare ``XADD``, alone and in pipelines. Whatever it sends stands in its journal.
+completion behind it, cancellations, and bare ``XADD``, alone and in pipelines. Its journal holds everything it sends.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Producer:
         self.stopping = anyio.Event()
 
     async def speak(self, rate: float) -> None:
-        """Take ``rate`` turns a second until told to stop; then wait for what is under way."""
+        """Take ``rate`` turns a second until it is stopped; then wait for what is under way."""
         async with anyio.create_task_group() as group:
             while not self.stopping.is_set():
                 group.start_soon(self._turn)
@@ -73,7 +73,7 @@ class Producer:
             if voice == "taken back":
                 await self.scheduler.cancel(job.job_id)
             result = await job.result()
-            self.journal.told(job.job_id, result.status)
+            self.journal.reported(job.job_id, result.status)
 
     async def _dispatch(self, asked: SubmitRequest) -> None:
         """Have a node chosen, and stand in for it."""

@@ -51,7 +51,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._open.set)
 
     def lead_to(self, port: int) -> None:
-        """Cut every connection; whoever connects again reaches another server."""
+        """Cut every connection; new connections reach another server."""
         self.target = port
         self._loop.call_soon_threadsafe(self._cut)
 

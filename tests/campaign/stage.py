@@ -203,7 +203,7 @@ class Stage:
         return None
 
     def failed(self) -> list[str]:
-        """Return the last words of processes that ended though nobody had asked them to."""
+        """Return the last output of processes that ended unasked."""
         ended = [child for child in self.crew.children if not child.alive and not child.dismissed]
         return [f"{child.name}: {child.log.read_text(errors='replace')[-300:]}" for child in ended]
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Told(msgspec.Struct):
+class JobStory(msgspec.Struct):
     """A job as the log tells it."""
 
     submitted_ms: int
     node_id: str = ""
-    """Who holds it; empty while nobody does."""
+    """Its holder; empty while there is none."""
     attempt: str = ""
     """The current or, once released, the last attempt."""
     end: str = ""
@@ -33,7 +33,7 @@ class Story:
     """Follows every job through the accepted entries of a log; feed it with :meth:`add`, in order."""
 
     def __init__(self) -> None:
-        self.jobs: dict[str, Told] = {}
+        self.jobs: dict[str, JobStory] = {}
         self.breaches: list[Breach] = []
         self._said: set[tuple[str | None, ...]] = set()
         self.expired_nodes: list[tuple[int, str]] = []
@@ -47,7 +47,7 @@ class Story:
         if request := fields.get("request_id"):
             said = (kind, fields.get("job_id"), fields.get("node_id"), fields.get("session_id"), request)
             if said in self._said:
-                return  # an append that was repeated because nobody answered: it changes nothing
+                return  # an append that was repeated for lack of an answer: it changes nothing
             self._said.add(said)
         if kind == "node.expired":
             self.expired_nodes.append((at_ms, fields["node_id"]))
@@ -61,7 +61,7 @@ class Story:
         job = self.jobs.get(job_id)
         if what == "submitted":
             if job is None:
-                self.jobs[job_id] = Told(submitted_ms=at_ms)
+                self.jobs[job_id] = JobStory(submitted_ms=at_ms)
             return
         if job is None:
             self._breach("I1", entry_id, f"{what} of job {job_id}, whose submission the log does not hold")
@@ -83,24 +83,24 @@ class Story:
         elif what in ("exhausted", "expired", "cancelled", "refused"):
             self._ended(entry_id, at_ms, job_id, job, "failed" if what == "exhausted" else what)
 
-    def _dispatched(self, entry_id: str, job_id: str, job: Told, fields: Mapping[str, str]) -> None:
+    def _dispatched(self, entry_id: str, job_id: str, job: JobStory, fields: Mapping[str, str]) -> None:
         if job.end:
             self._breach("I5", entry_id, f"job {job_id} goes to {fields['node_id']}, but it has ended: {job.end}")
         elif job.node_id:
             self._breach("I5", entry_id, f"job {job_id} goes to {fields['node_id']}, but it is {_held(job)}")
         job.node_id, job.attempt = fields["node_id"], f"{entry_id}-{fields['nonce']}"
 
-    def _completed(self, entry_id: str, at_ms: int, job_id: str, job: Told, fields: Mapping[str, str]) -> None:
+    def _completed(self, entry_id: str, at_ms: int, job_id: str, job: JobStory, fields: Mapping[str, str]) -> None:
         attempt = fields.get("attempt") or job.attempt
         completion = (fields["node_id"], attempt, fields["status"])
         if completion in job.completions:
-            return  # told again, perhaps when the job has moved on: it changes nothing
+            return  # reported again, perhaps when the job has moved on: it changes nothing
         job.completions.add(completion)
         if job.end or not job.node_id or (fields["node_id"], attempt) != (job.node_id, job.attempt):
             self._breach("I2", entry_id, f"completion of {_by(fields)} accepted for job {job_id}, {_held(job)}")
         job.node_id, job.end, job.ended_ms = "", fields["status"], at_ms
 
-    def _ended(self, entry_id: str, at_ms: int, job_id: str, job: Told, end: str) -> None:
+    def _ended(self, entry_id: str, at_ms: int, job_id: str, job: JobStory, end: str) -> None:
         # an exhausted job may have been ended by the failure that exhausted it; a cancellation may come twice
         if job.end and job.end != end:
             self._breach("I2", entry_id, f"job {job_id} is {end}, but it had ended: {job.end}")
@@ -114,7 +114,7 @@ def _by(fields: Mapping[str, str]) -> str:
     return f"{fields['node_id']} (attempt {fields.get('attempt', 'not named')})"
 
 
-def _held(job: Told) -> str:
+def _held(job: JobStory) -> str:
     if job.end:
         return f"ended: {job.end}"
     return f"held by {job.node_id} under {job.attempt}" if job.node_id else "held by nobody"

@@ -57,5 +57,5 @@ def test_a_bug_that_is_planted_for_good_stays_where_it_is() -> None:
         "from tests.campaign.mutants import PLANTED; from streamsched.engine.composition import compose; "
         "PLANTED['holder'].bug.plant(); import gc; gc.collect(); print('NODE_MISMATCH' in compose('append'))"
     )
-    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "False"
+    reported = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert reported.stdout.strip() == "False"

@@ -41,7 +41,7 @@ def journals() -> dict[str, list[Line]]:
         "producer": [
             sent(1, 1000, *submitted),
             Line(do="ack", ts=1001, n=1, id="1000-0", job=["j1", "dispatched"]),
-            Line(do="told", ts=1005, job=["j1", "finished"]),
+            Line(do="reported", ts=1005, job=["j1", "finished"]),
         ],
         "node": [
             sent(1, 900, "type", "node.heartbeat", "node_id", "n1", "online", "true"),
@@ -118,7 +118,7 @@ def refused(found: Evidence) -> Evidence:
     return found
 
 
-def told_otherwise(found: Evidence) -> Evidence:
+def differing_outcomes(found: Evidence) -> Evidence:
     found.journals["producer"][-1].job = ["j1", "failed"]
     return found
 
@@ -165,7 +165,7 @@ VIOLATIONS: dict[str, tuple[str, Callable[[], Evidence]]] = {
         "I2",
         lambda: put(evidence(), entry(1005, "job.requeued", job_id="j1", node_id="n1", cause="node lost")),
     ),
-    "a producer was told another end": ("I2", lambda: told_otherwise(evidence())),
+    "a producer got another outcome": ("I2", lambda: differing_outcomes(evidence())),
     "an event without its fields is accepted": (
         "I3",
         lambda: put(evidence(), entry(1005, "job.dispatched", job_id="j1")),

@@ -1,4 +1,4 @@
-"""The command line, as processes against real servers: what each command does, and what it says when it cannot."""
+"""The command line, as processes against real servers: effects and errors of each command."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ COMMANDS = ("dev", "worker", "node", "append", "submit", "cancel", "status", "re
 
 
 def test_help_says_the_exit_codes_and_shows_an_example_of_each_command(cli: Cli) -> None:
-    told = cli.run("--help")
-    assert told.code == 0
-    assert "Exit codes: 0 done, 1" in " ".join(told.out.split())
-    assert all(f"  {command} " in told.out for command in COMMANDS)
+    outcome = cli.run("--help")
+    assert outcome.code == 0
+    assert "Exit codes: 0 done, 1" in " ".join(outcome.out.split())
+    assert all(f"  {command} " in outcome.out for command in COMMANDS)
     for command in COMMANDS:
         assert f"Example:\n    streamsched {command}" in cli.run(command, "--help").out
 
 
-def test_the_version_is_told_and_an_unknown_command_is_a_usage_error(cli: Cli) -> None:
+def test_the_version_is_printed_and_an_unknown_command_is_a_usage_error(cli: Cli) -> None:
     assert cli.run("--version").out.startswith("streamsched ")
     assert cli.run("schedule").code == 2
 
@@ -59,7 +59,7 @@ def test_a_wrong_url_is_one_line_with_a_remedy_and_exit_code_3(cli: Cli, command
     assert refused.err.count("\n") == 1
 
 
-def test_a_wrong_password_is_told_without_showing_it(cli: Cli, tmp_path: Path) -> None:
+def test_a_wrong_password_is_reported_without_showing_it(cli: Cli, tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path / "server") as server:
         with Redis.from_url(server.url) as redis:
             redis.config_set("requirepass", "right")
@@ -85,13 +85,13 @@ def test_settings_that_cannot_be_used_are_usage_errors(cli: Cli) -> None:
 def test_flags_win_over_the_environment_which_wins_over_a_file(cli: Cli) -> None:
     (cli.folder / "streamsched.toml").write_text('url = "redis://127.0.0.1:1"\nnamespace = "file"\npartition = 7')
 
-    def told(*flags: str, **environment: str) -> tuple[str, int]:
+    def outcome(*flags: str, **environment: str) -> tuple[str, int]:
         seen = json.loads(cli.run("status", "--json", *flags, **environment).out)["partition"]
         return seen["namespace"], seen["partition"]
 
-    assert told() == (cli.keys.namespace, 7)
-    assert told(STREAMSCHED_NAMESPACE="") == ("file", 7)
-    assert told("--namespace", "flag", "--partition", "2") == ("flag", 2)
+    assert outcome() == (cli.keys.namespace, 7)
+    assert outcome(STREAMSCHED_NAMESPACE="") == ("file", 7)
+    assert outcome("--namespace", "flag", "--partition", "2") == ("flag", 2)
 
 
 # --- status and rebuild
@@ -136,7 +136,7 @@ def test_status_shows_nodes_pools_counters_and_what_waits(cli: Cli) -> None:
         assert words in text
 
 
-def test_status_shows_the_true_lag_while_nobody_folds(cli: Cli) -> None:
+def test_status_shows_the_true_lag_while_no_worker_runs(cli: Cli) -> None:
     for n in range(3):
         cli.redis.xadd(cli.keys("events"), {"type": "session.released", "session_id": f"s{n}"})
     assert json.loads(cli.run("status", "--json").out)["partition"]["lag"] == 3
@@ -149,14 +149,14 @@ def test_status_of_a_halted_partition_or_a_log_with_a_gap_says_so_and_is_a_failu
     cli.run("append", "session.released", "session_id=s1")
     lost = cli.redis.xadd(cli.keys("events"), {"type": "session.released", "session_id": "s2"})
     cli.redis.xdel(cli.keys("events"), lost)
-    told = cli.run("status")
-    assert told.code == 1
-    assert "gap" in told.out
-    assert "restore the log" in told.out
+    outcome = cli.run("status")
+    assert outcome.code == 1
+    assert "gap" in outcome.out
+    assert "restore the log" in outcome.out
     cli.redis.hset(cli.keys("meta"), mapping={"begin": "1-1", "done": "torn"})
-    told = cli.run("status")
-    assert told.code == 1
-    assert "a call was torn at 1-1" in told.out
+    outcome = cli.run("status")
+    assert outcome.code == 1
+    assert "a call was torn at 1-1" in outcome.out
 
 
 def test_status_can_be_watched_until_ctrl_c(cli: Cli) -> None:
@@ -207,7 +207,7 @@ def test_dev_is_all_it_takes_and_leaves_no_process_behind(cli: Cli) -> None:
     assert (done.code, done.out) == (0, "HELLO\n"), done
     second = cli.run("dev", "--port", str(port))
     assert second.code == 2
-    assert "somebody listens there already" in second.err
+    assert "the port is in use" in second.err
     second = cli.run("dev", "--data", "kept")
     assert second.code == 2
     assert "a server runs on" in second.err

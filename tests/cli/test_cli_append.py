@@ -21,21 +21,19 @@ def test_an_event_given_as_flags_is_appended_and_folded(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "outcome"),
     [
         (("node.cordoned", "node_id=n9"), 1, "UNKNOWN_NODE: node_id n9 has never registered: append node.registered"),
         (("node.cordoned",), 1, "INVALID_FIELD: node_id is missing: add it"),
         (("job.dispatched", "job_id=j1"), 1, "FORGED_DECISION"),
-        (("node.cordoned", "n1"), 2, "'n1' is no field=value: write, for example, node_id=n1"),
+        (("node.cordoned", "n1"), 2, "'n1' is not field=value: write, for example, node_id=n1"),
         (("-", "node_id=n1"), 2, "put them into the lines on stdin"),
     ],
 )
-def test_an_event_that_is_refused_is_told_with_field_and_remedy(
-    cli: Cli, arguments: tuple[str, ...], code: int, told: str
-) -> None:
+def test_a_refused_event_names_field_and_remedy(cli: Cli, arguments: tuple[str, ...], code: int, outcome: str) -> None:
     refused = cli.run("append", *arguments)
     assert refused.code == code
-    assert told in refused.err
+    assert outcome in refused.err
     assert "Traceback" not in refused.err
 
 
@@ -56,17 +54,17 @@ def test_a_malformed_line_in_the_middle_is_named_and_the_others_go_through(cli: 
     done = cli.run("append", "-", stdin=b"\n".join(lines))
     assert done.code == 1
     assert done.out == "3 accepted, 7 refused\n"
-    told = done.err.splitlines()
+    outcome = done.err.splitlines()
     for number, words in {
         2: "INVALID_FIELD: the line is no JSON",
         5: "UNKNOWN_NODE: node_id n7",
         6: "INVALID_FIELD: the line is no JSON",
         7: "INVALID_FIELD: node_id is nested",
         8: "INVALID_FIELD: node_id is float: give text, a whole number or true/false",
-        9: "INVALID_FIELD: the line is no JSON object",
+        9: "INVALID_FIELD: the line is not a JSON object",
         10: "INVALID_FIELD: type is missing",
     }.items():
-        assert sum(f"line {number}: {words}" in line for line in told) == 1, (number, told)
+        assert sum(f"line {number}: {words}" in line for line in outcome) == 1, (number, outcome)
     info = cli.redis.hgetall(cli.keys.node_info("n1"))
     assert (info["cordoned"], info["cap_json"]) == ("true", '{"gpu":[1,2]}')
 

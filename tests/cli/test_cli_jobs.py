@@ -47,7 +47,7 @@ def test_a_job_is_submitted_with_all_its_wishes(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "outcome"),
     [
         ((*SUBMIT[:-1], "e n", "x"), 1, "INVALID_FIELD: tgt_lang is no language code"),
         ((*SUBMIT, ""), 1, "INVALID_FIELD: payload_json is empty"),
@@ -58,12 +58,10 @@ def test_a_job_is_submitted_with_all_its_wishes(cli: Cli) -> None:
         (("cancel", "j9"), 1, "UNKNOWN_JOB: job_id j9"),
     ],
 )
-def test_a_job_that_cannot_be_taken_is_told_with_field_and_remedy(
-    cli: Cli, arguments: tuple[str, ...], code: int, told: str
-) -> None:
+def test_a_refused_job_names_field_and_remedy(cli: Cli, arguments: tuple[str, ...], code: int, outcome: str) -> None:
     refused = cli.run(*arguments)
     assert (refused.code, refused.out) == (code, "")
-    assert told in refused.err
+    assert outcome in refused.err
     assert "Traceback" not in refused.err
 
 
@@ -116,7 +114,7 @@ def test_a_cancelled_job_ends_its_program(cli: Cli) -> None:
     assert cli.job("j1")["status"] == "cancelled"
 
 
-def test_a_node_that_is_told_to_end_finishes_what_runs(cli: Cli) -> None:
+def test_a_stopped_node_finishes_its_running_jobs(cli: Cli) -> None:
     place = start_node(cli, "sh -c 'touch begun; while ! test -e go; do sleep 0.05; done; echo done'")
     cli.run(*SUBMIT, "--job-id", "j1", "hello")
     eventually(lambda: (cli.folder / "begun").exists())
@@ -145,7 +143,7 @@ def test_a_second_signal_ends_the_program_and_hands_the_job_back(cli: Cli) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "outcome"),
     [
         (("--exec", "no-such-program", "--pools", "en-zh"), 2, "--exec: no program 'no-such-program'"),
         (("--exec", "cat", "--pools", "en-en"), 1, "INVALID_FIELD: pool_names_json"),
@@ -155,10 +153,10 @@ def test_a_second_signal_ends_the_program_and_hands_the_job_back(cli: Cli) -> No
         (("--exec", "cat", "--pools", "en-zh", "--concurrency", "0"), 2, "--concurrency"),
     ],
 )
-def test_a_node_that_cannot_work_says_why(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_a_node_that_cannot_work_says_why(cli: Cli, arguments: tuple[str, ...], code: int, outcome: str) -> None:
     refused = cli.run("node", "n1", *arguments)
     assert refused.code == code, refused
-    assert told in refused.err
+    assert outcome in refused.err
     assert "Traceback" not in refused.err
 
 
@@ -179,7 +177,7 @@ def test_a_node_waits_out_a_server_that_is_away_for_longer_than_its_patience(key
             cli.run(*SUBMIT, "--job-id", "j1", "hello")
             eventually(lambda: (tmp_path / "begun").exists() and cli.job("j1")["status"] == "running")
             server.kill()
-            (tmp_path / "go").touch()  # the result is ready while there is nobody to tell it to
+            (tmp_path / "go").touch()  # the result is ready while no server is there to take it
             time.sleep(1)
             server.start()
             eventually(lambda: cli.job("j1").get("status") == "finished")

@@ -48,9 +48,9 @@ class Bash:
 
     def _run(self, line: str, key: str = "") -> str:
         self.lines += 1
-        told = self.folder / f"told{self.lines}"
-        os.write(self.terminal, f"{line}{key} > {told}\r".encode())
-        return str(eventually(lambda: told.exists() and told.read_text().strip()))
+        outcome = self.folder / f"told{self.lines}"
+        os.write(self.terminal, f"{line}{key} > {outcome}\r".encode())
+        return str(eventually(lambda: outcome.exists() and outcome.read_text().strip()))
 
     def offered(self, typed: str) -> str:
         """What stands behind what was typed once the key is pressed."""
@@ -120,26 +120,28 @@ def test_nothing_is_offered_and_nothing_said_where_the_server_is_away_or_silent(
         )
         for n, url in enumerate(urls):
             words = "streamsched\ncordon\ng"
-            told = cli.run(STREAMSCHED_URL=url, _STREAMSCHED_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD="2")
-            assert (told.code, told.out.strip(), told.err) == (0, "", ""), (n, told)
-        told = cli.run(
+            outcome = cli.run(
+                STREAMSCHED_URL=url, _STREAMSCHED_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD="2"
+            )
+            assert (outcome.code, outcome.out.strip(), outcome.err) == (0, "", ""), (n, outcome)
+        outcome = cli.run(
             STREAMSCHED_URL=urls[0],
             _STREAMSCHED_COMPLETE="complete_bash",
             COMP_WORDS="streamsched\nconfigure\nmax_attempts",
             COMP_CWORD="2",
         )
-        assert told.out.strip() == "max_attempts=3", "what needs no server is offered without one"
+        assert outcome.out.strip() == "max_attempts=3", "what needs no server is offered without one"
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_the_other_shells_are_offered_the_same(cli: Cli, shell: str) -> None:
     assert "_STREAMSCHED_COMPLETE=complete_" + shell in cli.run(_STREAMSCHED_COMPLETE=f"source_{shell}").out
-    told = cli.run(
+    outcome = cli.run(
         _STREAMSCHED_COMPLETE=f"complete_{shell}",
         _TYPER_COMPLETE_ARGS="streamsched append node.cor",
         _TYPER_COMPLETE_FISH_ACTION="get-args",
     )
-    assert "node.cordoned" in told.out
+    assert "node.cordoned" in outcome.out
 
 
 @pytest.mark.parametrize(

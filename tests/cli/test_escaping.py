@@ -1,4 +1,4 @@
-"""Text of anybody's, printed by every command: nothing in it acts on the terminal, and JSON says it in full."""
+"""Text of clients, printed by every command: it cannot control the terminal, and JSON holds it in full."""
 
 from __future__ import annotations
 
@@ -102,18 +102,18 @@ async def test_nothing_that_a_command_prints_acts_on_the_terminal(
         printed = done.out.replace("\r\n", "\n") + done.err  # a line of CSV ends so
         assert acting(printed) == set(), f"{words[0]} {form}: {printed}"
         if form == ["--json"]:
-            told = [json.loads(line) for line in done.out.splitlines()]
+            outcome = [json.loads(line) for line in done.out.splitlines()]
             if command[0] not in ("append", "cancel"):
-                assert told
-                assert UNSEEN in json.dumps(told, ensure_ascii=False), "JSON says it as it is"
+                assert outcome
+                assert UNSEEN in json.dumps(outcome, ensure_ascii=False), "JSON says it as it is"
 
 
 async def test_a_difference_that_verify_finds_is_printed_harmlessly(hostile: Cli, log: Ledger) -> None:
     await log.redis.hset(log.keys.job(JOB), "result_json", f"other{TEXT}")
-    shown, told = hostile.run("verify"), hostile.run("verify", "--json")
-    assert (shown.code, told.code) == (1, 1)
-    assert acting(shown.out + shown.err + told.out + told.err) == set()
-    assert json.loads(told.out)["live"]["result_json"] == f"other{TEXT}"
+    shown, outcome = hostile.run("verify"), hostile.run("verify", "--json")
+    assert (shown.code, outcome.code) == (1, 1)
+    assert acting(shown.out + shown.err + outcome.out + outcome.err) == set()
+    assert json.loads(outcome.out)["live"]["result_json"] == f"other{TEXT}"
 
 
 async def test_a_refusal_repeats_what_it_refuses_harmlessly(cli: Cli) -> None:
@@ -160,8 +160,8 @@ def test_nothing_that_is_logged_acts_on_the_terminal_or_holds_a_secret(style: lo
     assert acting(out.getvalue()) == set()
     assert "geheim" not in out.getvalue()
     if style == "json":
-        told = json.loads(out.getvalue())
-        assert (told["why"], told["job_id"]) == (TEXT, JOB)
+        outcome = json.loads(out.getvalue())
+        assert (outcome["why"], outcome["job_id"]) == (TEXT, JOB)
 
 
 def test_every_character_that_unicode_gives_a_hidden_meaning_is_escaped_and_no_other_is_touched() -> None:

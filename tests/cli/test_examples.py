@@ -31,7 +31,7 @@ GO_ON = {
     "streamsched tail",
     "streamsched top",
 }
-"""Commands whose example goes on until somebody ends it: it is read, and run by tests of its own."""
+"""Commands whose example runs until it is stopped: it is parsed here, and run by tests of its own."""
 
 DONE = (
     "streamsched append",
@@ -83,8 +83,8 @@ def test_the_line_in_the_list_of_commands_is_the_first_sentence_of_the_commands_
 
 def test_the_list_of_commands_imports_none_of_them() -> None:
     script = "import sys; from streamsched.cli.app import app; app(['-h'], standalone_mode=False); print(*sys.modules)"
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    loaded = set(told.split())
+    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    loaded = set(outcome.split())
     assert not {"redis", "anyio", "msgspec", "rich"} & loaded, loaded
 
 
@@ -133,8 +133,10 @@ def fleet(cli: Cli) -> Cli:
 def test_every_example_that_ends_does_what_it_shows(fleet: Cli) -> None:
     def run(line: str) -> None:
         environment = fleet.environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        told = subprocess.run(["bash", "-c", line], capture_output=True, cwd=fleet.folder, env=environment, timeout=60)
-        assert told.returncode == 0, (line, told)
+        outcome = subprocess.run(
+            ["bash", "-c", line], capture_output=True, cwd=fleet.folder, env=environment, timeout=60
+        )
+        assert outcome.returncode == 0, (line, outcome)
 
     for path in DONE:
         if path == "streamsched submit":  # which waits for somebody to do it

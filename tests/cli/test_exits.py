@@ -26,9 +26,9 @@ def test_the_documents_list_the_codes_that_the_program_has() -> None:
 
 
 def test_the_help_lists_them_too(cli: Cli) -> None:
-    told = " ".join(cli.run("--help").out.split())
+    outcome = " ".join(cli.run("--help").out.split())
     for code in Exit:
-        assert f"{code:d} {code.meaning}" in told
+        assert f"{code:d} {code.meaning}" in outcome
 
 
 def test_every_command_ends_in_the_one_place_that_knows_no_other_code() -> None:

@@ -222,7 +222,7 @@ async def test_a_result_is_found_although_its_reply_was_lost(server: EmbeddedSer
         assert (await job.result(timeout=20)).status == JobState.CANCELLED
 
 
-async def test_a_cancelled_job_tells_its_submitter(server: EmbeddedServer, keys: Keys) -> None:
+async def test_the_submitter_learns_of_a_cancelled_job(server: EmbeddedServer, keys: Keys) -> None:
     async with Scheduler.connect(server.url, keys.namespace) as scheduler:
         job = await scheduler.submit(submit())
         await scheduler.cancel(job.job_id, reason="changed my mind")

@@ -38,7 +38,7 @@ class Losing:
         self._kept = folder / "kept"
 
     async def remember(self) -> None:
-        """This is the moment: with ``appendfsync always`` the file holds whatever was answered."""
+        """This is the moment: with ``appendfsync always`` the file holds everything that was answered."""
         shutil.copytree(self.server.data, self._kept)
 
     async def lose(self) -> None:
@@ -59,17 +59,17 @@ def losing(tmp_path: Path) -> Iterator[Losing]:
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the partitions of this process report as errors."""
-    told: list[dict[str, Any]] = []
+    outcome: list[dict[str, Any]] = []
 
     class Log:
         def error(self, event: str, **details: Any) -> None:
-            told.append({"event": event, **details})
+            outcome.append({"event": event, **details})
 
         def info(self, event: str, **details: Any) -> None:
             pass
 
     monkeypatch.setattr(partition, "log", Log())
-    return told
+    return outcome
 
 
 @pytest.fixture
@@ -170,8 +170,8 @@ async def test_a_client_whose_acknowledged_events_are_gone_says_so_once(
         await losing.lose()
         await scheduler.submit(job("after"))
         await scheduler.submit(job("later"))
-        ours = [told for told in heard if told["lost"] == lost]
-    assert [(told["event"], told["see"]) for told in ours] == [
+        ours = [outcome for outcome in heard if outcome["lost"] == lost]
+    assert [(outcome["event"], outcome["see"]) for outcome in ours] == [
         ("the log has lost its end, and with it what was acknowledged", "docs/durability.md")
     ]
 
@@ -206,7 +206,7 @@ async def test_a_server_that_comes_back_empty_is_reported_and_used(
     assert await redis.hget(scheduler.partition.keys.job("after"), "status") == "created"
 
 
-async def test_who_awaits_a_job_that_was_lost_is_told(losing: Losing, scheduler: Scheduler) -> None:
+async def test_a_wait_for_a_lost_job_ends_with_an_error(losing: Losing, scheduler: Scheduler) -> None:
     await scheduler.submit(job("kept"))
     await losing.remember()
     submitted = await scheduler.submit(job("lost"))
@@ -217,7 +217,7 @@ async def test_who_awaits_a_job_that_was_lost_is_told(losing: Losing, scheduler:
     assert (await scheduler.submit(job("lost"))).job_id == "lost"
 
 
-async def test_what_was_delivered_is_in_no_file_and_is_delivered_anew_after_a_restart(
+async def test_deliveries_are_in_no_file_and_are_made_again_after_a_restart(
     losing: Losing, scheduler: Scheduler, keys: Keys
 ) -> None:
     redis: Any = scheduler.partition.redis

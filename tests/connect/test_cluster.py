@@ -162,7 +162,7 @@ async def test_servers_that_were_named_by_others_are_asked_once_those_of_the_url
     assert await slot.holder() == holder
 
 
-async def test_whoever_may_not_ask_where_a_partition_is_is_told_which_right_that_takes(
+async def test_a_user_without_the_right_to_find_a_partition_learns_which_right_it_needs(
     cluster: Cluster, keys: Keys
 ) -> None:
     url = cluster.url.replace("://", "://who:p@")
@@ -179,7 +179,7 @@ async def test_whoever_may_not_ask_where_a_partition_is_is_told_which_right_that
                 pass
 
 
-async def test_a_url_of_the_wrong_kind_is_told_so_with_the_right_one(
+async def test_a_url_of_the_wrong_kind_is_refused_with_the_right_one(
     cluster: Cluster, keys: Keys, servers: dict[str, EmbeddedServer]
 ) -> None:
     wrong = next(server for server in cluster.servers if server is not cluster.holder(keys))

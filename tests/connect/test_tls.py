@@ -1,4 +1,4 @@
-"""TLS, and certificates on both sides: the whole system over it, and what is said when a certificate does not hold.
+"""TLS, and certificates on both sides: the whole system over it, and the errors for an invalid certificate.
 
 On Redis only: the Valkey of the wheel is built without TLS.
 """
@@ -66,17 +66,17 @@ async def test_a_call_goes_over_tls_with_certificates_on_both_sides(
 @pytest.mark.parametrize(
     ("server", "names", "words"),
     [
-        ("server", {"ca": "foreign-ca", "cert": "client"}, "the server's certificate does not hold: self-signed"),
-        ("server", {"cert": "client"}, "the server's certificate does not hold: self-signed"),
-        ("server", {"ca": "ca"}, "the server asks for a certificate of ours: give tls_cert"),
-        ("server", {"ca": "ca", "cert": "foreign"}, "the server does not know who vouches for our certificate"),
+        ("server", {"ca": "foreign-ca", "cert": "client"}, "the server's certificate is not valid: self-signed"),
+        ("server", {"cert": "client"}, "the server's certificate is not valid: self-signed"),
+        ("server", {"ca": "ca"}, "the server requires a client certificate: give tls_cert"),
+        ("server", {"ca": "ca", "cert": "foreign"}, "the server does not know the issuer of our certificate"),
         ("server", {"ca": "ca", "cert": "old"}, "the server says that our certificate (tls_cert) has expired"),
-        ("old-server", {"ca": "ca", "cert": "client"}, "does not hold: certificate has expired"),
-        ("elsewhere", {"ca": "ca", "cert": "client"}, "does not hold: IP address mismatch"),
+        ("old-server", {"ca": "ca", "cert": "client"}, "not valid: certificate has expired"),
+        ("elsewhere", {"ca": "ca", "cert": "client"}, "not valid: IP address mismatch"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value.values()),
 )
-async def test_a_certificate_that_does_not_hold_is_told_at_once_with_a_remedy(
+async def test_an_invalid_certificate_is_refused_at_once_with_a_remedy(
     binary: Path, certificates: Certificates, server: str, names: dict[str, str], words: str
 ) -> None:
     with over_tls(binary, certificates, server) as (_, url):
@@ -91,21 +91,21 @@ async def test_a_certificate_that_does_not_hold_is_told_at_once_with_a_remedy(
     ("names", "words"),
     [
         ({"cert": "client-cert", "key": "old-key"}, "--tls-cert: .* the key .* is not that of our certificate"),
-        ({"cert": "ca"}, "--tls-cert: .* is no PEM, or does not hold what it is to hold"),
-        ({"cert": "client-cert", "key": "ca"}, "--tls-cert: .* is no PEM, or does not hold what it is to hold"),
+        ({"cert": "ca"}, "--tls-cert: .* is not PEM, or has the wrong content"),
+        ({"cert": "client-cert", "key": "ca"}, "--tls-cert: .* is not PEM, or has the wrong content"),
         ({"ca": "client-key"}, "--tls-ca: .* holds no certificates in PEM"),
         ({"cert": "client-cert", "key": "sealed-key"}, "--tls-key: the key is encrypted"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value.values()),
 )
-def test_a_file_that_is_not_what_it_should_be_is_told_by_its_option(
+def test_a_file_of_the_wrong_content_is_named_by_its_option(
     certificates: Certificates, names: dict[str, str], words: str
 ) -> None:
     with pytest.raises(SettingsError, match=words):
         complete("rediss://h1", certificates, **names)
 
 
-async def test_a_plain_url_to_a_tls_port_is_told_what_may_be_wrong(tls: tuple[EmbeddedServer, str]) -> None:
+async def test_a_plain_url_to_a_tls_port_fails_with_the_likely_cause(tls: tuple[EmbeddedServer, str]) -> None:
     with pytest.raises(ServerUnreachable, match=r"if it speaks TLS there, give rediss://"):
         async with open_partition(tls[1].replace("rediss://", "redis://"), Keys("tls"), patience_s=0.1):
             pass
@@ -119,7 +119,7 @@ async def test_a_server_that_is_away_is_no_matter_of_certificates(certificates: 
     await redis.aclose()
 
 
-def test_every_process_speaks_tls_and_outlives_a_restart_of_the_server(
+def test_every_process_uses_tls_and_outlives_a_restart_of_the_server(
     tls: tuple[EmbeddedServer, str], certificates: Certificates, tmp_path: Path
 ) -> None:
     cli = Cli(tls[0].url, Keys("processes"), tmp_path)
@@ -135,7 +135,7 @@ def test_every_process_speaks_tls_and_outlives_a_restart_of_the_server(
         assert cli.run(*submit).out == "HELLO\n"
         tls[0].kill()
         tls[0].start()
-        eventually(lambda: cli.redis.zcard(cli.keys("expiry")))  # nothing was kept: the node announces itself anew
+        eventually(lambda: cli.redis.zcard(cli.keys("expiry")))  # nothing was kept: the node registers again
         assert cli.run(*submit).out == "HELLO\n"
         assert cli.run("archive", "--to", "kept", "--once").code == 0
         assert cli.run("verify", "--archive", "kept").code == 0

@@ -268,7 +268,7 @@ async def test_a_bad_event_becomes_a_dead_letter_and_leaves_no_other_trace(ledge
 
 
 @pytest.mark.parametrize("case", TABLE[:3], ids=case_id)
-async def test_who_appends_a_bad_event_is_told_what_the_dead_letter_says(ledger: Ledger, case: Case) -> None:
+async def test_a_bad_event_gets_the_same_error_as_its_dead_letter(ledger: Ledger, case: Case) -> None:
     kind, change, code, _ = case
     await world(ledger)
     fields = await event(ledger, kind, change)
@@ -313,7 +313,7 @@ async def test_a_bad_beat_becomes_a_dead_letter_of_its_own_stream(
     assert "dead" not in await ledger.hash("counters"), "counters follow from the log alone"
 
 
-async def test_who_sends_a_bad_beat_through_a_call_is_told(ledger: Ledger) -> None:
+async def test_a_bad_heartbeat_through_a_call_gets_an_error(ledger: Ledger) -> None:
     assert (await ledger.answer(NodeHeartbeat(node_id="n7", online=True)))[0] == "UNKNOWN_NODE"
 
 
@@ -337,7 +337,7 @@ async def test_a_forged_decision_is_refused_live_and_on_replay(ledger: Ledger, k
         assert f"type {kind} is written by the scheduler only" in letter["reason"]
         answer = await ledger.answer(["type", kind, *(text for pair in fields.items() for text in pair)])
         assert answer[0] == "FORGED_DECISION"
-    assert await ledger.trace() == before  # the ledger then folds the log anew, four forged facts included
+    assert await ledger.trace() == before  # the ledger then folds the log again, four forged facts included
 
 
 async def test_every_decision_is_among_the_forged_ones() -> None:

@@ -30,7 +30,7 @@ SOURCES = [
 
 
 class Case(NamedTuple):
-    """A command that cannot do what it is told, with the words of cause and remedy."""
+    """A command that fails, with the words of cause and remedy."""
 
     arguments: tuple[str, ...]
     code: int
@@ -38,13 +38,13 @@ class Case(NamedTuple):
     remedy: str
 
 
-NOBODY = ("--url", "redis://127.0.0.1:1", "--patience", "0.1")
+NO_SERVER = ("--url", "redis://127.0.0.1:1", "--patience", "0.1")
 EMPTY = "no event of {prefix}"
 ELSEWHERE = "give its --namespace, --partition or --url"
 
 TABLE = [
     # the server
-    Case(("status", *NOBODY), 3, "no answer from 127.0.0.1", "start one with `streamsched dev`"),
+    Case(("status", *NO_SERVER), 3, "no answer from 127.0.0.1", "start one with `streamsched dev`"),
     Case(("status", "--url", "http://localhost"), 2, "--url", "give redis://HOST:PORT"),
     Case(("status", "--namespace", "a b"), 2, "--namespace", "give a name without"),
     Case(("status", "--partition", "-1"), 2, "--partition", "give a whole number from 0"),
@@ -63,12 +63,12 @@ TABLE = [
     Case(("append", "source.revoked", "source=s9"), 1, "UNKNOWN_SOURCE", "`streamsched status`"),
     Case(("append", "node.exploded"), 1, "UNKNOWN_TYPE", "docs/events.md"),
     Case(("append", "node.cordoned"), 1, "node_id is missing", "add it"),
-    Case(("append", "node.cordoned", "n1"), 2, "'n1' is no field=value", "node_id=n1"),
+    Case(("append", "node.cordoned", "n1"), 2, "'n1' is not field=value", "node_id=n1"),
     Case(("dead", "show", "1-1"), 1, "UNKNOWN_LETTER", "`streamsched dead list`"),
     Case(("dead", "retry"), 2, "ids of letters", "--all"),
-    Case(("configure", "speed=1"), 2, "'speed' is no key", "give one of heartbeat_timeout_ms"),
+    Case(("configure", "speed=1"), 2, "'speed' is not a configuration key", "give one of heartbeat_timeout_ms"),
     Case(("query", "SELECT * FROM jobz"), 2, "jobz", "the views are events, jobs"),
-    Case((*SUBMIT, "--timeout", "0.1", "x"), 1, "RESULT_TIMEOUT", "`streamsched trace job ID` tells where it is"),
+    Case((*SUBMIT, "--timeout", "0.1", "x"), 1, "RESULT_TIMEOUT", "`streamsched trace job ID` shows where it is"),
     # archives
     Case(("at", "1", "--archive", "none"), 1, "none/manifest.json is missing", "`streamsched archive --to DIR`"),
     Case(("rebuild", "--from", "none", "--yes"), 1, "is missing", "`streamsched archive --to DIR`"),
@@ -86,11 +86,11 @@ TABLE = [
 
 @pytest.mark.parametrize("case", TABLE, ids=lambda case: " ".join(case.arguments))
 def test_a_failure_names_its_cause_and_what_to_do(cli: Cli, case: Case) -> None:
-    told = cli.run(*case.arguments)
-    assert told.code == case.code, told
-    assert case.cause.format(prefix=cli.keys.prefix[:-1]) in told.err
-    assert case.remedy in told.err
-    assert "Traceback" not in told.err
+    replied = cli.run(*case.arguments)
+    assert replied.code == case.code, replied
+    assert case.cause.format(prefix=cli.keys.prefix[:-1]) in replied.err
+    assert case.remedy in replied.err
+    assert "Traceback" not in replied.err
 
 
 def test_a_server_that_wants_a_password_is_not_said_to_be_away(cli: Cli, tmp_path: Path) -> None:
@@ -98,19 +98,23 @@ def test_a_server_that_wants_a_password_is_not_said_to_be_away(cli: Cli, tmp_pat
         with Redis.from_url(server.url) as redis:
             redis.config_set("requirepass", "right")
         for environment, cause in (({}, "it wants a password"), ({"STREAMSCHED_PASSWORD": "wrong"}, "check the user")):
-            told = cli.run("status", "--url", server.url, **environment)
-            assert told.code == 3
-            assert cause in told.err
-            assert "give it in STREAMSCHED_PASSWORD or --password-file" in told.err
-            assert "start one" not in told.err, "it runs"
+            replied = cli.run("status", "--url", server.url, **environment)
+            assert replied.code == 3
+            assert cause in replied.err
+            assert "give it in STREAMSCHED_PASSWORD or --password-file" in replied.err
+            assert "start one" not in replied.err, "it runs"
 
 
 def test_what_a_user_may_not_do_leads_to_the_rights_that_it_needs(cli: Cli, tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path / "server") as server:
         with Redis.from_url(server.url) as redis:
             redis.execute_command("ACL", "SETUSER", "low", "on", "nopass", "+@connection", "~*")
-        told = cli.run("cordon", "n1", "--url", server.url.replace("redis://", "redis://low@"))
-        assert (told.code, "NOT_PERMITTED" in told.err, "`streamsched acl ROLE`" in told.err) == (1, True, True)
+        replied = cli.run("cordon", "n1", "--url", server.url.replace("redis://", "redis://low@"))
+        assert (replied.code, "NOT_PERMITTED" in replied.err, "`streamsched acl ROLE`" in replied.err) == (
+            1,
+            True,
+            True,
+        )
 
 
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it() -> None:

@@ -1,4 +1,4 @@
-"""Old logs fold to the same for ever, old events are read, and what is newer than this program is left alone."""
+"""Old logs fold to the same for ever, old events are read, and newer logs are left alone."""
 
 from __future__ import annotations
 

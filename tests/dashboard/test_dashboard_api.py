@@ -85,7 +85,7 @@ async def test_a_page_that_comes_back_is_sent_only_what_it_missed(ledger: Ledger
             assert (await page.next())["whole"] is True
 
 
-async def test_nothing_is_read_while_nobody_watches(ledger: Ledger, shown: Dashboard) -> None:
+async def test_nothing_is_read_while_no_page_is_open(ledger: Ledger, shown: Dashboard) -> None:
     await ledger.node()
     async with shown.page() as page:
         await page.until(lambda now: "n1" in now["rows"])
@@ -100,7 +100,7 @@ async def test_nothing_is_read_while_nobody_watches(ledger: Ledger, shown: Dashb
             await anyio.sleep(0.3)
 
 
-async def test_a_moment_is_what_the_fold_up_to_it_says_in_whatever_order_they_are_asked_for(
+async def test_a_moment_shows_the_fold_up_to_it_in_any_order_of_requests(
     ledger: Ledger, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("SPACING", 16), ("MOST", 3)):
@@ -111,10 +111,10 @@ async def test_a_moment_is_what_the_fold_up_to_it_says_in_whatever_order_they_ar
     wanted = {ids[n]: n + 1 for n in (0, 5, last - 1, 30, 31, last - 2, 12, last, 20)}
     async with dashboard(server, ledger.keys) as shown:
         await shown.read()
-        told = {one: await shown.get("moment", at=one) for one in wanted}
+        outcome = {one: await shown.get("moment", at=one) for one in wanted}
     types = [fields["type"] for _, fields in await ledger.redis.xrange(ledger.keys("events"))]
     for one, folded in wanted.items():
-        past, counters = told[one], told[one]["counters"]
+        past, counters = outcome[one], outcome[one]["counters"]
         assert past["moment"]["folded"] == folded
         assert past["log"][-1]["id"] == one
         assert counters["submitted"] == types[:folded].count("job.submitted")
@@ -154,12 +154,12 @@ async def test_a_time_before_or_behind_the_history_shows_its_nearest_end(ledger:
     assert (await shown.get("moment", at=9_999_999_999_999))["moment"]["id"] == ids[-1]
 
 
-async def test_a_story_tells_why_a_job_waits_and_why_another_does_not(ledger: Ledger, shown: Dashboard) -> None:
+async def test_a_story_shows_why_one_job_waits_and_another_does_not(ledger: Ledger, shown: Dashboard) -> None:
     ids = await day(ledger)
     await ledger.submit("late", "s9", src="sv", tgt="fi")
-    told = await shown.get("about", kind="job", id="late")
-    assert told["why"]["reason"]["code"] == "no_pool"
-    assert told["why"]["summary"].startswith("no pool serves sv → fi")
+    outcome = await shown.get("about", kind="job", id="late")
+    assert outcome["why"]["reason"]["code"] == "no_pool"
+    assert outcome["why"]["summary"].startswith("no pool serves sv → fi")
     held = await shown.get("about", kind="job", id="j0")
     assert held["why"]["reason"]["given"]["choice"] in ("two_choices", "only", "session")
     assert [step["type"] for step in held["steps"]][:2] == ["job.submitted", "job.dispatched"]
@@ -174,22 +174,22 @@ async def test_a_story_of_the_past_knows_nothing_of_what_came_later(ledger: Ledg
     ids = await day(ledger)
     submitted = [fields for _, fields in await ledger.redis.xrange(ledger.keys("events"))]
     at = next(n for n, fields in enumerate(submitted) if fields.get("job_id") == "j1")
-    told = await shown.get("about", kind="job", id="j1", at=ids[at])
-    assert (told["state"]["status"], len(told["steps"])) == ("created", 1)
+    outcome = await shown.get("about", kind="job", id="j1", at=ids[at])
+    assert (outcome["state"]["status"], len(outcome["steps"])) == ("created", 1)
     assert (await shown.get("about", kind="job", id="j1"))["state"]["status"] == "finished"
     missing = await shown.get("about", 404, kind="job", id="j29", at=ids[at])
-    assert "nothing is known" in missing["detail"]
+    assert "is unknown at that moment" in missing["detail"]
 
 
 async def test_what_was_said_in_a_conversation_is_for_operators_only(ledger: Ledger, shown: Dashboard) -> None:
     await ledger.node()
     await ledger.submit("j1")
-    anybody = await shown.get("about", kind="job", id="j1")
-    assert (anybody["withheld"], "payload_json" in anybody["state"]) == (True, False)
+    reader = await shown.get("about", kind="job", id="j1")
+    assert (reader["withheld"], "payload_json" in reader["state"]) == (True, False)
     operator = await shown.get("about", kind="job", id="j1", headers=OPERATOR)
     assert operator["state"]["payload_json"] == '{"text":"hm"}'
-    for told in (anybody, await shown.get("log"), await shown.read()):
-        assert "hm" not in json.dumps(told)
+    for outcome in (reader, await shown.get("log"), await shown.read()):
+        assert "hm" not in json.dumps(outcome)
 
 
 async def test_a_search_finds_what_is_rare_however_far_back_it_lies(ledger: Ledger, shown: Dashboard) -> None:
@@ -210,9 +210,9 @@ BAD: dict[str, tuple[str, dict[str, Any], int, str]] = {
     "a span that is none": ("moment", {"at": 1, "span": "9" * 40}, 400, "span="),
     "an unknown kind of jump": ("next", {"at": 1, "kind": "party"}, 400, "loss, requeue, letter"),
     "an unknown kind of story": ("about", {"id": "j1", "kind": "pool"}, 400, "job, node, session"),
-    "a story of nobody": ("about", {"kind": "job"}, 400, "id is missing"),
+    "a story without an id": ("about", {"kind": "job"}, 400, "id is missing"),
     "a name without end": ("about", {"kind": "job", "id": "x" * 700}, 400, "too long"),
-    "a job nobody knows": ("about", {"kind": "job", "id": "nobody"}, 404, "nothing is known"),
+    "an unknown job": ("about", {"kind": "job", "id": "nobody"}, 404, "is unknown"),
     "a list without end": ("log", {"limit": 10**6}, 400, "limit="),
     "a filter without end": ("log", {"match": "x" * 300}, 400, "shorten it"),
     "a stretch of words": ("timeline", {"from": "monday"}, 400, "from="),
@@ -220,7 +220,7 @@ BAD: dict[str, tuple[str, dict[str, Any], int, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-async def test_a_bad_question_is_told_what_is_wrong(case: str, servers: dict[str, EmbeddedServer], log: Ledger) -> None:
+async def test_a_bad_request_gets_the_reason(case: str, servers: dict[str, EmbeddedServer], log: Ledger) -> None:
     await log.node()
     name, query, status, words = BAD[case]
     async with dashboard(servers["valkey"], log.keys) as shown:
@@ -272,7 +272,7 @@ async def test_a_dead_letter_is_retried_or_dropped(ledger: Ledger, shown: Dashbo
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "an unknown action": ({"action": "dance"}, 400, "action 'dance'"),
-    "nobody": ({"action": "cordon"}, 400, "id is missing"),
+    "no subject": ({"action": "cordon"}, 400, "id is missing"),
     "half a pair": ({"action": "pause_pair", "id": "zh"}, 400, "src_lang:tgt_lang"),
     "an unknown field": ({"action": "cordon", "id": "n1", "force": True}, 400, "force"),
     "changes to a node": ({"action": "cordon", "id": "n1", "changes": {"node_id": "n2"}}, 400, "node_id"),
@@ -280,7 +280,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "a setting that is no number": ({"action": "configure", "changes": {"max_attempts": "many"}}, 400, "max_attempts"),
     "no change": ({"action": "configure"}, 400, "changes is empty"),
     "a node that never was": ({"action": "cordon", "id": "nobody"}, 409, "nobody"),
-    "a letter that is none": ({"action": "retry", "id": "nobody"}, 409, "no id of a letter"),
+    "a letter that is none": ({"action": "retry", "id": "nobody"}, 409, "not the id of a letter"),
 }
 
 
@@ -302,7 +302,7 @@ async def test_an_action_must_come_as_json_and_be_short(servers: dict[str, Embed
         assert (await shown.client.post("/api/act", content=b"[", headers=nonsense)).status_code == 400
 
 
-async def test_a_log_that_was_wiped_is_read_anew(ledger: Ledger, shown: Dashboard) -> None:
+async def test_a_wiped_log_is_read_from_the_beginning(ledger: Ledger, shown: Dashboard) -> None:
     await ledger.node("n1")
     async with shown.page() as page:
         await page.until(lambda now: "n1" in now["rows"] and now["history"]["read"])

@@ -45,7 +45,7 @@ FROM: dict[str, tuple[dict[str, str], bool]] = {
 
 
 @pytest.mark.parametrize("who", FROM)
-async def test_only_the_page_itself_is_answered_whatever_else_a_browser_sends(who: str, shown: Dashboard) -> None:
+async def test_only_the_page_itself_is_answered_whichever_headers_a_browser_sends(who: str, shown: Dashboard) -> None:
     given, welcome = FROM[who]
     here = str(shown.client.base_url).rstrip("/")
     headers = {name: value.replace("{here}", here) for name, value in given.items()}
@@ -94,7 +94,7 @@ async def test_an_action_needs_the_token_in_its_header(given: str, shown: Dashbo
     assert (await log.info())["cordoned"] == ("true" if status == 200 else "false")
 
 
-async def test_without_a_token_nobody_may_change_anything(servers: dict[str, EmbeddedServer], keys: Keys) -> None:
+async def test_without_a_token_nothing_can_be_changed(servers: dict[str, EmbeddedServer], keys: Keys) -> None:
     async with dashboard(servers["valkey"], keys, token=None) as shown:
         assert (await shown.get("who"))["operators"] is False
         refused = await shown.act(403, action="cordon", id="n1")

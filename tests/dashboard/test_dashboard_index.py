@@ -29,8 +29,8 @@ pytestmark = pytest.mark.anyio
 
 def read(series: Series, name: str) -> list[Any]:
     assert series.start_ms is not None
-    told = series.between(series.start_ms, series.end_ms, 10_000)
-    return [value for value in told[name] if value]
+    outcome = series.between(series.start_ms, series.end_ms, 10_000)
+    return [value for value in outcome[name] if value]
 
 
 def test_buckets_that_are_merged_keep_every_count() -> None:
@@ -56,10 +56,10 @@ def test_a_chart_of_a_long_time_has_no_more_steps_than_asked_for_and_loses_nothi
     series = Series(limit=4096)
     for second in range(4000):
         series.at(second * 1000).count("dispatched", second % 50)
-    told = series.between(0, 4_000_000, 100)
-    assert len(told["ts"]) <= 101
-    assert sum(told["dispatched"]) == 4000
-    assert told["ts"] == sorted(told["ts"])
+    outcome = series.between(0, 4_000_000, 100)
+    assert len(outcome["ts"]) <= 101
+    assert sum(outcome["dispatched"]) == 4000
+    assert outcome["ts"] == sorted(outcome["ts"])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_quantile_lies_in_the_class_of_its_latency(waits: list[int], share: fl
 
 
 async def lively(ledger: Ledger) -> None:
-    """A log with whatever makes a story: sessions, custom and made-up ids, failures, losses, refusals."""
+    """A log with everything that makes a story: sessions, custom and made-up ids, failures, losses, refusals."""
     for n in range(3):
         await ledger.node(f"n{n}")
     for n in range(24):
@@ -128,7 +128,7 @@ async def test_a_story_read_where_its_name_occurs_is_the_story_read_from_everyth
         assert [step async for step in trace(lens, kind, name)] == whole, (kind, name)
         seen = sum([len(chunk.entries) async for chunk in lens.about({name}).chunks()])
         passed_over += seen < known.count / 2
-    assert passed_over > len(names) / 3, "the index spares nobody any reading"
+    assert passed_over > len(names) / 3, "the index saves no reading"
 
 
 async def test_a_lens_sees_nothing_behind_its_moment(ledger: Ledger, live: LiveLog) -> None:
@@ -171,8 +171,8 @@ async def test_the_refused_events_that_the_index_knows_are_those_that_the_log_kn
     known = await indexed(History(ledger.keys, live, None))
     ids = [entry.id async for chunk in live.chunks("0-0", known.last, 1000) for entry in chunk.entries]
     for after, until in ((ids[0], ids[-1]), (ids[3], ids[20]), (ids[30], ids[31]), ("0-0", ids[40])):
-        told = await live.refused(after, until)
-        expected = {event_id: why for event_id, why in told.items() if position(event_id) > position(after)}
+        outcome = await live.refused(after, until)
+        expected = {event_id: why for event_id, why in outcome.items() if position(event_id) > position(after)}
         assert await IndexedLog(live.redis, ledger.keys, known).refused(after, until) == expected
 
 

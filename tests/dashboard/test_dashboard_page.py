@@ -1,4 +1,4 @@
-"""The dashboard in a browser, as somebody uses it."""
+"""The dashboard in a browser, as a user sees it."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class World:
         return event
 
     def watermark(self) -> tuple[int, ...]:
-        told = self.redis.hget(self.cli.keys("meta"), "watermark") or "0-0"
-        return tuple(map(int, told.split("-")))
+        outcome = self.redis.hget(self.cli.keys("meta"), "watermark") or "0-0"
+        return tuple(map(int, outcome.split("-")))
 
     def node(self, name: str, *pools: str) -> None:
         listed = json.dumps([{"id": POOLS.index(pool) + 1, "name": pool} for pool in pools])
@@ -213,7 +213,7 @@ def test_a_jump_goes_to_the_next_node_loss_and_dead_letter_and_play_goes_on_to_n
     expect(page.locator("#condition")).to_have_text("Live")
 
 
-def test_a_waiting_job_is_explained_and_a_node_tells_its_story(page: Page, world: World) -> None:
+def test_a_waiting_job_is_explained_and_a_node_shows_its_story(page: Page, world: World) -> None:
     page.locator("#log-filter").fill("stuck")
     page.locator("#log .name.job", has_text="stuck").first.click()
     story = page.locator("#story")
@@ -446,7 +446,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_axe_finds_nothing_that_keeps_anybody_out(look: str, browser: Browser, world: World) -> None:
+def test_axe_finds_no_barrier(look: str, browser: Browser, world: World) -> None:
     # axe is a script that the page itself forbids, and it must not measure what is still fading in
     page = opened(browser, world, bypass_csp=True, reduced_motion="reduce", **LOOKS[look])
     name = look.replace(" ", "-")
@@ -456,8 +456,8 @@ def test_axe_finds_nothing_that_keeps_anybody_out(look: str, browser: Browser, w
         expect(page.locator("body")).not_to_have_class(re.compile("folding"))  # which dims what is not there yet
         page.screenshot(path=SCREENSHOTS / f"axe-{name}-{what}.png")
         found = Axe().run(page).response["violations"]
-        told = [(one["id"], one["impact"], [node["html"][:140] for node in one["nodes"]][:3]) for one in found]
-        assert told == [], f"{look}, {what}"
+        outcome = [(one["id"], one["impact"], [node["html"][:140] for node in one["nodes"]][:3]) for one in found]
+        assert outcome == [], f"{look}, {what}"
 
     check("live")
     page.locator("#as-list").click()

@@ -165,11 +165,11 @@ async def test_a_dropped_letter_is_never_folded_and_may_be_retried_all_the_same(
 NEVER: dict[str, tuple[dict[str, str], str, str]] = {
     "forged": ({"type": "node.expired", "node_id": "n1"}, "events", "written by the scheduler only"),
     "forged, and of a version to come": ({"type": "job.due", "v": "7"}, "events", "written by the scheduler only"),
-    "a beat": ({"type": "node.heartbeat", "node_id": "n9", "online": "true"}, "heartbeats", "its node is there now"),
+    "a beat": ({"type": "node.heartbeat", "node_id": "n9", "online": "true"}, "heartbeats", "reports the present"),
     "cut": (
         {"type": "job.cancelled", "job_id": "j1", "reason": "x" * (LIMITS["payload"] + 1)},
         "events",
-        "of reason only 1048576 bytes were kept: append the event anew",
+        "of reason only 1048576 bytes were kept: append it from its source",
     ),
     "too many fields": (
         {"type": "job.cancelled", "job_id": "j1", **{f"f{n}": "" for n in range(1000)}},
@@ -279,23 +279,23 @@ async def test_a_retry_that_is_refused_for_good_says_so(
 def refuse_some(cli: Cli) -> None:
     lines = [{"type": "job.cancelled", "job_id": f"x{n}"} for n in range(3)]
     lines += [{"type": "node.cordoned", "node_id": "n1", "reason": "\x1b[2Jhot"}]
-    told = cli.run("append", "-", stdin="\n".join(map(json.dumps, lines)))
-    assert "4 refused" in told.out
+    outcome = cli.run("append", "-", stdin="\n".join(map(json.dumps, lines)))
+    assert "4 refused" in outcome.out
 
 
-def told(cli: Cli, *arguments: str) -> list[dict[str, Any]]:
+def outcome(cli: Cli, *arguments: str) -> list[dict[str, Any]]:
     done = cli.run("dead", *arguments, "--json")
     return [json.loads(line) for line in done.out.splitlines()]
 
 
 def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
-    assert cli.run("dead", "list").out == "no dead letter that nobody has seen to\n"
+    assert cli.run("dead", "list").out == "no open dead letters\n"
     refuse_some(cli)
-    rows = told(cli, "list")
+    rows = outcome(cli, "list")
     assert [row["code"] for row in rows] == ["UNKNOWN_NODE", *["UNKNOWN_JOB"] * 3]
-    assert len(told(cli, "list", "--limit", "2")) == 2
-    assert len(told(cli, "list", "--since", "1h", "--code", "UNKNOWN_JOB")) == 3
-    assert told(cli, "list", "--since", "2020-01-01", "--type", "node.offline") == []
+    assert len(outcome(cli, "list", "--limit", "2")) == 2
+    assert len(outcome(cli, "list", "--since", "1h", "--code", "UNKNOWN_JOB")) == 3
+    assert outcome(cli, "list", "--since", "2020-01-01", "--type", "node.offline") == []
     shown = cli.run("dead", "list").out
     assert "UNKNOWN_NODE" in shown
     assert rows[0]["letter"] in shown
@@ -312,23 +312,23 @@ def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
     assert done.out.endswith("1 retried\n")
     again = cli.run("dead", "retry", rows[0]["letter"])
     assert "was retried before, by event" in again.out
-    assert again.out.endswith("0 retried, 1 were seen to before\n")
+    assert again.out.endswith("0 retried, 1 were handled before\n")
     assert cli.redis.hget(cli.keys.node_info("n1"), "cordoned") == "true"
 
     seen = json.loads(cli.run("status", "--json").out)["partition"]
     assert (seen["dead_letters"], seen["open_letters"]) == (4, 3)
     assert seen["letters_by_code"] == {"UNKNOWN_JOB": 3, "UNKNOWN_NODE": 1}
     text = cli.run("status").out
-    assert "dead letters 3 of 4, the others were seen to" in text
+    assert "dead letters 3 of 4, the others were handled" in text
     assert "by code: UNKNOWN_JOB 3  UNKNOWN_NODE 1" in text
 
     asked = cli.run("dead", "drop", "--all", "--code", "UNKNOWN_JOB")
     assert asked.code == 2
-    assert "takes 3 letters off the list: 3 UNKNOWN_JOB. Give --yes" in asked.err
+    assert "removes 3 letters from the list: 3 UNKNOWN_JOB. Give --yes" in asked.err
     dropped = cli.run("dead", "drop", "--all", "--code", "UNKNOWN_JOB", "--yes", "--reason", "a test")
     assert (dropped.code, dropped.out.splitlines()[-1]) == (0, "3 dropped")
-    assert cli.run("dead", "list").out == "no dead letter that nobody has seen to\n"
-    assert [row["handled"].split()[0] for row in told(cli, "list", "--handled")] == ["retried", *["dropped"] * 3]
+    assert cli.run("dead", "list").out == "no open dead letters\n"
+    assert [row["handled"].split()[0] for row in outcome(cli, "list", "--handled")] == ["retried", *["dropped"] * 3]
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_letters_are_listed_shown_retried_and_dropped(cli: Cli) -> None:
     [
         (("retry",), "give the ids of letters, or --all"),
         (("drop", "1-1", "--all"), "give the ids of letters, or --all"),
-        (("drop", "1-1", "--code", "INTERNAL"), "go with --all, not with ids"),
+        (("drop", "1-1", "--code", "INTERNAL"), "need --all, and no ids"),
         (("list", "--since", "yesterday"), "--since 'yesterday': give an age such as 90s, 2h, 7d, a time"),
     ],
 )
@@ -350,8 +350,8 @@ def test_a_command_that_names_no_letters_or_names_them_twice_is_a_usage_error(
 
 def test_a_letter_that_is_not_there_is_named_and_nothing_is_done(cli: Cli) -> None:
     refuse_some(cli)
-    there = told(cli, "list")[0]["letter"]
+    there = outcome(cli, "list")[0]["letter"]
     refused = cli.run("dead", "drop", there, "1-1", "--yes")
     assert refused.code == 1
     assert "UNKNOWN_LETTER: there is no dead letter 1-1" in refused.err
-    assert len(told(cli, "list")) == 4
+    assert len(outcome(cli, "list")) == 4

@@ -86,7 +86,7 @@ async def test_only_letters_that_no_replay_of_the_log_would_meet_are_trimmed(
     assert subjects(letters[:-1]) == [f"x{n}" for n in range(6)]
 
 
-async def test_the_latest_letters_stay_for_whoever_looks_without_an_archive(
+async def test_the_latest_letters_stay_for_readers_without_an_archive(
     log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archiver, "LETTERS_KEPT", 5)
@@ -220,8 +220,8 @@ def test_the_command_says_that_letters_were_trimmed_and_finds_them_in_the_archiv
     assert cli.run("append", "-", stdin="\n".join(lines)).code == 1
     done = json.loads(cli.run("archive", "--to", "kept", "--once", "--trim", "--yes", "--json").out)
     assert done["letters_trimmed"] == 3
-    told = cli.run("dead", "list", "--limit", "2000").out
-    assert "3 older letters were trimmed: --archive DIR finds them, kept in" in told
+    outcome = cli.run("dead", "list", "--limit", "2000").out
+    assert "3 older letters were trimmed: --archive DIR finds them in" in outcome
     rows = cli.run("dead", "list", "--limit", "2000", "--archive", "kept", "--json").out.splitlines()
     assert [json.loads(row)["fields"]["job_id"] for row in rows] == [f"x{n}" for n in range(1002, -1, -1)]
     oldest = json.loads(rows[-1])["letter"]

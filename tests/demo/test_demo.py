@@ -40,7 +40,7 @@ def report() -> dict[str, Any]:
 
 
 def test_nothing_is_lost_or_completed_twice_and_the_state_equals_its_log(report: dict[str, Any]) -> None:
-    assert (report["lost"], report["completed_twice"], report["told_otherwise"]) == (0, 0, 0)
+    assert (report["lost"], report["completed_twice"], report["differing_outcomes"]) == (0, 0, 0)
     assert report["state_equals_log"] is True
     assert report["problems"] == []
 
@@ -49,7 +49,7 @@ def test_every_job_is_accounted_for(report: dict[str, Any]) -> None:
     assert report["submitted"] > 500
     ends = report["finished"] + report["failed"] + report["ended_otherwise"] + report["alive"]
     assert report["submitted"] == ends
-    assert report["told"] == report["finished"] + report["failed"]
+    assert report["outcomes"] == report["finished"] + report["failed"]
     assert report["finished"] > 0.9 * report["submitted"]
 
 
@@ -202,9 +202,9 @@ def test_an_accepted_job_that_neither_ended_nor_lives_is_lost(
     assert (figures["lost"], figures["alive"]) == (lost, alive)
 
 
-def test_an_outcome_told_otherwise_than_in_the_log_is_found() -> None:
-    journal = Journal(accepted={"j": 1.0}, told={"j": JobResult("j", JobState.FAILED, "n", "", "")})
-    assert judged(tally_of(SUBMITTED, DISPATCHED, FINISHED), journal, {})["told_otherwise"] == 1
+def test_an_outcome_that_differs_from_the_log_is_found() -> None:
+    journal = Journal(accepted={"j": 1.0}, outcomes={"j": JobResult("j", JobState.FAILED, "n", "", "")})
+    assert judged(tally_of(SUBMITTED, DISPATCHED, FINISHED), journal, {})["differing_outcomes"] == 1
 
 
 @pytest.mark.parametrize(
@@ -216,9 +216,7 @@ def test_an_outcome_told_otherwise_than_in_the_log_is_found() -> None:
         ({"submitted": 0}, "no job was submitted"),
     ],
 )
-def test_whatever_is_wrong_makes_the_report_a_failure(
-    report: dict[str, Any], changes: dict[str, Any], problem: str
-) -> None:
+def test_any_fault_makes_the_report_a_failure(report: dict[str, Any], changes: dict[str, Any], problem: str) -> None:
     assert msgspec.convert({**report, **changes}, DemoReport).problems() == [problem]
 
 

@@ -39,9 +39,7 @@ async def folded(scheduler: Scheduler) -> int:
     return int(await scheduler.partition.redis.hget(scheduler.partition.keys("counters"), "submitted") or 0)
 
 
-async def test_many_jobs_stand_in_the_log_in_their_order_and_each_is_told_its_end(
-    server: EmbeddedServer, keys: Keys
-) -> None:
+async def test_many_jobs_are_in_the_log_in_order_and_each_gets_its_outcome(server: EmbeddedServer, keys: Keys) -> None:
     async def handler(assignment: Assignment) -> str:
         return assignment.payload_json
 
@@ -80,7 +78,7 @@ async def test_handing_in_again_has_no_second_effect(server: EmbeddedServer, key
         assert await scheduler.partition.redis.xlen(keys("dead")) == 0
 
 
-async def test_whoever_awaits_a_refused_job_is_told_that_there_is_none(
+async def test_a_wait_for_a_refused_job_ends_with_unknown_job(
     server: EmbeddedServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streamsched.client.results.LOOK_S", 0.05)
@@ -109,7 +107,7 @@ async def test_a_text_without_a_form_in_utf8_is_named_and_leaves_no_call_behind(
         assert await submitted(scheduler) == [f"j{n}" for n in range(BATCH)], "the batch before it had gone out"
 
 
-async def test_a_log_far_ahead_of_its_fold_takes_in_no_more_and_says_so_afterwards(
+async def test_a_log_far_ahead_of_its_fold_refuses_submissions_and_records_it_afterwards(
     server: EmbeddedServer, keys: Keys
 ) -> None:
     async with Scheduler.connect(server.url, keys.namespace) as scheduler:  # no worker: nothing is folded
@@ -120,16 +118,16 @@ async def test_a_log_far_ahead_of_its_fold_takes_in_no_more_and_says_so_afterwar
         assert problem.value.retry_after_ms >= 1000
         assert len(await submitted(scheduler)) == 11
         await until(partial(advanced, scheduler))
-        told = [event for event in await facts(scheduler) if event["type"].startswith("scheduler.")]
-        assert [event["type"] for event in told[1:]] == ["scheduler.overloaded", "scheduler.relieved"]
-        assert (told[-1]["cause"], told[-1]["shed"]) == ("lag", "3")
+        outcome = [event for event in await facts(scheduler) if event["type"].startswith("scheduler.")]
+        assert [event["type"] for event in outcome[1:]] == ["scheduler.overloaded", "scheduler.relieved"]
+        assert (outcome[-1]["cause"], outcome[-1]["shed"]) == ("lag", "3")
 
 
 async def advanced(scheduler: Scheduler) -> bool:
     return not (await scheduler.partition.advance()).more
 
 
-async def test_a_server_that_is_nearly_full_takes_in_no_more(server: EmbeddedServer, keys: Keys) -> None:
+async def test_a_nearly_full_server_refuses_submissions(server: EmbeddedServer, keys: Keys) -> None:
     async with Scheduler.connect(server.url, keys.namespace) as scheduler:
         await scheduler.partition.redis.hset(keys("meta"), "overload", "memory=1700000000000")
         with pytest.raises(Overloaded, match="memory is nearly full"):

@@ -95,7 +95,7 @@ async def test_where_no_event_is_the_cause_only_two_are_tried_again(
     await ledger.advance()
 
 
-async def test_an_event_that_has_to_be_heard_is_not_sent_again_either(
+async def test_a_required_event_is_not_sent_again_either(
     poisonous: None, rebuilds: list[int], partition: Partition
 ) -> None:
     with pytest.raises(PartitionHalted, match="it is not made again"):

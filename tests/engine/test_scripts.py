@@ -67,8 +67,8 @@ def test_no_script_holds_an_unused_function_a_global_or_an_undefined_name(name: 
         *harmless,
         "--",
     ]
-    told = subprocess.run([*command, f"{name}.lua"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stdout
+    outcome = subprocess.run([*command, f"{name}.lua"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout
 
 
 def test_every_function_and_variable_of_the_libraries_is_used_by_some_script() -> None:
@@ -234,7 +234,7 @@ def test_every_event_of_the_contract_has_a_fold_and_every_fold_an_event() -> Non
 
 
 @pytest.mark.parametrize("kind", sorted(facts()))
-def test_every_decision_is_documented_and_somebody_takes_it(kind: str) -> None:
+def test_every_decision_is_documented_and_has_code_that_takes_it(kind: str) -> None:
     fold = Path(str(lua_root())) / "fold" / (kind.replace(".", "_") + ".lua")
     assert re.match(r"-- [A-Z].*", fold.read_text())
     folders = ("decide", "call", "ingress")

@@ -1,4 +1,4 @@
-"""An archive tells the truth, whoever reads it and from wherever: found with archivers that lag, manifests from
+"""An archive holds the truth for every reader: found with archivers that lag, manifests from
 yesterday, shares without locks and copies that were taken while an archiver ran."""
 
 from __future__ import annotations

@@ -164,7 +164,9 @@ FAULTS: dict[str, Callable[[Fleet], Coroutine[Any, Any, None]]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_node_takes_jobs_again_and_its_producer_is_told_after(own_server: EmbeddedServer, fault: str) -> None:
+async def test_a_node_takes_jobs_again_and_its_producer_gets_the_outcome(
+    own_server: EmbeddedServer, fault: str
+) -> None:
     async with fleet(own_server) as running:
         assert (await (await running.producer.submit(job("before"))).result(WITHIN_S)).status is JobState.FINISHED
         await FAULTS[fault](running)
@@ -174,9 +176,7 @@ async def test_a_node_takes_jobs_again_and_its_producer_is_told_after(own_server
 
 
 @pytest.mark.parametrize("fault", ["password rotated", "every right taken", "server away longer than a call waits"])
-async def test_the_end_of_a_job_is_heard_although_nothing_can_be_said_when_it_ends(
-    own_server: EmbeddedServer, fault: str
-) -> None:
+async def test_the_end_of_a_job_during_an_outage_is_reported_after_it(own_server: EmbeddedServer, fault: str) -> None:
     begun, may_end = anyio.Event(), anyio.Event()
 
     async def slow(assignment: Assignment) -> str:

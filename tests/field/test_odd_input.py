@@ -144,7 +144,7 @@ class Sender:
 
 
 def around(server: EmbeddedServer, ahead: int, attack: Callable[[Sender], Coroutine[Any, Any, None]]) -> None:
-    """Let somebody at a partition with so many unfolded events; then it must go on as if nothing had happened."""
+    """Give a client a partition with so many unfolded events; afterwards it must work as before."""
 
     async def play() -> None:
         keys = Keys(next(namespaces))

@@ -1,4 +1,4 @@
-"""Every caller that waits for a result is told, and told the truth."""
+"""Every caller that waits for a result gets one, and the right one."""
 
 from __future__ import annotations
 
@@ -90,24 +90,24 @@ async def test_a_second_submission_takes_nothing_from_the_caller_of_the_first(
             node.stop()
 
 
-async def test_two_callers_of_one_job_are_both_told(server: EmbeddedServer, keys: Keys) -> None:
+async def test_two_callers_of_one_job_both_get_its_outcome(server: EmbeddedServer, keys: Keys) -> None:
     async with running(server, keys) as scheduler, anyio.create_task_group() as group:
         both = [await scheduler.submit(job("j1")) for _ in range(2)]
         async with Node(scheduler, "n1", pools=["en-zh"]) as node:
             group.start_soon(node.run, echo)
-            told = [await submitted.result(WITHIN_S) for submitted in both]
+            reported = [await submitted.result(WITHIN_S) for submitted in both]
             node.stop()
-    assert [result.status for result in told] == [JobState.FINISHED] * 2
+    assert [result.status for result in reported] == [JobState.FINISHED] * 2
 
 
-async def test_a_caller_is_told_when_the_scheduler_closes(server: EmbeddedServer, keys: Keys) -> None:
-    told: list[Any] = []
+async def test_a_waiting_caller_gets_an_error_when_the_scheduler_closes(server: EmbeddedServer, keys: Keys) -> None:
+    reported: list[Any] = []
 
     async def wait(submitted: Any) -> None:
         try:
             await submitted.result()
         except SchedulerClosed as problem:
-            told.append(problem.code)
+            reported.append(problem.code)
 
     async with anyio.create_task_group() as group:
         async with running(server, keys) as scheduler:
@@ -116,10 +116,10 @@ async def test_a_caller_is_told_when_the_scheduler_closes(server: EmbeddedServer
             await anyio.sleep(0.05)
         with anyio.fail_after(WITHIN_S), pytest.raises(SchedulerClosed):
             await submitted.result()
-    assert told == ["CLOSED"]
+    assert reported == ["CLOSED"]
 
 
-async def test_a_producer_that_waits_for_many_remembers_nothing_once_they_are_told(
+async def test_a_producer_that_waits_for_many_jobs_forgets_them_after_their_outcomes(
     server: EmbeddedServer, keys: Keys
 ) -> None:
     async with (
@@ -136,7 +136,7 @@ async def test_a_producer_that_waits_for_many_remembers_nothing_once_they_are_to
 
 
 @pytest.mark.parametrize(("how", "code"), [("never admitted", "UNKNOWN_SOURCE"), ("revoked", "NOT_PERMITTED")])
-async def test_a_producer_behind_an_ingress_is_told_that_nobody_listens(
+async def test_a_producer_behind_an_ingress_learns_that_no_worker_reads_it(
     server: EmbeddedServer, keys: Keys, monkeypatch: pytest.MonkeyPatch, how: str, code: str
 ) -> None:
     monkeypatch.setattr(results, "LOOK_S", 0.1)
@@ -148,12 +148,12 @@ async def test_a_producer_behind_an_ingress_is_told_that_nobody_listens(
             submitted = [await producer.submit(job(f"j{n}")) for n in range(2)]
             submitted += await producer.submit_many([job("j8"), job("j9")])
             for one in submitted:
-                with pytest.raises(SchedulerError) as told:
+                with pytest.raises(SchedulerError) as reported:
                     await one.result(WITHIN_S)
-                assert told.value.code == code
+                assert reported.value.code == code
 
 
-async def test_a_producer_behind_an_ingress_is_told_what_was_dropped_of_its_backlog(
+async def test_a_producer_behind_an_ingress_learns_what_was_dropped_of_its_backlog(
     server: EmbeddedServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "LOOK_S", 0.1)
@@ -167,11 +167,11 @@ async def test_a_producer_behind_an_ingress_is_told_what_was_dropped_of_its_back
                 anyio.create_task_group() as group,
             ):
                 group.start_soon(node.run, echo)
-                told = []
+                reported = []
                 for one in submitted:
                     try:
-                        told.append((await one.result(WITHIN_S)).status.value)
+                        reported.append((await one.result(WITHIN_S)).status.value)
                     except SchedulerError as problem:
-                        told.append(problem.code)
+                        reported.append(problem.code)
                 node.stop()
-    assert told == ["UNKNOWN_JOB"] * 20 + ["finished"] * 10
+    assert reported == ["UNKNOWN_JOB"] * 20 + ["finished"] * 10

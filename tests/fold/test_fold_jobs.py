@@ -269,7 +269,7 @@ async def test_a_job_with_affinity_none_does_not_follow_its_session(ledger: Ledg
     assert sorted(fact["seen"].split()) == ["n1=2", "n2=0"]
 
 
-async def test_a_released_session_starts_anew(ledger: Ledger) -> None:
+async def test_a_released_session_starts_over(ledger: Ledger) -> None:
     await ledger.node("n1")
     await ledger.submit("j1")
     await ledger.append(SessionReleased(session_id="s1"))
@@ -409,7 +409,7 @@ async def test_cancelling_a_waiting_job_ends_it_at_once(ledger: Ledger) -> None:
     assert await ledger.inbox() == []
 
 
-async def test_cancelling_a_held_job_tells_its_node(ledger: Ledger) -> None:
+async def test_cancelling_a_held_job_notifies_its_node(ledger: Ledger) -> None:
     await ledger.node()
     job = await ledger.submit()
     await ledger.tell("started")
@@ -484,7 +484,7 @@ async def test_a_completion_that_skips_the_start_also_frees_the_window(ledger: L
     assert (await ledger.info())["pending"] == "8"
 
 
-async def test_outcomes_are_told_to_the_address_of_the_submission(ledger: Ledger) -> None:
+async def test_outcomes_go_to_the_reply_address_of_the_submission(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.submit("j1", reply_to="me")
     await ledger.submit("j2", reply_to="me", src="xx", immediate=True)
@@ -533,7 +533,7 @@ async def test_the_jobs_of_a_lost_node_go_to_others(ledger: Ledger) -> None:
     assert await ledger.held("n2") == {"j0", "j1", "j2"}
     assert {fact["cause"] for fact in await ledger.facts("job.requeued")} == {"node lost"}
     attempts = {n: (await ledger.job(f"j{n}"))["attempts"] for n in range(3)}
-    assert attempts == {0: "2", 1: "1", 2: "1"}, "an attempt counts once it has begun"
+    assert attempts == {0: "2", 1: "1", 2: "1"}, "an attempt counts once it started it"
     assert [entry["type"] for entry in await ledger.inbox("n1")].count("job.cancelled") == 3
 
 

@@ -261,7 +261,7 @@ async def test_the_cordon_keeps_its_reason_until_it_is_lifted(ledger: Ledger) ->
     assert "cordon_reason" not in await ledger.info()
 
 
-async def test_a_cordoned_node_keeps_what_it_holds_and_gets_no_more(ledger: Ledger) -> None:
+async def test_a_cordoned_node_keeps_its_jobs_and_gets_no_more(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.submit("j1")
     await ledger.append(["type", "node.cordoned", "node_id", "n1"])
@@ -271,7 +271,7 @@ async def test_a_cordoned_node_keeps_what_it_holds_and_gets_no_more(ledger: Ledg
     assert await ledger.held() == {"j1", "j2"}
 
 
-async def test_a_drained_node_is_told_through_its_inbox_and_gets_no_more(ledger: Ledger) -> None:
+async def test_a_drained_node_gets_a_message_in_its_inbox_and_no_more_jobs(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.submit("j1")
     await ledger.tell("started", "j1")

@@ -221,7 +221,7 @@ async def test_invariant_03_no_fold_runs_before_its_event_or_by_another_time_tha
     assert (await ledger.job("j0"))["created_ts"] == str(now - 86_400_000)
 
 
-async def test_invariant_04_plan_then_commit_a_call_that_finds_a_torn_one_halts_until_the_log_is_folded_anew(
+async def test_invariant_04_plan_then_commit_a_call_that_finds_a_torn_one_halts_until_the_log_is_folded_again(
     ledger: Ledger,
 ) -> None:
     await ledger.node()
@@ -251,7 +251,7 @@ async def test_invariant_04_a_commit_that_breaks_half_way_halts_and_heals_from_t
     own = [[text for pair in fields.items() for text in pair]] if not on_the_log else []
     with pytest.raises(PartitionHalted, match="WRONGTYPE"):
         await ledger.append(*own)
-    assert await ledger.job("j0") != {}, "the first half is there, and nobody may go on from here"
+    assert await ledger.job("j0") != {}, "the first half is there, and no call may continue from here"
     with pytest.raises(PartitionHalted):
         await ledger.advance()
     await rebuild(ledger.redis, ledger.keys)
@@ -260,7 +260,7 @@ async def test_invariant_04_a_commit_that_breaks_half_way_halts_and_heals_from_t
     assert await ledger.redis.zscore(ledger.keys("deadlines"), "j0") == int(deadline_ts)
 
 
-async def test_invariant_04_a_rebuild_keeps_a_bad_event_that_nobody_had_folded_as_a_dead_letter(ledger: Ledger) -> None:
+async def test_invariant_04_a_rebuild_keeps_an_unfolded_bad_event_as_a_dead_letter(ledger: Ledger) -> None:
     await ledger.add({"type": "nonsense", "n": "0"})
     await ledger.advance()
     await ledger.redis.hset(ledger.keys("meta"), "begin", "1-1")
@@ -284,7 +284,7 @@ async def test_invariant_04_calls_are_refused_while_the_state_is_being_rebuilt(l
     await ledger.advance()
 
 
-async def test_invariant_04_a_state_that_is_gone_is_folded_anew_and_not_taken_for_a_new_one(ledger: Ledger) -> None:
+async def test_invariant_04_a_lost_state_is_folded_again_and_not_taken_for_a_new_one(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.submit("j1")
     before = await ledger.state(ledger.keys)
@@ -650,7 +650,7 @@ async def test_invariant_11_an_entry_from_a_clock_ahead_carries_the_scheduler_wi
     assert ahead <= int(last.split("-")[0]) < ahead + 60_000
 
 
-async def test_invariant_11_an_outage_of_the_scheduler_expires_nobody(ledger: Ledger) -> None:
+async def test_invariant_11_an_outage_of_the_scheduler_expires_no_node(ledger: Ledger) -> None:
     await ledger.freeze()
     await ledger.append(SchedulerConfigured(job_timeout_ms=8_000))
     await ledger.node("n1")

@@ -1,4 +1,4 @@
-"""Too much at once: submissions are turned away, recorded, and told when to come back; nothing else is turned away."""
+"""Overload: submissions are refused with a retry delay, and recorded; nothing else is refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def job(n: int | str, **more: Any) -> JobSubmitted:
 
 
 async def submit(ledger: Ledger, *numbers: int, **more: Any) -> list[str]:
-    """Submit jobs that nobody serves, in one call; returns the codes."""
+    """Submit jobs without a pool, in one call; returns the codes."""
     return [answer[0] for answer in await ledger.append(*(job(n, **more) for n in numbers))]
 
 
@@ -53,7 +53,7 @@ async def cancel(ledger: Ledger, *numbers: int) -> None:
     await ledger.append(*(["type", "job.cancelled", "job_id", f"j{n}"] for n in numbers))
 
 
-async def told(ledger: Ledger) -> list[tuple[str, str, str]]:
+async def outcome(ledger: Ledger) -> list[tuple[str, str, str]]:
     """What the log says of too much: cause, how much, and where it is over, how many were turned away."""
     entries = await ledger.redis.xrange(ledger.keys("events"))
     facts = [fields for _, fields in entries if fields["type"] in ("scheduler.overloaded", "scheduler.relieved")]
@@ -80,10 +80,10 @@ async def test_a_raw_submission_beyond_the_bound_is_a_dead_letter_that_says_when
     assert "3 jobs wait, as many as max_waiting allows: come back later" in reason
     assert retry_after(reason) == 1000
     await cancel(ledger, 0)
-    assert await told(ledger) == [("waiting", "3", ""), ("waiting", "", "2")]
+    assert await outcome(ledger) == [("waiting", "3", ""), ("waiting", "", "2")]
 
 
-async def test_whoever_appends_is_turned_away_before_anything_is_written(ledger: Ledger) -> None:
+async def test_a_submission_is_refused_before_anything_is_written(ledger: Ledger) -> None:
     await ledger.freeze()
     await ledger.append(SchedulerConfigured(max_waiting=3))
     assert await submit(ledger, 0, 1, 2, 3, 4) == ["", "", "", "OVERLOADED", "OVERLOADED"]
@@ -95,7 +95,7 @@ async def test_whoever_appends_is_turned_away_before_anything_is_written(ledger:
     assert await ledger.redis.xlen(ledger.keys("events")) == length
     assert await ledger.dead() == []
     await cancel(ledger, 0)
-    assert await told(ledger) == [("waiting", "3", ""), ("waiting", "", "6")]
+    assert await outcome(ledger) == [("waiting", "3", ""), ("waiting", "", "6")]
     assert (await ledger.hash("counters"))["shed"] == "6"
     assert await submit(ledger, 5) == [""]
 
@@ -109,7 +109,7 @@ async def test_it_is_over_a_tenth_below_the_bound_so_that_it_does_not_flap(ledge
     assert [letter["code"] for letter in await ledger.dead()] == ["OVERLOADED"]
     await cancel(ledger, 1)
     assert await submit(ledger, 20) == [""]
-    assert await told(ledger) == [("waiting", "20", ""), ("waiting", "", "2")]
+    assert await outcome(ledger) == [("waiting", "20", ""), ("waiting", "", "2")]
 
 
 async def test_what_was_turned_away_within_one_call_is_recorded_although_it_is_over_at_its_end(ledger: Ledger) -> None:
@@ -117,13 +117,13 @@ async def test_what_was_turned_away_within_one_call_is_recorded_although_it_is_o
     await ledger.node()
     jobs = [JobSubmitted(**UNSERVED | {"src_lang": "zh", "tgt_lang": "en"}, job_id=f"j{n}") for n in range(3)]
     assert [answer[0] for answer in await ledger.append(*jobs)] == ["", "", "OVERLOADED"]
-    assert await told(ledger) == [("waiting", "0", ""), ("waiting", "", "1")]
+    assert await outcome(ledger) == [("waiting", "0", ""), ("waiting", "", "1")]
 
 
 async def test_what_does_not_wait_and_what_is_there_already_is_not_turned_away(ledger: Ledger) -> None:
     await ledger.append(SchedulerConfigured(max_waiting=2))
     await submit(ledger, 0, 1)
-    assert await submit(ledger, 0, 2) == ["", "OVERLOADED"], "told again like the first time"
+    assert await submit(ledger, 0, 2) == ["", "OVERLOADED"], "refused again like the first time"
     unnamed = JobSubmitted(**UNSERVED, request_id="r1")
     assert [answer[0] for answer in await ledger.append(unnamed, JobSubmitted(**UNSERVED))] == ["OVERLOADED"] * 2
     assert await submit(ledger, 3, immediate=True) == [""]
@@ -153,7 +153,7 @@ async def test_a_rebuild_knows_that_there_was_too_much(ledger: Ledger) -> None:
     await rebuild(ledger.redis, ledger.keys)
     assert await submit(ledger, 20) == ["OVERLOADED"]
     await cancel(ledger, 1)
-    assert await told(ledger) == [("waiting", "20", ""), ("waiting", "", "1")]
+    assert await outcome(ledger) == [("waiting", "20", ""), ("waiting", "", "1")]
 
 
 # --- a fold that is behind
@@ -173,7 +173,7 @@ async def test_a_caller_behind_a_long_log_is_turned_away_at_once_and_its_beat_go
     assert await ledger.append(*own[:2], batch=15) == [], "few enough to wait for"
     assert (await ledger.info())["cordoned"] == "false"
     await ledger.advance(batch=10)
-    assert await told(ledger) == [("lag", "40", ""), ("lag", "", "3")]
+    assert await outcome(ledger) == [("lag", "40", ""), ("lag", "", "3")]
     assert await ledger.redis.xlen(ledger.keys("heartbeats")) == 2
 
 
@@ -203,7 +203,7 @@ async def test_a_client_behind_a_long_log_hears_of_it_while_the_others_wait(redi
     assert order == ["turned away", "folded"]
     assert (await ledger.info())["cordoned"] == "true"
     await partition.append(job(1))
-    assert [fact[0::2] for fact in await told(ledger)] == [("lag", ""), ("lag", "1")]
+    assert [fact[0::2] for fact in await outcome(ledger)] == [("lag", ""), ("lag", "1")]
     await ledger.check()
 
 
@@ -243,13 +243,13 @@ async def test_memory_that_is_nearly_full_turns_submissions_away_and_nothing_els
         assert (await ledger.answer(NodeHeartbeat(node_id="n1", online=True)))[0] == ""
         await add(ledger, 3)
         assert (await ledger.job("j3"))["status"] == "created", "it is in the log already: a letter would be as large"
-        assert (await told(ledger))[0][0] == "memory"
-        assert int((await told(ledger))[0][1]) >= 90
+        assert (await outcome(ledger))[0][0] == "memory"
+        assert int((await outcome(ledger))[0][1]) >= 90
     async with full(ledger.redis, 85):
         await look_again(ledger)
         assert await submit(ledger, 1) == ["OVERLOADED"], "not yet a tenth below"
     await look_again(ledger)
-    assert (await told(ledger))[1:] == [("memory", "", "3")], "a worker notices that it is over"
+    assert (await outcome(ledger))[1:] == [("memory", "", "3")], "a worker notices that it is over"
     assert await submit(ledger, 1) == [""]
 
 
@@ -303,7 +303,7 @@ def test_the_command_line_says_that_there_is_too_much_and_since_when(cli: Cli) -
     assert refused.code == 1
     assert "OVERLOADED: 1 jobs wait, as many as max_waiting allows: come back later, retry_after_ms=" in refused.err
     shown = cli.run("status").out
-    assert re.search(r"overloaded: too many jobs wait for [\d.]+ s; 1 submissions were turned away", shown), shown
+    assert re.search(r"overloaded: too many jobs wait for [\d.]+ s; 1 submissions were refused", shown), shown
 
 
 # --- ten times as much as usual

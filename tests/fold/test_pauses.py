@@ -62,7 +62,7 @@ async def test_a_node_of_a_paused_pool_serves_its_other_pools(ledger: Ledger) ->
     assert (await ledger.job())["pool_id"] == "de-en-zh"
 
 
-async def test_a_pair_is_paused_in_one_direction_whatever_pools_serve_it(ledger: Ledger) -> None:
+async def test_a_pair_is_paused_in_one_direction_for_all_its_pools(ledger: Ledger) -> None:
     await ledger.node("n1", "en-zh", "de-en-zh")
     await say(ledger, "pair.paused", src_lang="zh", tgt_lang="en", reason="bad model")
     await ledger.submit("j1")
@@ -85,7 +85,7 @@ async def test_a_job_that_comes_back_waits_while_its_pair_is_paused(ledger: Ledg
     assert await status(ledger) == "dispatched"
 
 
-async def test_what_cannot_wait_is_refused_as_paused_and_told_what_to_do(
+async def test_a_job_that_cannot_wait_is_refused_as_paused_with_a_remedy(
     ledger: Ledger, server: EmbeddedServer
 ) -> None:
     await ledger.node("n1", "en-zh")
@@ -119,7 +119,7 @@ async def test_a_session_leaves_the_node_of_a_paused_pool_and_the_fact_says_why(
     assert (last["node_id"], last["affinity"]) == ("n2", "broken: pool paused")
 
 
-async def test_a_pool_that_nobody_registered_for_is_no_pool_to_pause(ledger: Ledger) -> None:
+async def test_a_pool_without_a_registration_cannot_be_paused(ledger: Ledger) -> None:
     for kind in ("pool.paused", "pool.resumed"):
         code, detail = (await ledger.answer(["type", kind, "pool_id", "en-zh"]))[:2]
         assert (code, "streamsched status" in detail) == ("UNKNOWN_POOL", True)
@@ -150,7 +150,7 @@ async def test_pausing_twice_gives_another_reason_and_one_resume_ends_it(ledger:
     assert (await ledger.hash("paused"), await ledger.hash("config")) == ({}, {})
 
 
-async def test_nobody_pays_for_pauses_while_nothing_is_paused(ledger: Ledger) -> None:
+async def test_pauses_cost_nothing_while_nothing_is_paused(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.redis.config_resetstat()
     await ledger.submit("j1")
@@ -192,10 +192,10 @@ async def test_status_lists_what_is_paused(log: Ledger, cli: Cli) -> None:
     assert "paused: pool en-zh for" in shown
     assert ": new model" in shown
     assert "paused: de → fr for" in shown
-    told = json.loads(cli.run("status", "--json").out)
-    assert [(one["kind"], one["name"], one["reason"]) for one in told["paused"]] == [
+    outcome = json.loads(cli.run("status", "--json").out)
+    assert [(one["kind"], one["name"], one["reason"]) for one in outcome["paused"]] == [
         ("pair", "de:fr", ""),
         ("pool", "en-zh", "new model"),
     ]
-    assert [pool["paused"] for pool in told["pools"]] == [True]
-    assert [pair["paused"] for pair in told["waiting"]] == [True]
+    assert [pool["paused"] for pool in outcome["pools"]] == [True]
+    assert [pair["paused"] for pair in outcome["waiting"]] == [True]

@@ -1,7 +1,7 @@
-"""Whatever is appended may be appended again until it is answered: from any client path, with other events in between.
+"""Any event may be appended again until it is answered: from any client path, with other events in between.
 
 The table has a row for each type of event: the event, what others do before its repeat comes, and what the repeat is
-told where things have moved on meanwhile. The state before the repeat must be the state behind it.
+a different code if things have moved on meanwhile. The state before the repeat must be the state behind it.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Row(NamedTuple):
     event: Callable[[str, str], Event]
     """Made of the attempt under which n1 holds j1, and the id of the dead letter."""
     meanwhile: Meanwhile
-    told: str = ""
+    outcome: str = ""
     """The code that refuses the repeat, because things have moved on; empty where it is answered as at first."""
 
 
@@ -262,7 +262,7 @@ async def test_an_event_that_comes_again_behind_others_changes_nothing(
         seen.append(await ledger.trace())
 
     lossy.between = between
-    assert await way(ledger, lossy, event) == row.told
+    assert await way(ledger, lossy, event) == row.outcome
     assert [await ledger.trace()] == seen
 
 
@@ -364,7 +364,7 @@ async def test_a_request_is_remembered_for_an_hour_and_makes_room_for_the_next(l
         assert await ledger.redis.zcard(ledger.keys("requests")) == left
     await ledger.append(NodeUncordoned(node_id="n1"))
     await cordon(ledger, "r0")
-    assert (await ledger.info())["cordoned"] == "true", "after an hour nobody repeats, and it is another request"
+    assert (await ledger.info())["cordoned"] == "true", "after an hour it is another request"
 
 
 async def test_a_request_is_about_one_thing_and_of_one_type(ledger: Ledger) -> None:

@@ -45,7 +45,7 @@ TABLE: dict[str, tuple[tuple[str, ...], frozenset[SourceRole]]] = {
     "scheduler.configured": (("max_attempts", "9"), frozenset()),
     "letter.dropped": (("letter", "@letter"), frozenset()),
 }
-"""Each type that may come from outside: an event of it that is good from somebody, and the roles that may send it."""
+"""Each type that may come from outside: a good event of it, and the roles that may send it."""
 
 FORGED: dict[str, tuple[tuple[str, ...], frozenset[SourceRole]]] = {
     kind: (("job_id", "web/j1", "node_id", "n1", "attempt", "@attempt"), frozenset()) for kind in facts()
@@ -68,7 +68,7 @@ async def stage(ledger: Ledger) -> dict[str, str]:
     return {"@attempt": job["attempt"], "@letter": (await ledger.letter_ids())[0]}
 
 
-def test_the_table_speaks_of_every_event_and_every_role() -> None:
+def test_the_table_covers_every_event_and_every_role() -> None:
     assert set(TABLE) == set(EVENTS), "a new type of event: say here who may send it through an ingress"
     assert set(SPEAKER) == set(SourceRole), "a new role: say here what it may send"
     assert {role for _, roles in TABLE.values() for role in roles} == set(SourceRole)
@@ -76,7 +76,7 @@ def test_the_table_speaks_of_every_event_and_every_role() -> None:
 
 @pytest.mark.parametrize("role", SourceRole)
 @pytest.mark.parametrize("kind", [*TABLE, *FORGED, "no.such"])
-async def test_a_source_is_heard_in_what_its_role_may_say_and_refused_in_everything_else(
+async def test_a_source_may_send_the_events_of_its_role_and_no_others(
     ledger: Ledger, role: SourceRole, kind: str
 ) -> None:
     known = await stage(ledger)

@@ -37,7 +37,7 @@ async def limits(ledger: Ledger, source: str = "web") -> list[tuple[str, int]]:
     return [(fact["cause"], int(fact["dropped"])) for fact in found if fact["source"] == source]
 
 
-async def test_a_source_is_heard_under_its_name_and_its_jobs_are_its_own(ledger: Ledger) -> None:
+async def test_events_of_a_source_carry_its_name_and_its_jobs_are_its_own(ledger: Ledger) -> None:
     await ledger.admit("web")
     mine = await ledger.say("web", *SUBMIT, "job_id", "j1", "reply_to", "c", "source", "admin", "source_id", "1-1")
     nameless = await ledger.say("web", *SUBMIT, "retry_of", "1-1")
@@ -159,7 +159,7 @@ async def test_what_a_source_may_not_say_is_a_dead_letter_that_names_it_the_type
     assert len(await ledger.dead()) == 2, "and the source is heard on"
 
 
-async def test_a_stranger_and_a_source_that_was_revoked_are_not_heard(ledger: Ledger) -> None:
+async def test_events_of_an_unknown_or_revoked_source_are_refused(ledger: Ledger) -> None:
     await ledger.admit("web")
     await ledger.say("web", *SUBMIT, "job_id", "j1")
     await ledger.say("stranger", *SUBMIT, "job_id", "j2")
@@ -175,7 +175,7 @@ async def test_a_stranger_and_a_source_that_was_revoked_are_not_heard(ledger: Le
     assert refused[0] == "UNKNOWN_SOURCE"
 
 
-async def test_an_event_that_says_of_itself_who_sent_it_is_an_ordinary_one_where_nobody_of_that_name_was_admitted(
+async def test_an_event_that_names_a_source_which_was_never_admitted_is_an_ordinary_event(
     ledger: Ledger,
 ) -> None:
     for n, stamp in enumerate(("5-5", "nonsense", "")):
@@ -205,13 +205,13 @@ async def test_what_was_taken_in_cannot_be_taken_in_once_more(ledger: Ledger) ->
     assert "may not be heard twice" in (await ledger.dead())[0]["reason"]
 
 
-async def test_a_refused_submission_is_told_to_the_reply_stream_of_its_producer(ledger: Ledger) -> None:
+async def test_a_refused_submission_is_reported_on_the_reply_stream_of_its_producer(ledger: Ledger) -> None:
     await ledger.admit("web")
     await ledger.say("web", *SUBMIT, "job_id", "j1", "reply_to", "c", "priority", "7")
     await ledger.take_in("web")
-    ((_, told),) = await ledger.redis.xrange(ledger.keys.reply("web/c"))
-    assert (told["job_id"], told["status"]) == ("web/j1", "refused")
-    assert told["error"].startswith("NOT_PERMITTED ")
+    ((_, outcome),) = await ledger.redis.xrange(ledger.keys.reply("web/c"))
+    assert (outcome["job_id"], outcome["status"]) == ("web/j1", "refused")
+    assert outcome["error"].startswith("NOT_PERMITTED ")
     assert await ledger.redis.pttl(ledger.keys.reply("web/c")) > 0
 
 
@@ -359,7 +359,7 @@ async def test_what_is_taken_in_leaves_room_for_what_it_brings_about(ledger: Led
     assert reply[6] == (await ledger.hash("meta"))["watermark"]
 
 
-async def test_while_the_memory_is_nearly_full_submissions_wait_in_the_ingress_and_nodes_are_heard(
+async def test_while_the_memory_is_nearly_full_submissions_wait_in_the_ingress_and_node_events_do_not(
     ledger: Ledger,
 ) -> None:
     await ledger.admit("web")
@@ -389,8 +389,8 @@ async def test_the_status_shows_who_waits_and_which_limit_bit(log: Ledger, cli: 
     shown = cli.run("status")
     assert "web" in shown.out
     assert "backlog, " in shown.out or "rate, " in shown.out
-    told = json.loads(cli.run("status", "--json").out)
-    assert [(row["source"], row["role"], row["dropped"]) for row in told["sources"]] == [
+    outcome = json.loads(cli.run("status", "--json").out)
+    assert [(row["source"], row["role"], row["dropped"]) for row in outcome["sources"]] == [
         ("gpu", "node", 0),
         ("web", "producer", 3),
     ]

@@ -29,7 +29,7 @@ async def test_the_reply_says_when_something_falls_due_next(ledger: Ledger) -> N
     assert int((await ledger.advance())[1]) == soon
 
 
-async def test_an_assignment_nobody_takes_goes_elsewhere(ledger: Ledger) -> None:
+async def test_an_assignment_that_is_not_accepted_goes_to_another_node(ledger: Ledger) -> None:
     await ledger.node("n1")
     old = await ledger.submit()
     await ledger.node("n2")
@@ -39,8 +39,12 @@ async def test_an_assignment_nobody_takes_goes_elsewhere(ledger: Ledger) -> None
     job = await ledger.job()
     assert (job["node_id"], job["attempts"], job["excluded"]) == ("n2", "1", "n1")
     assert job["attempt"] != old["attempt"]
-    told = (await ledger.inbox("n1"))[-1]
-    assert (told["type"], told["attempt"], told["reason"]) == ("job.cancelled", old["attempt"], "accept timeout")
+    outcome = (await ledger.inbox("n1"))[-1]
+    assert (outcome["type"], outcome["attempt"], outcome["reason"]) == (
+        "job.cancelled",
+        old["attempt"],
+        "accept timeout",
+    )
 
 
 async def test_a_node_that_beats_but_takes_nothing_is_closed_until_it_says_that_it_accepts(ledger: Ledger) -> None:
@@ -100,7 +104,7 @@ async def test_a_job_that_runs_too_long_is_tried_elsewhere(ledger: Ledger) -> No
     assert (job["status"], job["node_id"], job["attempts"]) == ("dispatched", "n2", "2")
 
 
-async def test_progress_starts_the_time_limit_anew(ledger: Ledger) -> None:
+async def test_progress_restarts_the_time_limit(ledger: Ledger) -> None:
     await ledger.append(SchedulerConfigured(job_timeout_ms=2_000))
     await ledger.node()
     await ledger.submit()
@@ -198,8 +202,8 @@ async def test_a_job_whose_last_attempt_is_lost_has_failed_and_says_so(ledger: L
     job = await ledger.job()
     assert (job["status"], job["error"]) == ("failed", "job timeout: attempt 1 of 1")
     assert (await ledger.last("job.exhausted"))["cause"] == job["error"]
-    (told,) = await ledger.redis.xrange(ledger.keys.reply("me"))
-    assert told[1]["status"] == "failed"
+    (outcome,) = await ledger.redis.xrange(ledger.keys.reply("me"))
+    assert outcome[1]["status"] == "failed"
 
 
 async def test_what_never_began_is_no_attempt_but_pauses_from_the_second_time_on(ledger: Ledger) -> None:
@@ -225,14 +229,18 @@ async def test_a_waiting_job_expires_at_its_deadline(ledger: Ledger) -> None:
     assert await ledger.redis.exists(ledger.keys("deadlines")) == 0
 
 
-async def test_a_held_job_expires_at_its_deadline_and_its_node_is_told(ledger: Ledger) -> None:
+async def test_a_held_job_expires_at_its_deadline_and_its_node_is_notified(ledger: Ledger) -> None:
     await ledger.node()
     job = await ledger.submit(deadline_ts=await ledger.now() + 1_000)
     await ledger.tell("started")
     await ledger.pass_time(1_000)
     assert (await ledger.job())["status"] == "expired"
-    told = (await ledger.inbox())[-1]
-    assert (told["type"], told["attempt"], told["reason"]) == ("job.cancelled", job["attempt"], "deadline passed")
+    outcome = (await ledger.inbox())[-1]
+    assert (outcome["type"], outcome["attempt"], outcome["reason"]) == (
+        "job.cancelled",
+        job["attempt"],
+        "deadline passed",
+    )
     assert (await ledger.tell("completed", status="finished"))[0] == "ALREADY_TERMINAL"
 
 
@@ -248,7 +256,7 @@ async def test_a_job_waits_for_its_time(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.submit("j1", not_before_ts=await ledger.now() + 3_000)
     await ledger.submit("j2", priority=-100)
-    assert await ledger.held() == {"j2"}, "it stands in nobody's way"
+    assert await ledger.held() == {"j2"}, "it blocks no other job"
     await ledger.pass_time(2_999)
     assert (await ledger.job("j1"))["status"] == "created"
     await ledger.pass_time(1)

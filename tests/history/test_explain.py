@@ -54,7 +54,7 @@ AGAINST: dict[str, tuple[Callable[[Ledger], Awaitable[None]], str]] = {
 
 
 @pytest.mark.parametrize("reason", AGAINST)
-async def test_a_waiting_job_names_what_speaks_against_each_member(reason: str, log: Ledger, cli: Cli) -> None:
+async def test_a_waiting_job_names_the_obstacle_of_each_member(reason: str, log: Ledger, cli: Cli) -> None:
     await log.node("n1")
     happen, words = AGAINST[reason]
     await happen(log)
@@ -113,7 +113,7 @@ async def test_each_attempt_says_why_that_node_and_how_it_ended(log: Ledger, cli
     assert found["summary"].startswith("dispatched on node n2")
 
 
-async def test_a_refused_job_and_one_nobody_knows(log: Ledger, cli: Cli) -> None:
+async def test_a_refused_job_and_an_unknown_job(log: Ledger, cli: Cli) -> None:
     await log.submit("j1", immediate=True)
     assert "NO_POOL_FOR_LANG_PAIR" in explained(cli)["summary"]
     unknown = cli.run("explain", "job", "nobody")

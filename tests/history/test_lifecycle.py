@@ -66,8 +66,8 @@ async def test_a_raw_submission_with_a_request_id_has_one_name_for_every_reader(
     assert tally.outcomes == {"s1:r7": "finished"}
     assert set(tally.submitted) == {"s1:r7"}
 
-    told = [step.type async for step in trace(history, "job", "s1:r7")]
-    assert told == ["job.submitted", "job.dispatched", "job.completed"]
+    outcome = [step.type async for step in trace(history, "job", "s1:r7")]
+    assert outcome == ["job.submitted", "job.dispatched", "job.completed"]
 
     with database(None, await collect_tail(history, tmp_path)) as connection:
         rows = connection.execute("SELECT job_id, status FROM jobs").fetchall()

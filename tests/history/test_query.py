@@ -110,7 +110,7 @@ async def test_archive_and_tail_are_one_view_without_doubles(log: Ledger, cli: C
     assert asked(cli, "SELECT rest['region'] AS r FROM events WHERE rest['region'] IS NOT NULL") == [{"r": "eu"}]
 
 
-async def test_a_letter_that_somebody_has_seen_to_says_how(log: Ledger, cli: Cli) -> None:
+async def test_a_handled_letter_says_how_it_was_handled(log: Ledger, cli: Cli) -> None:
     gone = [["type", "job.cancelled", "job_id", job_id] for job_id in ("j1", "j2", "j3")]
     await log.append(*gone)
     first, second, _ = await log.letter_ids()

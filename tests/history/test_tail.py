@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 ROW: dict[str, Any] = {
     "id": "1700000000000-3",
     "type": "job.completed",
-    "words": "node n1 says failed: too Hot",
+    "words": "node n1 reports failed: too Hot",
     "fields": {"job_id": "s1:7", "node_id": "n1", "status": "failed", "error": "too Hot"},
     "refused": "NOT_HELD nobody gave it this job",
 }
@@ -76,9 +76,9 @@ def rows(out: str) -> list[dict[str, Any]]:
 
 async def test_the_last_events_are_shown_as_a_person_reads_them(log: Ledger, cli: Cli) -> None:
     await some(log)
-    told = cli.run("tail", "--no-follow", "--last", "2")
-    assert told.code == 0, told.err
-    cordoned, refused = told.out.splitlines()
+    outcome = cli.run("tail", "--no-follow", "--last", "2")
+    assert outcome.code == 0, outcome.err
+    cordoned, refused = outcome.out.splitlines()
     assert "node.cordoned" in cordoned
     assert r"hot\x1b[2J" in cordoned
     assert "✗ UNKNOWN_JOB" in refused
@@ -89,8 +89,8 @@ async def test_the_last_events_are_shown_as_a_person_reads_them(log: Ledger, cli
 
 async def test_filters_find_what_is_rare_however_far_back(log: Ledger, cli: Cli) -> None:
     await some(log)
-    told = cli.run("tail", "--no-follow", "--json", "--last", "2", "type=job.submitted", "session_id=s1")
-    assert [row["fields"]["job_id"] for row in rows(told.out)] == ["j1", "j3"]
+    outcome = cli.run("tail", "--no-follow", "--json", "--last", "2", "type=job.submitted", "session_id=s1")
+    assert [row["fields"]["job_id"] for row in rows(outcome.out)] == ["j1", "j3"]
 
 
 BACK, FORTH = ("--last", "100"), ("--since", "0")
@@ -115,7 +115,7 @@ async def test_a_filter_finds_the_events_of_a_session_and_of_a_pair_though_they_
     assert [row["type"] for row in rows(cli.run("tail", "--no-follow", "--json", *way, *words).out)] == types
 
 
-async def test_it_begins_where_it_is_told_to(log: Ledger, cli: Cli) -> None:
+async def test_it_begins_at_the_given_place(log: Ledger, cli: Cli) -> None:
     await some(log)
     ids = [entry_id for entry_id, _ in await log.redis.xrange(log.keys("events"))]
     from_id = cli.run("tail", "--no-follow", "--json", "--since", ids[3])
@@ -132,9 +132,9 @@ async def test_it_says_what_the_log_no_longer_holds(log: Ledger, cli: Cli) -> No
     await some(log)
     ids = [entry_id for entry_id, _ in await log.redis.xrange(log.keys("events"))]
     await log.redis.xtrim(log.keys("events"), minid=ids[2], approximate=False)
-    told = cli.run("tail", "--no-follow", "--json", "--since", "0")
-    assert [row["id"] for row in rows(told.out)] == ids[2:]
-    assert "2 events came before: give the archive" in told.err
+    outcome = cli.run("tail", "--no-follow", "--json", "--since", "0")
+    assert [row["id"] for row in rows(outcome.out)] == ids[2:]
+    assert "after 2 missing events: give the archive" in outcome.err
 
 
 def test_it_follows_the_log_through_a_restart_of_the_server(keys: Keys, tmp_path: Path) -> None:
@@ -158,8 +158,8 @@ def test_it_follows_the_log_through_a_restart_of_the_server(keys: Keys, tmp_path
             eventually(lambda: "the server is back" in cli.output(tail))
             add("second")
             eventually(lambda: "second" in cli.output(tail))
-            told = [line.split()[-1] for line in cli.output(tail).splitlines() if "session.released" in line]
-            assert told == ["before", "first", "second"]
+            outcome = [line.split()[-1] for line in cli.output(tail).splitlines() if "session.released" in line]
+            assert outcome == ["before", "first", "second"]
             tail.send_signal(2)
             assert tail.wait(20) == 130
         finally:
@@ -203,12 +203,12 @@ def released(cli: Cli, *sessions: str) -> None:
     eventually(lambda: cli.redis.hget(cli.keys("meta"), "watermark") == last)
 
 
-def told(cli: Cli, tail: subprocess.Popen[str], count: int) -> bool:
+def outcome(cli: Cli, tail: subprocess.Popen[str], count: int) -> bool:
     """Whether so many lines were printed."""
     return len(cli.output(tail).splitlines()) == count
 
 
-def test_whoever_reads_too_slowly_is_told_how_many_events_were_trimmed(cli: Cli) -> None:
+def test_a_slow_reader_learns_how_many_events_were_trimmed(cli: Cli) -> None:
     cli.start("worker")
     released(cli, "one")
     tail = cli.start("tail")
@@ -233,7 +233,7 @@ def test_the_archive_that_it_began_with_may_grow_and_the_log_be_trimmed(cli: Cli
     eventually(lambda: "two" in cli.output(tail))
     for count, name in enumerate(("three", "four"), 3):
         released(cli, name)
-        eventually(partial(told, cli, tail, count))
+        eventually(partial(outcome, cli, tail, count))
         assert cli.run("archive", "--to", "kept", "--once", "--trim", "--yes").code == 0
     assert [row["fields"]["session_id"] for row in rows(cli.output(tail))] == ["one", "two", "three", "four"]
 
@@ -249,8 +249,8 @@ def test_a_reader_that_has_seen_enough_is_no_failure(cli: Cli) -> None:
         assert process.wait(20) == 0
 
 
-def test_events_that_nobody_folds_are_told_of(cli: Cli) -> None:
+def test_a_note_reports_events_that_no_worker_folds(cli: Cli) -> None:
     tail = cli.start("tail")
     cli.redis.xadd(cli.keys("events"), {"type": "session.released", "session_id": "s1"})
-    eventually(lambda: "nobody has folded" in cli.output(tail))
+    eventually(lambda: "no worker folds" in cli.output(tail))
     assert "session.released" not in cli.output(tail)

@@ -73,9 +73,9 @@ def test_the_wheel_carries_its_licence_and_names_it(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
         (metadata,) = (name for name in files.namelist() if name.endswith(".dist-info/METADATA"))
-        told = HeaderParser().parsestr(files.read(metadata).decode())
+        outcome = HeaderParser().parsestr(files.read(metadata).decode())
         licence = files.read(metadata.replace("METADATA", "licenses/LICENSE")).decode()
-    assert (told["License-Expression"], told["Author"]) == ("MIT", "the streamsched authors")
+    assert (outcome["License-Expression"], outcome["Author"]) == ("MIT", "the streamsched authors")
     assert licence == (ROOT / "LICENSE").read_text()
     assert "Copyright (c) 2026 the streamsched authors" in licence
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told: that it is true, stays cheap, and outlasts whatever happens to the server."""
+"""The metrics for Prometheus are true, stay cheap, and survive any fault of the server."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def day(ledger: Ledger) -> None:
     await ledger.advance()
 
 
-async def test_what_happens_is_told_by_state_and_log(ledger: Ledger, shown: Exported) -> None:
+async def test_metrics_come_from_state_and_log(ledger: Ledger, shown: Exported) -> None:
     await day(ledger)
     added = (await ledger.redis.xinfo_stream(ledger.keys("events")))["entries-added"]
     now = await shown.until(lambda now: sum(now.by("events_folded_total", "type").values())
@@ -97,12 +97,10 @@ async def test_what_happens_is_told_by_state_and_log(ledger: Ledger, shown: Expo
     assert now.by("job_stage_seconds_count", "stage") == {"waiting": 3, "accepting": 2, "executing": 3}
     assert now.get("script_seconds_count")
     assert now.get("script_seconds", quantile="0.99") is not None
-    assert now.get("archive_behind_seconds") is None  # nobody archives
+    assert now.get("archive_behind_seconds") is None  # no archiver runs
 
 
-async def test_what_has_never_happened_is_told_as_0_so_that_an_alert_sees_its_first_time(
-    ledger: Ledger, shown: Exported
-) -> None:
+async def test_a_counter_starts_at_0_so_that_an_alert_sees_the_first_increase(ledger: Ledger, shown: Exported) -> None:
     await ledger.node()
     now = await shown.scrape()
     for name, label, value in (
@@ -225,7 +223,7 @@ async def test_a_language_pair_waited_for_before_the_exporter_began_is_found(
         await shown.until(lambda now: now.by("pair_jobs_waiting", "tgt_lang")["other"] == 3)
 
 
-async def test_a_node_that_is_full_tells_nobody_and_is_found(ledger: Ledger, shown: Exported) -> None:
+async def test_a_full_node_is_found_without_an_event(ledger: Ledger, shown: Exported) -> None:
     await ledger.node()
     await shown.until(lambda now: now.by("nodes", "state") == {"open": 1})
     for n in range(8):
@@ -286,7 +284,7 @@ async def test_a_scrape_costs_the_same_commands_however_much_there_is(ledger: Le
     assert await cost() == few
 
 
-async def test_a_server_that_is_away_is_told_and_waited_for(tmp_path: Path, keys: Keys) -> None:
+async def test_an_outage_of_the_server_is_reported_and_waited_out(tmp_path: Path, keys: Keys) -> None:
     with EmbeddedServer(tmp_path, free_port()) as server:
         async with exported(server, keys) as shown:
             server.stop()
@@ -363,7 +361,7 @@ STORIES: dict[str, tuple[list[dict[str, str]], dict[str, tuple[int, float]]]] = 
         [{**SUBMITTED, "deliver": "false"}, DISPATCHED, at(3250, "completed", node_id="n1", status="finished")],
         {"waiting": (1, 0.25), "executing": (1, 2.0)},
     ),
-    "an end by somebody who does not hold it": (
+    "an end from a node that does not hold it": (
         [{**SUBMITTED, "deliver": "false"}, DISPATCHED, at(3250, "completed", node_id="n7", status="finished")],
         {"waiting": (1, 0.25)},
     ),
@@ -373,7 +371,7 @@ STORIES: dict[str, tuple[list[dict[str, str]], dict[str, tuple[int, float]]]] = 
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_the_time_in_each_stage_is_told_from_the_log(story: str) -> None:
+def test_the_time_in_each_stage_comes_from_the_log(story: str) -> None:
     events, expected = STORIES[story]
     assert took(log(*events)) == expected
 
@@ -415,10 +413,12 @@ def test_an_event_of_no_known_type_adds_no_series() -> None:
 # --- the command, and its page
 
 
-def test_the_page_tells_of_every_metric_what_the_catalogue_says() -> None:
+def test_the_page_describes_every_metric_as_the_catalogue_does() -> None:
     rows = re.findall(r"^\| `(streamsched_\w+)` \| (\w+) \| (.*?) \| (.*) \|$", PAGE, re.MULTILINE)
-    told = [(m.samples[0] if m.kind in ("counter", "gauge") else m.name, m.kind, m.labels, m.help) for m in CATALOGUE]
-    assert [(name, kind, tuple(re.findall(r"`(\w+)`", labels)), help) for name, kind, labels, help in rows] == told
+    outcome = [
+        (m.samples[0] if m.kind in ("counter", "gauge") else m.name, m.kind, m.labels, m.help) for m in CATALOGUE
+    ]
+    assert [(name, kind, tuple(re.findall(r"`(\w+)`", labels)), help) for name, kind, labels, help in rows] == outcome
 
 
 def test_the_exporter_is_a_command(cli: Cli) -> None:

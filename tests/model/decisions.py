@@ -69,7 +69,7 @@ def refused(state: State, entry: Entry, job_id: str, code: str, detail: str) -> 
     lacking = "NO_AVAILABLE_NODE" if in_running else "EMPTY_POOL" if pools else "NO_POOL_FOR_LANG_PAIR"
     if paused or (members and not in_running):
         lacking = "PAUSED"
-    require(code == lacking, f"what is missing is told by {lacking}")
+    require(code == lacking, f"the code for it is {lacking}")
     end(state, entry, job_id, job, "refused", f"{code} {detail}")
 
 
@@ -141,7 +141,7 @@ def requeued(
 
 @folds("job.exhausted")
 def exhausted(state: State, entry: Entry, job_id: str, cause: str) -> None:
-    """No attempt is left, or nobody could deliver the job a second time."""
+    """No attempt is left, or the job cannot be delivered a second time."""
     job = alive(state, job_id)
     causes = ["node lost", "accept timeout", "job timeout", *([job.cause] if job.cause else [])]
     why = next((known for known in causes if cause.startswith(f"{known}: ")), "")
@@ -169,7 +169,7 @@ def due(state: State, entry: Entry, job_id: str) -> None:
 
 @folds("job.extended")
 def extended(state: State, entry: Entry, job_id: str, until_ts: str) -> None:
-    """A limit that ran out while the scheduler was away starts anew."""
+    """A limit that ran out while the scheduler was away restarts."""
     job = alive(state, job_id)
     limits = {"accept": "accept_timeout_ms", "run": "job_timeout_ms"}
     require(job.timer in limits and missed(state, job), f"{job_id} missed nothing")

@@ -37,8 +37,8 @@ class Model:
     """A partition to which one entry after the other happens.
 
     Args:
-        forged: ids of the decisions that somebody else than the scheduler appended. The log alone cannot tell them from
-            true ones; whoever wrote them knows, and so do the dead letters (``FORGED_DECISION``).
+        forged: ids of the decisions that another client appended. The log alone cannot tell them from
+            true ones; the writer knows, and so do the dead letters (``FORGED_DECISION``).
     """
 
     def __init__(self, forged: Container[str] = ()) -> None:

@@ -104,7 +104,7 @@ def session_hash(session: Session) -> dict[str, str]:
 
 
 def source_hash(source: Source) -> dict[str, str]:
-    """What somebody may say, and how much of it was heard and not."""
+    """The rights of a source, and how many of its entries were accepted and dropped."""
     return texts(
         role=source.role,
         node_id=source.node_id,

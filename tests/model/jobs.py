@@ -105,7 +105,7 @@ def submitted(
 
 
 def held(state: State, job_id: str, node_id: str, attempt: str | None) -> Job:
-    """Return a job that this node holds under this attempt; nobody else may speak of it.
+    """Return a job that this node holds under this attempt; no other node may report on it.
 
     Raises:
         Refused: with the reason.
@@ -160,7 +160,7 @@ def progressed(
     progress_json: str | None,
     request_id: str | None,
 ) -> None:
-    """The holder is getting on: its time to run starts anew, if it has one."""
+    """The holder reports progress: its time limit restarts, if it has one."""
     if said_of(state.jobs.get(job_id), request_id):
         return
     job = held(state, job_id, node_id, attempt)
@@ -212,7 +212,7 @@ def completed(
         return
     job = held(state, job_id, node_id, attempt)
     remember(job, request_id)
-    if ran_ms is not None and job.status == "dispatched":  # nobody has told that it began
+    if ran_ms is not None and job.status == "dispatched":  # its start was not reported
         job.started_ts = max(entry.at - ran_ms, int((job.attempt or "").split("-")[0]))
         begin(state, job_id, job, node_id)
     if status == "failed" and job.delivered and job.attempts < state.max_attempts(job):
@@ -233,7 +233,7 @@ def said_before(job: Job, node_id: str, status: str, attempt: str | None) -> boo
 
 @folds("job.cancelled")
 def cancelled(state: State, entry: Entry, job_id: str, reason: str | None) -> None:
-    """Nobody wants the job any more."""
+    """The job was cancelled."""
     job = state.jobs.get(job_id)
     if job is None:
         raise Refused("UNKNOWN_JOB")

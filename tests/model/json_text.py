@@ -1,7 +1,7 @@
 """JSON as the servers' ``cjson`` reads it: RFC 8259, and a little more.
 
 More than the standard: numbers as C reads them (``0x1F``, ``01``, ``1.``, ``-.5``, ``+1``, ``nan``, ``Infinity`` in any
-case), control characters inside strings, and whatever stands behind a NUL. Less: a surrogate without its partner, a NUL
+case), control characters inside strings, and anything after a NUL. Less: a surrogate without its partner, a NUL
 anywhere else, nesting beyond 1000.
 """
 

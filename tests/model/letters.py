@@ -1,4 +1,4 @@
-"""Dead letters, as far as the state knows of them: what somebody has done about one."""
+"""Dead letters in the state: what an operator has done about each."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from .state import Node, Pool, State
 
 
 def known(state: State, node_id: str) -> Node:
-    """Return a node that has registered; anybody else is refused."""
+    """Return a node that has registered; any other is refused."""
     if node_id not in state.nodes:
         raise Refused("UNKNOWN_NODE")
     return state.nodes[node_id]
@@ -84,7 +84,7 @@ def heartbeat(
 
 @folds("node.offline")
 def offline(state: State, entry: Entry, node_id: str, reason: str | None) -> None:
-    """Somebody knows that a node is gone."""
+    """A node is reported as gone."""
     hears(known(state, node_id), entry.at, False, None)
 
 

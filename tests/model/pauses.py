@@ -8,12 +8,12 @@ from .state import State
 
 
 def pause(state: State, entry: Entry, name: str, reason: str | None) -> None:
-    """Note since when something is paused, and why; to pause it again gives both anew."""
+    """Note since when something is paused, and why; a second pause replaces both."""
     state.paused[name] = f"{entry.at} {reason or ''}"
 
 
 def pool(state: State, pool_id: str) -> str:
-    """Return the name under which the pause of a pool is kept; one that nobody registered for is refused."""
+    """Return the name under which the pause of a pool is kept; a pool without a registration is refused."""
     if pool_id not in state.pools:
         raise Refused("UNKNOWN_POOL")
     return f"pool {pool_id}"

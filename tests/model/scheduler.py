@@ -34,7 +34,7 @@ def configured(state: State, entry: Entry, **given: object) -> None:
 
 @folds("scheduler.resumed")
 def resumed(state: State, entry: Entry, since_ts: str) -> None:
-    """Nobody called for a while."""
+    """No calls for a while."""
     limits = [state.config(name) for name in ("heartbeat_timeout_ms", "accept_timeout_ms", "job_timeout_ms")]
     shortest = min((limit for limit in limits if limit), default=2 * OUTAGE_MS)
     absence = min(OUTAGE_MS, max(LONGEST_SLEEP_MS, shortest / 2))

@@ -19,7 +19,7 @@ OWNED = ("job_id", "session_id", "reply_to")
 
 
 def speaker(state: State, raw: dict[str, str]) -> Source | None:
-    """Return whose copy an entry is; ``None`` where nobody stood between its producer and the log."""
+    """Return the source of an entry; ``None`` if its producer appended it directly."""
     stamp = raw.get("source_id", "")
     if len(stamp) > LONGEST_ENTRY or not ENTRY.fullmatch(stamp):
         return None
@@ -57,7 +57,7 @@ def asks_too_much(source: Source, raw: dict[str, str]) -> bool:
 
 
 def heard(state: State, entry: Entry) -> None:
-    """Remember how far a source has been heard, whatever came of what it said."""
+    """Remember the last entry taken from a source, accepted or not."""
     source = speaker(state, entry.raw)
     if source is not None and "retry_of" not in entry.raw:
         source.last_id = max(source.last_id, entry.raw["source_id"], key=order)
@@ -76,7 +76,7 @@ def admitted(
     priority: int | None,
     reason: str | None,
 ) -> None:
-    """Somebody may speak, or speak otherwise than before."""
+    """A source is admitted, or its rights change."""
     if (role == "node") != (node_id is not None):
         raise Refused("INVALID_FIELD")
     known = state.sources.setdefault(source, Source())
@@ -88,7 +88,7 @@ def admitted(
 
 @folds("source.revoked")
 def revoked(state: State, entry: Entry, source: str, reason: str | None) -> None:
-    """Somebody may speak no more."""
+    """A source is revoked."""
     if source not in state.sources:
         raise Refused("UNKNOWN_SOURCE")
     known = state.sources[source]
@@ -98,7 +98,7 @@ def revoked(state: State, entry: Entry, source: str, reason: str | None) -> None
 
 @folds("source.limited")
 def limited(state: State, entry: Entry, source: str, cause: str, dropped: str) -> None:
-    """Somebody said more than it may."""
+    """A source exceeded a limit."""
     require(source in state.sources, f"{source} was never admitted")
     require(cause in ("backlog", "id", "rate", "size", "type"), f"{cause} is no limit")
     require((int(dropped) == 0) == (cause in ("rate", "type")), f"{dropped} entries dropped for {cause}")

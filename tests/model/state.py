@@ -94,7 +94,7 @@ class Job:
 
     @property
     def deadline_ts(self) -> int | None:
-        """When it ends, whatever has become of it."""
+        """When it ends, in any status."""
         return int(self.asked["deadline_ts"]) if "deadline_ts" in self.asked else None
 
     def wait_for(self, timer: str, due_ts: int) -> None:
@@ -114,7 +114,7 @@ class Session:
 
 @dataclass(slots=True)
 class Source:
-    """Somebody who may speak through an ingress, or might once."""
+    """A source that may write through an ingress, or once might."""
 
     role: str = ""
     node_id: str = ""
@@ -152,7 +152,7 @@ class State:
     sources_event: str | None = None
     """Which event last changed who may speak."""
     letters: dict[str, str] = field(default_factory=dict)
-    """What somebody has done about dead letters, by their ids: retried or dropped, and by which event."""
+    """Handled dead letters, by their ids: retried or dropped, and by which event."""
     counted: Counter[str] = field(default_factory=Counter)
     """What has happened how often since the log began."""
     watermark: str = "0-0"

@@ -44,8 +44,8 @@ class Log:
         self.add("node.registered", node_id=node_id, cap_json="{}", pool_names_json=pools)
 
     def dispatch(self, job_id: str = "j1", node_id: str = "n1", pool_id: str = "1", **more: str) -> str:
-        told = {"nonce": "a", "seen": "", "why": "only", "affinity": "new"} | more
-        return self.add("job.dispatched", job_id=job_id, node_id=node_id, pool_id=pool_id, **told) + "-a"
+        outcome = {"nonce": "a", "seen": "", "why": "only", "affinity": "new"} | more
+        return self.add("job.dispatched", job_id=job_id, node_id=node_id, pool_id=pool_id, **outcome) + "-a"
 
     def requeue(self, cause: str, **more: Any) -> None:
         self.add("job.requeued", job_id="j1", node_id="n1", cause=cause, **more)
@@ -79,10 +79,10 @@ def test_what_the_scheduler_does_in_such_a_world_is_lawful() -> None:
 
 UNLAWFUL: dict[str, tuple[int, str, dict[str, Any], str]] = {
     "a job that ended is dispatched": (0, "dispatch", {"job_id": "j0"}, "j0 is cancelled"),
-    "a job that nobody knows is dispatched": (0, "dispatch", {"job_id": "j9"}, "there is no job j9"),
+    "an unknown job is dispatched": (0, "dispatch", {"job_id": "j9"}, "there is no job j9"),
     "a job that is held is dispatched": (0, "dispatch", {"job_id": "j1"}, "does not wait for a node"),
     "a job goes to a node that is offline": (0, "dispatch", {"job_id": "j2", "node_id": "n2"}, "may not receive a job"),
-    "a job goes to a node that nobody knows": (
+    "a job goes to an unknown node": (
         0,
         "dispatch",
         {"job_id": "j2", "node_id": "n9"},
@@ -124,7 +124,7 @@ UNLAWFUL: dict[str, tuple[int, str, dict[str, Any], str]] = {
     "a job expires too early": (59_999, "job.expired", {"job_id": "j2"}, "has time until"),
     "a job without a deadline expires": (60_000, "job.expired", {"job_id": "j1"}, "has time until None"),
     "a job that is not due is due": (60_000, "job.due", {"job_id": "j2"}, "is not due"),
-    "a limit is extended that nobody missed": (
+    "a limit is extended that was not missed": (
         9_000,
         "job.extended",
         {"job_id": "j1", "until_ts": START + 19_000},
@@ -177,7 +177,7 @@ def test_a_decision_that_nothing_could_have_led_to_is_named(case: str) -> None:
         decide(**fields)
 
 
-def test_a_limit_that_ran_out_while_the_scheduler_was_away_is_held_against_nobody() -> None:
+def test_a_limit_that_ran_out_while_the_scheduler_was_away_has_no_effect() -> None:
     log = world().at(20_000)
     log.add("scheduler.resumed", since_ts=START + 5_000)
     with pytest.raises(Unlawful, match="accept timeout"):

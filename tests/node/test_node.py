@@ -272,8 +272,8 @@ async def test_a_job_that_is_over_at_once_needs_no_event_for_its_begin(server: E
     async with running(server, keys) as scheduler, serving(scheduler, handler, concurrency=2):
         _, brief, long = [await (await scheduler.submit(work(n))).result(20) for n in (3, 0, 1)]
         log = await facts(scheduler)
-        told = [e["type"] for e in log if e.get("job_id") == brief.job_id]
-        assert told == ["job.submitted", "job.dispatched", "job.completed"]
+        outcome = [e["type"] for e in log if e.get("job_id") == brief.job_id]
+        assert outcome == ["job.submitted", "job.dispatched", "job.completed"]
         assert "job.started" in [e["type"] for e in log if e.get("job_id") == long.job_id]
         job: Any = await scheduler.partition.redis.hgetall(keys.job(brief.job_id))
         assert int(job["dispatched_ts"]) <= int(job["started_ts"]) <= int(job["finished_ts"])
@@ -366,7 +366,7 @@ async def test_a_malformed_pool_stops_a_node_before_it_serves(server: EmbeddedSe
 
 
 @pytest.mark.parametrize("ends", ["completed", "declined"])
-async def test_what_a_node_says_while_nothing_can_be_written_is_heard_once_it_can(
+async def test_reports_of_a_node_during_an_outage_arrive_after_it(
     server: EmbeddedServer, keys: Keys, ends: str
 ) -> None:
     """Without that the job would be held for ever: the node beats, and has no time limit to exceed."""

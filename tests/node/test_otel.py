@@ -1,4 +1,4 @@
-"""OpenTelemetry: one trace over submitter, scheduler and node, and nothing at all where nobody traces."""
+"""OpenTelemetry: one trace over submitter, scheduler and node, and nothing without tracing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ REMOTE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+def outcome(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     """A program that traces; OpenTelemetry lets a process choose its provider only once, so it is put in its place."""
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -50,10 +50,10 @@ def request(job_id: str, **more: Any) -> SubmitRequest:
     return SubmitRequest(session_id="s1", src_lang="en", tgt_lang="zh", payload_json="{}", job_id=job_id, **more)
 
 
-def spans(told: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+def spans(outcome: InMemorySpanExporter) -> dict[str, ReadableSpan]:
     """The spans by the first word of their names."""
-    found = {span.name.partition(" ")[0]: span for span in told.get_finished_spans()}
-    assert len(found) == len(told.get_finished_spans()), "two of a name"
+    found = {span.name.partition(" ")[0]: span for span in outcome.get_finished_spans()}
+    assert len(found) == len(outcome.get_finished_spans()), "two of a name"
     return found
 
 
@@ -78,7 +78,7 @@ async def carried_out(scheduler: Scheduler, handler: Any, **more: Any) -> JobSta
 
 
 async def test_a_job_is_one_trace_over_submitter_scheduler_and_node(
-    server: EmbeddedServer, keys: Keys, told: InMemorySpanExporter
+    server: EmbeddedServer, keys: Keys, outcome: InMemorySpanExporter
 ) -> None:
     inner: list[str] = []
 
@@ -93,7 +93,7 @@ async def test_a_job_is_one_trace_over_submitter_scheduler_and_node(
         (submitted,) = [fact for fact in await facts(scheduler) if fact["type"] == "job.submitted"]
         (dispatched,) = [fact for fact in await facts(scheduler) if fact["type"] == "job.dispatched"]
         job = await scheduler.partition.redis.hgetall(keys.job("j1"))
-    found = spans(told)
+    found = spans(outcome)
     assert found.keys() == {"request", "submit", "wait", "dispatch", "execute", "model"}
     assert len({span.context.trace_id for span in found.values()}) == 1
     parents = {name: span.parent.span_id if span.parent else None for name, span in found.items()}
@@ -151,12 +151,12 @@ def failure_awaited(assignment: Assignment) -> Any:
 
 
 @pytest.mark.parametrize("handler", [blocking_failure, failure_in_a_thread, failure_awaited])
-async def test_whatever_kind_a_handler_is_its_span_says_what_it_raised(
-    handler: Any, servers: dict[str, EmbeddedServer], keys: Keys, told: InMemorySpanExporter
+async def test_the_span_of_any_kind_of_handler_holds_its_exception(
+    handler: Any, servers: dict[str, EmbeddedServer], keys: Keys, outcome: InMemorySpanExporter
 ) -> None:
     async with running(servers["valkey"], keys) as scheduler:
         assert await carried_out(scheduler, handler) is JobState.FAILED
-    execute = spans(told)["execute"]
+    execute = spans(outcome)["execute"]
     assert execute.status.status_code is StatusCode.ERROR
     assert said(execute)["error.type"] == "JobFailed"
     (event,) = execute.events
@@ -164,7 +164,7 @@ async def test_whatever_kind_a_handler_is_its_span_says_what_it_raised(
 
 
 async def test_a_handler_in_a_thread_is_within_the_span(
-    servers: dict[str, EmbeddedServer], keys: Keys, told: InMemorySpanExporter
+    servers: dict[str, EmbeddedServer], keys: Keys, outcome: InMemorySpanExporter
 ) -> None:
     current: list[int] = []
 
@@ -174,11 +174,11 @@ async def test_a_handler_in_a_thread_is_within_the_span(
 
     async with running(servers["valkey"], keys) as scheduler:
         assert await carried_out(scheduler, translate) is JobState.FINISHED
-    assert current == [spans(told)["execute"].context.span_id]
+    assert current == [spans(outcome)["execute"].context.span_id]
 
 
 async def test_a_job_that_is_taken_away_says_why_in_its_span(
-    servers: dict[str, EmbeddedServer], keys: Keys, told: InMemorySpanExporter
+    servers: dict[str, EmbeddedServer], keys: Keys, outcome: InMemorySpanExporter
 ) -> None:
     async def translate(assignment: Assignment) -> None:
         await anyio.sleep_forever()
@@ -187,38 +187,38 @@ async def test_a_job_that_is_taken_away_says_why_in_its_span(
         seconds, micros = await scheduler.partition.redis.time()
         soon = seconds * 1000 + micros // 1000 + 300
         assert await carried_out(scheduler, translate, deadline_ts=soon) is JobState.EXPIRED
-        while "execute" not in spans(told):
+        while "execute" not in spans(outcome):
             await anyio.sleep(0.01)
-    status = spans(told)["execute"].status
+    status = spans(outcome)["execute"].status
     assert (status.status_code, status.description) == (StatusCode.ERROR, "deadline passed")
 
 
 async def test_a_trace_that_began_elsewhere_goes_on_and_one_that_is_not_recorded_stays_so(
-    servers: dict[str, EmbeddedServer], keys: Keys, told: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+    servers: dict[str, EmbeddedServer], keys: Keys, outcome: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def translate(assignment: Assignment) -> str:
         return "ok"
 
     async with running(servers["valkey"], keys) as scheduler:
         assert await carried_out(scheduler, translate, traceparent=REMOTE) is JobState.FINISHED
-        found = spans(told)
+        found = spans(outcome)
         assert found.keys() == {"wait", "dispatch", "execute"}
         assert {f"{span.context.trace_id:032x}" for span in found.values()} == {REMOTE[3:35]}
         assert {f"{span.parent.span_id:016x}" for span in found.values() if span.parent} == {REMOTE[36:52]}
-        told.clear()
+        outcome.clear()
         monkeypatch.setattr(trace, "_TRACER_PROVIDER", TracerProvider(sampler=ALWAYS_OFF))
         async with Node(scheduler, "n1", pools=["en-zh"]) as node, anyio.create_task_group() as group:
             group.start_soon(node.run, translate)
             job = await scheduler.submit(request("j2"))
             assert (await job.result(20)).status is JobState.FINISHED
             node.stop()
-        assert not told.get_finished_spans()
+        assert not outcome.get_finished_spans()
         last = [fact for fact in await facts(scheduler) if fact["type"] == "job.submitted"][-1]
-        assert not int(last["traceparent"][-2:], 16) & 1  # the node is told that nobody records it
+        assert not int(last["traceparent"][-2:], 16) & 1  # the trace is marked as not recorded
 
 
 async def test_a_job_of_no_trace_begins_one_when_it_is_carried_out(
-    servers: dict[str, EmbeddedServer], keys: Keys, told: InMemorySpanExporter
+    servers: dict[str, EmbeddedServer], keys: Keys, outcome: InMemorySpanExporter
 ) -> None:
     async def translate(assignment: Assignment) -> str:
         return "ok"
@@ -233,16 +233,16 @@ async def test_a_job_of_no_trace_begins_one_when_it_is_carried_out(
             group.start_soon(node.run, translate)  # which is no part of what was current then
         await scheduler.append(JobSubmitted(job_id="j1", **asked))
         await scheduler.append(JobSubmitted(job_id="j2", traceparent="nonsense", **asked))
-        while len(told.get_finished_spans()) < 3:
+        while len(outcome.get_finished_spans()) < 3:
             await anyio.sleep(0.01)
         node.stop()
-    found = told.get_finished_spans()
+    found = outcome.get_finished_spans()
     assert sorted(span.name.partition(" ")[0] for span in found) == ["execute", "execute", "main"]
     assert [span.parent for span in found] == [None] * 3
 
 
 async def test_a_trace_passes_through_the_ingresses_of_a_producer_and_a_node(
-    servers: dict[str, EmbeddedServer], keys: Keys, told: InMemorySpanExporter
+    servers: dict[str, EmbeddedServer], keys: Keys, outcome: InMemorySpanExporter
 ) -> None:
     async def translate(assignment: Assignment) -> str:
         return "ok"
@@ -261,21 +261,21 @@ async def test_a_trace_passes_through_the_ingresses_of_a_producer_and_a_node(
             job = await producer.submit(request("j1"))
             assert (await job.result(20)).status is JobState.FINISHED
             node.stop()
-    found = spans(told)
+    found = spans(outcome)
     assert found.keys() == {"submit", "dispatch", "execute"}  # it may not ask when the job was submitted
     assert len({span.context.trace_id for span in found.values()}) == 1
     assert said(found["submit"])["messaging.message.id"] == said(found["execute"])["messaging.message.id"] == "gate/j1"
 
 
 async def test_dispatch_task_carries_the_trace_and_a_refusal_marks_its_span(
-    servers: dict[str, EmbeddedServer], keys: Keys, told: InMemorySpanExporter
+    servers: dict[str, EmbeddedServer], keys: Keys, outcome: InMemorySpanExporter
 ) -> None:
     async with running(servers["valkey"], keys) as scheduler:
         asked = DispatchRequest(session_id="s1", src_lang="en", tgt_lang="zh", payload_json="{}")
         with pytest.raises(NoPoolForLangPair):
             await scheduler.dispatch_task(asked)
         (submitted,) = [fact for fact in await facts(scheduler) if fact["type"] == "job.submitted"]
-    submit = spans(told)["submit"]
+    submit = spans(outcome)["submit"]
     assert submitted["traceparent"][36:52] == f"{submit.context.span_id:016x}"
     assert submit.status.status_code is StatusCode.ERROR
 
@@ -287,7 +287,7 @@ async def test_the_same_job_submitted_again_in_another_trace_is_the_same_job(led
     assert await ledger.dead() == []
 
 
-# --- where nobody traces
+# --- without tracing
 
 
 async def test_a_node_that_does_not_trace_carries_out_jobs_as_ever(
@@ -320,7 +320,7 @@ def test_nothing_of_opentelemetry_is_imported_where_it_is_not_used() -> None:
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
-def test_a_program_is_told_the_trace_through_its_environment_and_hands_it_on(cli: Cli) -> None:
+def test_a_program_gets_the_trace_through_its_environment_and_passes_it_on(cli: Cli) -> None:
     worker, node = cli.start("worker"), cli.start(
         "node", "n1", "--pools", "en-zh", "--exec", "sh -c 'cat > /dev/null; printf %s $TRACEPARENT'"
     )  # fmt: skip

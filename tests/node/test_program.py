@@ -177,7 +177,7 @@ def test_pools_come_as_names_as_json_or_as_both() -> None:
     assert pools_of(" en-zh , en-ja", None) == ["en-zh", "en-ja"]
     assert pools_of("en-zh", '[{"name": "x"}]') == ["en-zh", {"name": "x"}]
     for names, listed in ((None, None), (",", None), (None, "[]"), (None, "{"), (None, "{}"), (None, "[1]")):
-        with pytest.raises(UsageProblem, match=r"give|no JSON"):
+        with pytest.raises(UsageProblem, match=r"give|not JSON"):
             pools_of(names, listed)
 
 

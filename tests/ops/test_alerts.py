@@ -34,9 +34,9 @@ LABELS = {
 
 
 def series(name: str, values: str, **labels: str) -> dict[str, str]:
-    told = {"scheduler": "s", "partition": "0", **labels}
+    all_labels = {"scheduler": "s", "partition": "0", **labels}
     return {
-        "series": f"streamsched_{name}{{{','.join(f'{key}={json.dumps(text)}' for key, text in told.items())}}}",
+        "series": f"streamsched_{name}{{{','.join(f'{key}={json.dumps(text)}' for key, text in all_labels.items())}}}",
         "values": values,
     }
 
@@ -133,7 +133,7 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
         "The exporter of s/0 cannot keep up; its counts by type and its durations are incomplete.",
     ),
 }
-"""What makes each alert fire after half an hour, with which labels, and what it says."""
+"""What makes each alert fire after half an hour, its labels, and its text."""
 
 ALL_IS_WELL = [
     series("server_up", "1x30"),
@@ -259,7 +259,7 @@ def test_a_panel_asks_for_what_exists(panel: dict[str, Any]) -> None:
         expression = target["expr"]
         for variable, value in VARIABLES.items():
             expression = expression.replace(variable, value)
-        assert "$" not in expression, f"{target['expr']} has a variable that nobody sets"
+        assert "$" not in expression, f"{target['expr']} has a variable that is never set"
         exist(expression)
         assert "instance" not in expression
         for selected in re.findall(r"streamsched_\w+{([^}]*)}", expression):
@@ -294,7 +294,7 @@ def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
     expressions += [rule["expr"] for rule in ALERTS.values()]
     asked = set(re.findall(r"streamsched_\w+", " ".join(expressions)))
     for metric in CATALOGUE:
-        assert asked & set(metric.samples), f"nobody looks at {metric.name}"
+        assert asked & set(metric.samples), f"nothing shows {metric.name}"
 
 
 def test_the_page_says_of_every_alert_what_it_means_and_what_to_do() -> None:

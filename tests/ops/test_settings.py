@@ -1,4 +1,4 @@
-"""Where a command's settings come from, and what is said of those that cannot be used."""
+"""The sources of a command's settings, and the errors for bad ones."""
 
 from __future__ import annotations
 
@@ -161,19 +161,19 @@ def test_the_files_of_the_certificates_become_a_part_of_the_url(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("flags", "environment", "parts"),
     [
-        ({"url": "redis://:geheim@h1"}, {}, ["--url: holds a password", "list of processes", "STREAMSCHED_PASSWORD"]),
+        ({"url": "redis://:geheim@h1"}, {}, ["--url: holds a password", "`ps` shows", "STREAMSCHED_PASSWORD"]),
         ({"url": "redis://h1?password=geheim"}, {}, ["--url: holds a password"]),
         ({"url": "redis+sentinel://h1/m?sentinel_password=geheim"}, {}, ["--url: holds a password"]),
         ({"password_file": Path("nowhere")}, {}, ["--password-file: nowhere cannot be read: No such file"]),
-        ({"password_file": Path("empty")}, {}, ["--password-file: empty is to hold the password, on one line"]),
-        ({"password_file": Path("lines")}, {}, ["--password-file: lines is to hold the password, on one line"]),
-        ({"password_file": Path("bytes")}, {}, ["--password-file: bytes cannot be read: it is no text"]),
+        ({"password_file": Path("empty")}, {}, ["--password-file: empty must hold the password on one line"]),
+        ({"password_file": Path("lines")}, {}, ["--password-file: lines must hold the password on one line"]),
+        ({"password_file": Path("bytes")}, {}, ["--password-file: bytes cannot be read: it is not text"]),
         ({"password_file": Path("secret")}, {"PASSWORD": "geheim"}, ["STREAMSCHED_PASSWORD holds a password, too"]),
         ({}, {"PASSWORD": "x", "URL": "redis://:geheim@h1"}, ["STREAMSCHED_PASSWORD: the URL holds a password, too"]),
-        ({"tls_ca": Path("secret")}, {}, ["--tls-ca: goes with rediss://, not redis://"]),
-        ({}, {"TLS_CA": "secret"}, ["environment: STREAMSCHED_TLS_CA: goes with rediss://"]),
+        ({"tls_ca": Path("secret")}, {}, ["--tls-ca: needs rediss://, not redis://"]),
+        ({}, {"TLS_CA": "secret"}, ["environment: STREAMSCHED_TLS_CA: needs rediss://"]),
         ({"url": "rediss://h1", "tls_ca": Path("nowhere")}, {}, ["--tls-ca: nowhere cannot be read: No such file"]),
-        ({"url": "rediss://h1", "tls_key": Path("secret")}, {}, ["--tls-key: is of no use", "give tls_cert"]),
+        ({"url": "rediss://h1", "tls_key": Path("secret")}, {}, ["--tls-key: needs a certificate", "give tls_cert"]),
     ],
 )
 def test_a_secret_or_a_certificate_that_cannot_be_used_is_named_with_a_remedy(

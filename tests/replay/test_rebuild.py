@@ -44,7 +44,7 @@ async def some_work(ledger: Ledger) -> None:
     await ledger.tell("started", "j0")
 
 
-async def test_a_rebuild_torn_half_way_begins_anew_and_believes_the_same_facts(ledger: Ledger) -> None:
+async def test_a_torn_rebuild_starts_over_and_believes_the_same_facts(ledger: Ledger) -> None:
     await some_work(ledger)
     before = await ledger.state(ledger.keys)
     await torn(ledger)
@@ -95,7 +95,7 @@ async def test_a_state_is_not_condemned_while_its_log_is_not_whole(redis: Redis,
     assert await ledger.state(keys) == before
 
 
-async def test_a_torn_restore_is_not_gone_on_with_but_begun_anew(ledger: Ledger) -> None:
+async def test_a_torn_restore_starts_over(ledger: Ledger) -> None:
     await some_work(ledger)
     await ledger.redis.hset(
         ledger.keys("meta"), mapping={"rebuilding": "fold", "rebuild_from": "archive", "begin": "1-1"}
@@ -116,14 +116,14 @@ async def test_a_worker_believes_nothing_where_nothing_was_folded(ledger: Ledger
 
 
 async def wiped(ledger: Ledger) -> None:
-    """What somebody leaves behind who deletes all but the streams: the watermark is gone with the state."""
+    """The remains after all but the streams was deleted: the watermark is gone with the state."""
     prefix = ledger.keys.prefix
     kept = {ledger.keys(name) for name in ("events", "heartbeats", "dead")}
     found = [key async for key in ledger.redis.scan_iter(prefix + "*") if key not in kept]
     await ledger.redis.delete(*found)
 
 
-async def test_where_the_watermark_is_lost_too_nothing_that_was_not_folded_yet_goes_by_unseen(ledger: Ledger) -> None:
+async def test_without_a_watermark_too_no_unfolded_event_is_missed(ledger: Ledger) -> None:
     await some_work(ledger)
     wrong = await ledger.add({"type": "job.cancelled", "job_id": "never"})
     fields = {"session_id": "s9", "src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
@@ -137,7 +137,7 @@ async def test_where_the_watermark_is_lost_too_nothing_that_was_not_folded_yet_g
     assert (await ledger.job("late"))["status"] == "dispatched"
 
 
-async def test_where_the_watermark_is_lost_decisions_behind_the_cursor_are_taken_back_and_made_anew(
+async def test_without_a_watermark_decisions_after_the_cursor_are_taken_back_and_made_again(
     ledger: Ledger,
 ) -> None:
     await ledger.node()
@@ -153,8 +153,8 @@ async def test_where_the_watermark_is_lost_decisions_behind_the_cursor_are_taken
     now = await ledger.job()
     assert now["status"] == "dispatched"
     assert now["attempt"] != before["attempt"]
-    told = await ledger.tell("completed", status="finished", attempt=before["attempt"])
-    assert told[0] == "STALE_ATTEMPT", "the attempt that was taken back cannot end the job"
+    outcome = await ledger.tell("completed", status="finished", attempt=before["attempt"])
+    assert outcome[0] == "STALE_ATTEMPT", "the attempt that was taken back cannot end the job"
 
 
 async def test_what_an_operator_has_folded_from_a_copied_log_is_folded_or_a_dead_letter(ledger: Ledger) -> None:
@@ -238,8 +238,8 @@ async def test_a_beat_that_a_torn_call_refused_has_one_letter_after_the_rebuild(
     await ledger.add({"type": "node.heartbeat", "node_id": "never", "online": "true"}, "heartbeats")
     await ledger.advance()
     # the call that buried it was torn before it said how far the beats are read
-    told = {"heartbeats_watermark": meta["heartbeats_watermark"], "begin": "1-1"}
-    await ledger.redis.hset(ledger.keys("meta"), mapping=told)
+    outcome = {"heartbeats_watermark": meta["heartbeats_watermark"], "begin": "1-1"}
+    await ledger.redis.hset(ledger.keys("meta"), mapping=outcome)
     await rebuild_if_damaged(ledger.redis, ledger.keys)
     await ledger.advance()
     assert [letter["code"] for letter in await ledger.dead()] == ["UNKNOWN_NODE"]

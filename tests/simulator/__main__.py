@@ -1,6 +1,7 @@
 """Simulate: ``python -m tests.simulator [--seed N] [--seeds N] [--minutes M] [--from N] [--json FILE]``.
 
-One seed is told step by step. Many are counted; exit code 1 if an invariant broke or a rare state was reached by none.
+One seed is printed step by step. Many are counted; exit code 1 if an invariant broke or a rare state was reached by
+none.
 """
 
 from __future__ import annotations

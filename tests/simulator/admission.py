@@ -36,7 +36,7 @@ class Door:
                 require(event["type"] == "job.submitted", f"turned away, and no submission: {event}")
                 twice = written.count(dict(event)) > let_in.count(event)
                 require(not twice, f"turned away, and written all the same: {event}")
-                require("retry_after_ms=" in detail, f"turned away, and not told until when: {detail}")
+                require("retry_after_ms=" in detail, f"refused without a retry delay: {detail}")
                 self._checker.mark(f"turned away: {'memory' if 'memory' in detail else 'waiting'}")
             elif event["type"] == "job.submitted" and self._short_of_memory:
                 require(name_of(event) in self._known, f"accepted while memory is short: {event}")

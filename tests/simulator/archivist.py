@@ -199,7 +199,7 @@ class Archivist:
             world.mark("letters trimmed")
 
     def restore(self) -> bool:
-        """An operator folds the archive anew; false where it was refused, because the two are not one history."""
+        """An operator folds the archive again; false where it was refused, because the two are not one history."""
         world = self.world
         world.note("operator restores from the archive")
         shelf: Any = Shelf(self.entries, self.letters)

@@ -20,7 +20,7 @@ from .redis_double.double import Double
 from .redis_double.values import ZERO, Hash, Stream, id_of, text_of
 
 QUIET = frozenset(("replay", "replay_entries", "drop_state", "adopt_archive", "trim_log", "trim_dead_letters"))
-"""Scripts that deliver nothing to anybody."""
+"""Scripts without deliveries."""
 
 
 class Checker:
@@ -201,7 +201,7 @@ class Checker:
         old = min(folded, before) - int(was.get("folded", 0))
         require(old <= call.batch, f"{call.script} folded {old} entries, its bound is {call.batch}")
         new = len(self.log) - before - call.own
-        most = 2 * call.batch + 2 + 5 * call.speakers  # each may be told of each of its limits
+        most = 2 * call.batch + 2 + 5 * call.speakers  # each may get a message about each of its limits
         require(new <= most, f"{call.script} took {new} decisions, its bound is {call.batch}")
 
     def _fold(self, entry: Entry) -> None:
@@ -354,7 +354,7 @@ class Checker:
         self.refold()
 
     def refold(self) -> None:
-        """Let the model begin anew: what the state had folded is not known any more."""
+        """Reset the model: what the state had folded is unknown."""
         self._read_letters()
         self._look_for_foreign()
         beats = self._stream(self._heartbeats).entries

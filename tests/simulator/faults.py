@@ -16,7 +16,7 @@ from .world import AWAY, World
 
 
 class Mishaps:
-    """Everything that nobody does on purpose, and what strangers do."""
+    """Faults, and the acts of strangers."""
 
     def __init__(self, world: World, archivist: Archivist) -> None:
         self.world, self.archivist = world, archivist
@@ -29,14 +29,14 @@ class Mishaps:
         world = self.world
         if world.delayed:
             request = world.delayed.pop(world.rng.randrange(len(world.delayed)))
-            world.note(f"arrives late: {world.told(request)}")
+            world.note(f"arrives late: {world.replied(request)}")
             try:
                 world.execute(request)
             except (RedisError, SchedulerError):
                 return
 
     def wait(self) -> None:
-        """Time passes, with nobody doing anything."""
+        """Time passes without any act."""
         ms = self.world.rng.choice([100, 400, 800, 2_000, 4_000, 7_000, 11_000, 31_000])
         self.world.note(f"{ms} ms pass")
         self.world.pass_time(ms)
@@ -91,7 +91,7 @@ class Mishaps:
         world.note(f"{world.server.space.memory_percent} % of the memory is used")
 
     def wipe_state(self) -> None:
-        """Somebody deletes the state, and leaves the log."""
+        """An operator deletes the state, and leaves the log."""
         world = self.world
         world.note("the state is wiped")
         keys = [key for key in world.server.space.data if world.keys.is_state(key)]
@@ -133,7 +133,7 @@ class Mishaps:
             world.mark("wrong type under a state key")
 
     def squat(self, sources: list[str]) -> None:
-        """Something foreign takes the place of an ingress, whatever waited there, or leaves it."""
+        """Something foreign takes the place of an ingress, with its entries, or leaves it."""
         world = self.world
         if not sources or world.server.full:
             return
@@ -147,7 +147,7 @@ class Mishaps:
         world.checker.intake.forget(name)
 
     def clear(self, name: str) -> None:
-        """Somebody removes what lies in the place of an ingress."""
+        """An operator removes the foreign key in place of an ingress."""
         key = self.world.keys("ingress", name)
         if isinstance(self.world.server.space.data.get(key), str):
             self.world.note(f"what lay in the place of the ingress of {name} is removed")
@@ -178,7 +178,7 @@ class Mishaps:
                 except (RedisError, SchedulerError) as problem:
                     return f"{problem}"
                 else:
-                    require(False, "an entry was deleted unfolded, and nobody said so")
+                    require(False, "an entry was deleted unfolded, and no call reported it")
         decided = [flat[1] for _, flat in self._stream().entries[length:] if flat[1] in facts()]
         require(not decided, f"decided on a log with a gap: {decided}")
         return "entries deleted unfolded"
@@ -201,7 +201,7 @@ class Mishaps:
     # strangers
 
     def forge(self) -> None:
-        """Somebody writes a decision of the scheduler's."""
+        """A stranger writes a decision of the scheduler."""
         rng = self.world.rng
         kind = rng.choice(sorted(facts()))
         jobs = list(self.world.checker.model.partition.jobs) or ["j0"]

@@ -35,7 +35,7 @@ def look_back(world: World) -> None:
     again = refolded(world, history, batch)
     for key in sorted(live.keys() | again.keys()):
         have, want = live.get(key), again.get(key)
-        require(have == want, f"{key} is {have}, folded anew in batches of {batch} {want}")
+        require(have == want, f"{key} is {have}, folded again in batches of {batch} {want}")
 
 
 def refolded(world: World, history: list[tuple[str, Any]], batch: int) -> dict[str, Any]:
@@ -55,5 +55,5 @@ def refolded(world: World, history: list[tuple[str, Any]], batch: int) -> dict[s
         try:
             more, _, _ = drive(script("replay")(world.wire, **given, batch=batch), world.quietly)
         except (SchedulerError, RedisError) as problem:
-            raise Violation(f"the history cannot be folded anew: {problem}") from problem
+            raise Violation(f"the history cannot be folded again: {problem}") from problem
     return world.checker.state(scratch.prefix)

@@ -19,9 +19,9 @@ class Behind(Speaker):
     source = ""
 
     def send(self, events: Sequence[Event], raw: bool, stream: str) -> None:
-        """Say it once; nobody answers."""
-        told = ", ".join(" ".join(event.values()) for event in events)
-        self.world.note(f"{self.source} says {told}")
+        """Append it once; there is no answer."""
+        replied = ", ".join(" ".join(event.values()) for event in events)
+        self.world.note(f"{self.source} says {replied}")
         for n, event in enumerate(events):
             try:
                 self.world.speak(self.source, event)
@@ -32,7 +32,7 @@ class Behind(Speaker):
                 return
 
     def pretend(self) -> None:
-        """Speak for somebody else: another node, another's job, another source."""
+        """Write for another: another node, another's job, another source."""
         rng = self.world.rng
         jobs = self.world.checker.model.partition.jobs
         held = [job_id for job_id, job in jobs.items() if job.status in HELD]

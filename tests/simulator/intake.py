@@ -43,7 +43,7 @@ class Intake:
         self.said |= {key: said[key] for key in self.taken if key in said and key not in self.said}
 
     def forget(self, name: str) -> None:
-        """What waited in an ingress is gone, and nobody promised to keep it from that."""
+        """What waited in an ingress is gone, and no promise covers it."""
         self._waiting[name] = []
         self.said = {key: flat for key, flat in self.said.items() if key[0] != name or key in self.taken}
 
@@ -85,7 +85,7 @@ class Intake:
         self.mark("taken in")
 
     def after(self, call: Call, written: Iterable[str], state: State, follows: bool) -> None:
-        """Whatever a command took away from an ingress must be somewhere else.
+        """Each entry that a command removed from an ingress must be somewhere else.
 
         Args:
             call: the command.
@@ -104,7 +104,7 @@ class Intake:
 
     def _left(self, name: str, gone: list[str], waited: int, state: State) -> None:
         if any((name, entry_id) in self.buried for entry_id in gone):
-            self.mark("an ingress begun anew")
+            self.mark("an ingress started over")
             return  # behind an id ahead of the clock there is no room
         lost = [entry_id for entry_id in gone if (name, entry_id) not in self.taken]
         lost = [entry_id for entry_id in lost if "node.heartbeat" not in self.said[name, entry_id]]

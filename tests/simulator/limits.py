@@ -1,4 +1,4 @@
-"""Time limits, held against what truly happened: nobody loses anything before a whole limit has passed."""
+"""Time limits, checked against true time: nothing is lost before a whole limit has passed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .redis_double.values import id_of
 OUTAGE_MS = 5_000
 NEVER = -(10**9)
 LIMITS = ("accept", "run")
-"""Timers of a job that run out against whoever holds it."""
+"""Timers of a job that run out for its holder."""
 
 
 class Limits:
@@ -17,7 +17,7 @@ class Limits:
 
     def __init__(self) -> None:
         self.true_ms = 0
-        """Time as it passes, whatever the clocks say."""
+        """True time, independent of the clocks."""
         self.heard: dict[str, int] = {}
         self.left: dict[str, int] = {}
         self.dispatched: dict[str, int] = {}
@@ -26,10 +26,10 @@ class Limits:
         self.least = {"heartbeat": 30_000, "accept": 10_000, "job": 0}
         self.rebuilt_ms = NEVER
         self.owed: dict[str, int] = {}
-        """Jobs whose limit ran out while the scheduler was away, and when: it is to start anew."""
+        """Jobs whose limit ran out while the scheduler was away, and when: it must restart."""
 
     def rewind(self) -> None:
-        """The server has lost what came last: nobody knows what was heard."""
+        """The server has lost what came last: what was read is unknown."""
         self.heard, self.left, self.dispatched = {}, {}, {}
 
     def beat(self, node_id: str) -> None:
@@ -58,7 +58,7 @@ class Limits:
     def _passed(self, limit: str, since: int, what: str) -> None:
         """A whole limit has passed in truth, or by a leap of the clock that was too short to count as an absence.
 
-        A leap that is longer than the limit gives it anew; half of a leap counts where the clock was behind.
+        A leap that is longer than the limit restarts it; half of a leap counts where the clock was behind.
         """
         least = self.least[limit]
         leapt = sum(leap for at_ms, leap in self.leaps if at_ms >= since and leap / 2 < max(least, OUTAGE_MS + 1))
@@ -73,7 +73,7 @@ class Limits:
             require(lawful, f"{entry.fields['job_id']} was taken away for a limit that ran out in an absence")
 
     def absent(self, entry: Entry, state: State) -> bool:
-        """The scheduler was away; returns whether somebody is still owed the time of an absence before."""
+        """The scheduler was away; returns whether an earlier absence still counts."""
         again = any(self._owed(job_id, state) for job_id in self.owed)
         since_ts, until_ts = int(entry.fields["since_ts"]), id_of(entry.id)[0]
         for job_id, job in state.jobs.items():

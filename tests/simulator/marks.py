@@ -19,7 +19,7 @@ MARKS: dict[str, str] = {
     "refused: EMPTY_POOL": "",
     "refused: NO_AVAILABLE_NODE": "",
     "refused: PAUSED": "",
-    "cancelled while held": "its node had to be told",
+    "cancelled while held": "its node needed a message",
     "retired": "a job's retention was over",
     # how nodes are chosen
     "affinity: kept": "",
@@ -44,7 +44,7 @@ MARKS: dict[str, str] = {
     "node reported": "a beat changed what a node says of itself",
     "resumed": "the scheduler noticed its own absence",
     "resumed: again": "it was away once more, before everybody had got back the time of the first absence",
-    "extended": "a limit that ran out meanwhile started anew",
+    "extended": "a limit that ran out meanwhile restarted",
     "clock ahead": "the server's clock jumped forward",
     "clock behind": "the server's clock was set back: the scheduler's stood still",
     # who is refused
@@ -59,7 +59,7 @@ MARKS: dict[str, str] = {
     "dead: INVALID_FIELD": "",
     "dead: UNKNOWN_TYPE": "",
     "dead: UNKNOWN_SOURCE": "",
-    "dead: NOT_PERMITTED": "a source spoke for somebody else",
+    "dead: NOT_PERMITTED": "a source wrote for another",
     "dead: OVERLOADED": "too many waited already",
     # who must not write to the log
     "taken in": "a copy, stamped, of what a source said",
@@ -68,7 +68,7 @@ MARKS: dict[str, str] = {
     "limited: id": "a source chose an id behind which there is no room",
     "limited: type": "something else lies in the place of an ingress",
     "of a backlog the oldest dropped": "a source said more than may wait",
-    "an ingress begun anew": "its ids were ahead of the clock",
+    "an ingress started over": "its ids were ahead of the clock",
     # too much
     "turned away: waiting": "",
     "turned away: memory": "",
@@ -79,7 +79,7 @@ MARKS: dict[str, str] = {
     "relieved: waiting": "",
     "relieved: memory": "",
     "relieved: lag": "",
-    # dead letters that somebody sees to
+    # dead letters handled by an operator
     "a retry accepted": "",
     "a retry refused": "",
     "a letter retried again": "the second one changed nothing",
@@ -100,14 +100,14 @@ MARKS: dict[str, str] = {
     # torn calls and rebuilds
     "torn before its first write": "nothing had happened",
     "torn by an error": "the script itself put up the sign",
-    "killed inside": "the fence told of it",
+    "killed inside": "the fence showed it",
     "a call refused: HALTED": "",
     "a call refused: REBUILDING": "",
     "a call refused: OOM": "the server was full, and refused it before its first write",
     "rebuilt": "",
     "silence behind a rebuild": "nothing was heard of a node for most of its timeout",
     "rebuilt by two at once": "",
-    "a rebuild torn": "it began anew",
+    "a rebuild torn": "it started over",
     "worker died while it rebuilt": "",
     "a torn call's facts refused": "they stood behind the watermark",
     "an effect of a torn call": "a node was sent what the log never came to hold as true",

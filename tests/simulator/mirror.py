@@ -116,13 +116,13 @@ class Mirror(Double):
         except ResponseError as problem:
             theirs = f"{type(problem).__name__} {problem}"
             if refused is None:
-                raise Violation(f"{told(name, args)}: the server says {theirs}, the double {own}") from None
+                raise Violation(f"{replied(name, args)}: the server says {theirs}, the double {own}") from None
             return self._raise_alike(refused, theirs)
         if refused is not None:
-            raise Violation(f"{told(name, args)}: the server says {theirs}, the double refuses: {refused}")
+            raise Violation(f"{replied(name, args)}: the server says {theirs}, the double refuses: {refused}")
         found, wanted = alike(name, own), alike(name, theirs)
         if found != wanted:
-            raise Violation(f"{told(name, args)}: the server says {wanted}, the double {found}")
+            raise Violation(f"{replied(name, args)}: the server says {wanted}, the double {found}")
         return own
 
     @staticmethod
@@ -192,7 +192,7 @@ def plain(fields: dict[str, str]) -> dict[str, Any]:
     return {**fields, "shed": json.loads(fields["shed"])} if "shed" in fields else fields
 
 
-def told(name: str, args: tuple[Any, ...]) -> str:
+def replied(name: str, args: tuple[Any, ...]) -> str:
     """A command in few words."""
     return " ".join([name, *(str(arg)[:60] for arg in args)])
 

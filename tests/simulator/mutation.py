@@ -19,7 +19,7 @@ SEEDS = Path(__file__).with_name("mutants.json")
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
 BEGIN, END = "<!-- planted bugs -->", "<!-- end of planted bugs -->"
 LIMIT = 3000
-"""Seeds after which a bug counts as one that nobody notices."""
+"""Seeds after which a bug counts as not found."""
 
 
 def hints(bug: Bug, limit: int = LIMIT) -> Iterator[int]:

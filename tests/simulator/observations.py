@@ -25,7 +25,7 @@ class Entry:
         self.id, self.flat, self.at_ms = entry_id, flat, at_ms
         self.fields = dict(zip(flat[::2], flat[1::2], strict=True))
         self.doubtful = doubtful
-        """A fact of a call that was torn, or whose place behind the watermark nobody knows any more."""
+        """A fact of a call that was torn, or whose place after the watermark is unknown."""
 
     @property
     def forged(self) -> bool:

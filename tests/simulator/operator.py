@@ -32,7 +32,7 @@ class Letter:
 
 
 class Operator(Speaker):
-    """Speaks for nobody else."""
+    """Writes for itself only."""
 
     def __init__(self, world: World, sources: dict[str, Event]) -> None:
         super().__init__(world, "operator")
@@ -52,7 +52,7 @@ class Operator(Speaker):
             self.say([{"type": "source.admitted", "source": source, **terms}], raw=False)
 
     def revoke(self) -> None:
-        """Let a source speak no more, whatever waits in its ingress."""
+        """Revoke a source, with or without entries in its ingress."""
         if self.sources:
             source = self.world.rng.choice([*sorted(self.sources), "nobody"])
             self.say([{"type": "source.revoked", "source": source}])
@@ -110,7 +110,7 @@ class Operator(Speaker):
             self.say([{"type": "letter.dropped", "letter": letter.id}])
 
     def open_letters(self) -> list[Letter]:
-        """Submissions refused because too many waited, about which nobody has done anything."""
+        """Submissions refused because too many waited, and not handled since."""
         handled = self.world.checker.model.partition.letters
         return [letter for letter in self.letters() if letter.code == "OVERLOADED" and letter.id not in handled]
 

@@ -56,7 +56,7 @@ class Producer(Speaker):
         return {**fields, "tgt_lang": tgt, "payload_json": f'{{"n":{n}}}', **more, "intent": self.intent(n)}
 
     def intent(self, n: int) -> str:
-        """What the job is called by whoever looks on."""
+        """The job's id for an observer."""
         return str(n)
 
     def job_id(self, n: int) -> str:

@@ -178,7 +178,7 @@ class Run:
         return [*self.behind, *(node for node in self.nodes if isinstance(node, NodeBehind))]
 
     def a_worker_takes_in(self) -> None:
-        """A worker asks for some sources, for one that nobody knows, or for all."""
+        """A worker asks for some sources, for an unknown one, or for all."""
         rng, names = self.world.rng, [*self.operator.sources, "nobody"]
         worker = rng.choice(self.workers)
         if worker.procedure is None:
@@ -196,7 +196,7 @@ class Run:
             self.world.rng.choice(self.nodes).meddle(self.world.rng.choice(busy))
 
     def time_passes_with_workers(self) -> None:
-        """Time limits run out while the scheduler is there: an absence would give them anew."""
+        """Time limits run out while the scheduler is there: an absence would restart them."""
         self.pass_with_workers(self.world.rng.choice([800, 2_000, 4_000, 7_000]))
 
     def pass_with_workers(self, ms: int) -> None:
@@ -214,7 +214,7 @@ class Run:
             self.world.rng.choice(self.workers).step(self.world.rng.choice([1, 2, 256]))
 
     def silence_behind_a_rebuild(self) -> None:
-        """A node comes; then the state is folded anew, and nothing is heard of the node for most of its timeout."""
+        """A node comes; then the state is folded again, and the node is silent for most of its timeout."""
         world = self.world
         node = world.rng.choice(self.nodes)
         least = world.checker.limits.least["heartbeat"]
@@ -297,10 +297,10 @@ class Run:
         return ended and not partition.overload and not self.unsaid()
 
     def an_operator_rebuilds(self) -> None:
-        """What lies under a key that no script has met is found by `verify`; here it is simply folded anew."""
+        """What lies under a key that no script has met is found by `verify`; here it is simply folded again."""
         world = self.world
         meta = world.keys("meta")
-        world.note("an operator has the state folded anew")
+        world.note("an operator has the state folded again")
         world.run(world.wire.hset(meta, "begin", "by hand"))
 
     def settle(self) -> None:
@@ -359,5 +359,5 @@ class Run:
 
 
 def simulate(seed: int, trace: bool = False) -> Outcome:
-    """Run a seed; with ``trace`` every step is told."""
+    """Run a seed; with ``trace`` every step is printed."""
     return Run(seed, trace).go()

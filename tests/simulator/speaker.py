@@ -1,4 +1,4 @@
-"""Whoever says something to the scheduler, and says it again where no answer came."""
+"""Clients that send events to the scheduler, and repeat them if no answer came."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Speaker:
         world = self.world
         if any(event.get("attempt") in world.checker.lost for event in events):
             world.mark("word of a lost attempt")
-        told = ", ".join(" ".join(event.values()) for event in events)
-        world.note(f"{self.name} {'adds' if raw else 'appends'} {told}")
+        replied = ", ".join(" ".join(event.values()) for event in events)
+        world.note(f"{self.name} {'adds' if raw else 'appends'} {replied}")
         try:
             if raw:
                 for event in events:

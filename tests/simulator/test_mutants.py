@@ -12,7 +12,7 @@ from .mutation import BEGIN, DOCS, END, caught, hints, row
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.guard for bug in BUGS])
 def test_the_simulator_notices_when_a_guard_is_taken_away(bug: Bug) -> None:
     seed, violation = caught(bug, hints(bug))
-    assert seed is not None, f"nobody notices that {bug.fault}"
+    assert seed is not None, f"no seed finds that {bug.fault}"
     assert violation
 
 

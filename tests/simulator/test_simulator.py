@@ -47,7 +47,7 @@ def test_every_rare_state_was_reached_by_some_seed(results: Results) -> None:
     assert total.marks.keys() <= MARKS.keys()
 
 
-def told(seed: int, hash_seed: str) -> str:
+def replied(seed: int, hash_seed: str) -> str:
     """What the command prints of a seed, in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "tests.simulator", "--seed", str(seed)],
@@ -60,7 +60,7 @@ def told(seed: int, hash_seed: str) -> str:
 
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
-    one, other = told(7, "1"), told(7, "2")
+    one, other = replied(7, "1"), replied(7, "2")
     assert one == other
     assert "calm: from here on nothing goes wrong" in one
 

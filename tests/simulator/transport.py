@@ -1,4 +1,4 @@
-"""redis-py's client without a network: each command is a request that whoever drives the coroutine answers.
+"""redis-py's client without a network: each command is a request that the driver of the coroutine answers.
 
 So the program's own code (a script called by name, a rebuild, a restore) runs as it is, and can be stopped, interleaved
 or killed at every command it sends.
@@ -107,7 +107,7 @@ class Procedure:
         """Have the next command performed, and go on to the one behind it.
 
         Raises:
-            Exception: whatever ends the coroutine.
+            Exception: the exception that ends the coroutine.
         """
         assert self.request is not None
         try:

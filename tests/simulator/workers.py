@@ -53,7 +53,7 @@ class Worker:
         world = self.world
         if any(other is not self and other.procedure is not None for other in self.others):
             world.mark("rebuilt by two at once")
-        world.note(f"{self.name} rebuilds: {world.told(procedure.request or ())}")
+        world.note(f"{self.name} rebuilds: {world.replied(procedure.request or ())}")
         late = world.checker.whole  # another worker has done it
         try:
             replay.BATCH = world.profile.replay_batch

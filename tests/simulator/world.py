@@ -164,11 +164,11 @@ class World:
         if chance < lossy:
             if chance < 0.3 * lossy:
                 self.mark("request lost")
-                self.note(f"    lost on its way: {self.told(request)}")
+                self.note(f"    lost on its way: {self.replied(request)}")
                 raise Lost("lost on its way")
             if chance < 0.5 * lossy:
                 self.mark("request delayed")
-                self.note(f"    delayed: {self.told(request)}")
+                self.note(f"    delayed: {self.replied(request)}")
                 self.delayed.append(request)
                 raise Late("no reply in time")
         reply = self.execute(request)
@@ -199,11 +199,11 @@ class World:
             if str(refused).startswith("NOSCRIPT"):
                 self.mark("NOSCRIPT")
             self.checker.met_foreign |= bool(call.script) and "WRONGTYPE" in str(refused)
-            self.note(f"    {self.told(request)} → {refused}")
+            self.note(f"    {self.replied(request)} → {refused}")
             raise error_of(refused) from None
         except Broken:
             self.server.forget_scripts()
-            self.note(f"    {self.told(request)}: killed at its command number {self.server.calls}")
+            self.note(f"    {self.replied(request)}: killed at its command number {self.server.calls}")
             raise Lost("the server died") from None
         finally:
             if torn and self.server.was_torn:
@@ -243,7 +243,7 @@ class World:
             if any(":inbox:" in key for key in self.server.space.undo):
                 self.mark("an effect of a torn call")
 
-    def told(self, request: Request) -> str:
+    def replied(self, request: Request) -> str:
         """A request in few words."""
         if request[0] in ("EVALSHA", "EVAL"):
             call = self._call(request)

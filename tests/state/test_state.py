@@ -22,7 +22,7 @@ from ..support.ledger import Ledger
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_partition_that_nobody_has_used_is_shown_as_empty(redis: Redis, keys: Keys) -> None:
+async def test_an_unused_partition_is_shown_as_empty(redis: Redis, keys: Keys) -> None:
     overview = await read_overview(redis, keys)
     assert (overview.partition.condition, overview.partition.lag, overview.partition.workers) == ("ok", 0, 0)
     assert set(overview.counters.values()) == {0}
@@ -47,7 +47,7 @@ async def test_a_worker_that_no_event_has_woken_is_counted(server: EmbeddedServe
     assert (await read_partition(redis, keys)).workers == 0
 
 
-async def test_a_node_is_told_with_why_it_gets_no_job(ledger: Ledger) -> None:
+async def test_a_node_is_shown_with_the_reason_why_it_gets_no_job(ledger: Ledger) -> None:
     async def why() -> str:
         node = await read_node(ledger.redis, ledger.keys, "n1")
         assert node is not None
@@ -68,7 +68,7 @@ async def test_a_node_is_told_with_why_it_gets_no_job(ledger: Ledger) -> None:
     assert await why() == "offline"
 
 
-async def test_a_job_is_told_from_its_submission_to_its_end(ledger: Ledger) -> None:
+async def test_a_job_is_shown_from_its_submission_to_its_end(ledger: Ledger) -> None:
     await ledger.node("n1")
     await ledger.submit("j1", priority=7)
     job = await read_job(ledger.redis, ledger.keys, "j1")

@@ -36,7 +36,7 @@ async def log_of(ledger: Ledger, raw: Any) -> tuple[Chunk, dict[str, str]]:
 
 
 def forged(log: Chunk) -> set[str]:
-    """Which decisions somebody else appended: a story marks them, because the log itself does not show it."""
+    """Which decisions another client appended: a story marks them, because the log itself does not show it."""
     return {entry.id for entry in log.entries if FORGED in fields_of(entry).items()}
 
 

@@ -1,4 +1,4 @@
-"""Strategies for what is said to a partition: good events of every type, and each of them with something wrong."""
+"""Strategies for events: good events of every type, and each of them with something wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Fields = list[tuple[str, str]]
 NODES = ["n1", "n2", "n3", "n4"]
 FORGED = ("forged", "yes")
 JOBS = [*(f"@job{n}" for n in range(12)), "j0"]
-"""``@job3`` becomes, when the story is played, the last job but three, ``@new`` one that nobody has heard of."""
+"""``@job3`` becomes, when the story is played, the last job but three, ``@new`` an unknown one."""
 SESSIONS = ["s1", "s2", "s3"]
 LANGS = ["en", "zh", "de", "zh-Hant"]
 SOURCES, TARGETS = [*["zh"] * 8, "de", "zh-Hant", "en"], [*["en"] * 8, "de", "fr"]
@@ -176,7 +176,7 @@ def forged_event(chance: random.Random) -> Fields:
 
 
 def any_event(chance: random.Random, bad: list[Fields]) -> Fields:
-    """Make anything somebody may append, good more often than not; ``bad`` is what it may be otherwise."""
+    """Make any event that may be appended, good more often than not; ``bad`` is what it may be otherwise."""
     dice = chance.randrange(10)
     if dice == 0:
         return forged_event(chance)

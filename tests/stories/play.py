@@ -16,14 +16,14 @@ HELD = ("dispatched", "running")
 
 
 class Said(NamedTuple):
-    """Somebody appends events: through a call that answers, or as bare entries that nobody has folded yet."""
+    """Events are appended: through a call that answers, or as bare entries that are not folded yet."""
 
     how: str
     events: list[Fields]
 
 
 class Flooded(NamedTuple):
-    """Somebody submits the same thing many times, each time as a new job."""
+    """The same work is submitted many times, each time as a new job."""
 
     how: str
     times: int
@@ -31,7 +31,7 @@ class Flooded(NamedTuple):
 
 
 class Repeated(NamedTuple):
-    """Somebody submits again what was submitted before, perhaps with another word in it."""
+    """A submission is repeated, perhaps with other content."""
 
     how: str
     which: int
@@ -61,14 +61,14 @@ class Worked(NamedTuple):
 
 
 class Lagged(NamedTuple):
-    """Whoever holds a job that was dispatched before says something of an earlier attempt."""
+    """The holder of a job that was dispatched before reports on an earlier attempt."""
 
     words: list[str]
     how: str
 
 
 class Passed(NamedTuple):
-    """Time goes by, while the scheduler is called or while nobody calls it."""
+    """Time passes, with or without calls of the scheduler."""
 
     ms: int
     attended: bool
@@ -161,7 +161,7 @@ class Player:
         self.tokens: dict[str, list[str]] = {}
         """Every attempt of each job that the log tells of, the last one last."""
         self.spoken = 0
-        self.told = "0-0"
+        self.reported = "0-0"
         """How far the log was read."""
 
     async def play(self, story: Story) -> None:
@@ -249,15 +249,15 @@ class Player:
         """Return an attempt of a job, as it is now or was once, or of some other job."""
         if which == "@other":
             job_id = next((other for other in self.tokens if other != job_id), job_id)
-        for entry_id, fields in await self.ledger.redis.xrange(self.ledger.keys("events"), min=f"({self.told}"):
-            self.told = entry_id
+        for entry_id, fields in await self.ledger.redis.xrange(self.ledger.keys("events"), min=f"({self.reported}"):
+            self.reported = entry_id
             if fields.get("type") == "job.dispatched" and FORGED[0] not in fields:
                 self.tokens.setdefault(fields["job_id"], []).append(f"{entry_id}-{fields['nonce']}")
         known = self.tokens.get(job_id, ["0-0-none"])
         return known[-2 if which == "@old" and len(known) > 1 else -1]
 
     async def work(self, step: Worked) -> None:
-        """Let a node speak of what it holds, under the tokens it was given."""
+        """Let a node report on its jobs, under their tokens."""
         held = sorted(await self.ledger.held(step.node_id))
         if step.which is not None and held:
             held = [held[step.which % len(held)]]

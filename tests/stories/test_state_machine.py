@@ -1,6 +1,6 @@
 """Producers, nodes, workers, the clock and crashes in any order, with the invariants looked at after every step.
 
-A crash is what it leaves behind: an event appended that nobody folds, a call that stops at its bound, a node that
+A crash is what it leaves behind: an event that is not folded, a call that stops at its bound, a node that
 forgets what it was given, a reply that is lost so that the same thing is said twice, a call torn half way.
 
 ``STREAMSCHED_EXPLORE=500`` walks that many new paths instead of the ones that every run takes.
@@ -81,7 +81,7 @@ class Partition(RuleBasedStateMachine):
         return self.runner.run(work)
 
     def tell(self, how: str, kind: str, **fields: str) -> None:
-        """Let somebody say something: through a call that answers, or as a bare entry that nobody has folded yet."""
+        """Append an event: through a call that answers, or as a bare entry that is not folded yet."""
         event = {"type": kind, **fields}
         if how == "append":
             self.do(self.ledger.append([text for pair in event.items() for text in pair]))
@@ -124,7 +124,7 @@ class Partition(RuleBasedStateMachine):
         request=st.sampled_from(["", "r1", "r2"]),
     )
     def operate(self, node: str, change: str, how: str, request: str) -> None:
-        """An operator acts, or does so again because nobody answered."""
+        """An operator acts, or repeats it for lack of an answer."""
         self.tell(how, f"node.{change}", node_id=node, **({"request_id": request} if request else {}))
 
     @rule(
@@ -220,7 +220,7 @@ class Partition(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from([*sorted(facts()), "nonsense", "flush"]), node=nodes)
     def mischief(self, what: str, node: str) -> None:
-        """Somebody forges a decision, sends nonsense, or makes the server forget its scripts."""
+        """A stranger forges a decision, sends nonsense, or makes the server forget its scripts."""
         if what == "flush":
             self.do(self.redis.script_flush())
         elif what == "nonsense":
@@ -297,7 +297,7 @@ class Partition(RuleBasedStateMachine):
             if job["status"] == "created" and job["timer"] == "":
                 pair = f"{job['src_lang']}:{job['tgt_lang']}"
                 expected.setdefault(pair, {})[job_id] = float(job["order"])
-        assert waiting == expected, "each waiting job stands in the queue of its pair, and nobody else does"
+        assert waiting == expected, "each waiting job stands in the queue of its pair, and no other job does"
         assert set(timers) == {job_id for job_id, job in jobs.items() if job["timer"]}
         alive = {job_id: job for job_id, job in jobs.items() if job["status"] not in TERMINAL}
         assert deadlines == {j: float(job["deadline_ts"]) for j, job in alive.items() if "deadline_ts" in job}
@@ -352,8 +352,8 @@ class Partition(RuleBasedStateMachine):
         log = dict(await self.redis.xrange(self.keys("events")))
         buried = [letter["id"] for letter in await self.ledger.dead() if letter["stream"] == "events"]
         assert len(buried) == len(set(buried))
-        told = Counter(fields["job_id"] for fields in (await self.replies()))
-        assert not [job_id for job_id, times in told.items() if times > 1], "an outcome is told once"
+        reported = Counter(fields["job_id"] for fields in (await self.replies()))
+        assert not [job_id for job_id, times in reported.items() if times > 1], "an outcome is sent once"
         starts: dict[str, int] = Counter()
         for entry_id, fields in log.items():
             if entry_id not in buried and fields["type"] in facts():

@@ -28,7 +28,7 @@ EXPLORE = int(os.environ.get("STREAMSCHED_EXPLORE", 0))
 
 
 def drawn(examples: int) -> settings:
-    """How stories are drawn: the same ones on every run, unless somebody explores."""
+    """How stories are drawn: the same ones on every run, unless exploring."""
     return settings(
         max_examples=EXPLORE or examples,
         derandomize=not EXPLORE,
@@ -75,10 +75,10 @@ def test_a_log_folds_to_the_same_on_every_server_and_by_the_model(
 
         @drawn(100)
         @given(stories())
-        def told(story: Story) -> None:
+        def reported(story: Story) -> None:
             runner.run(built.tell(story))
 
-        told()
+        reported()
     missing = (EVENTS.keys() | facts().keys()) - {"scheduler.upgraded"} - built.reached.keys()
     assert not missing, "stories that never get there prove nothing"
     assert not REFUSALS - {kind.rpartition(" ")[2] for kind in built.reached}
@@ -91,10 +91,10 @@ def test_an_odd_field_is_read_alike_on_every_server_and_by_the_model(
 
         @drawn(50)
         @given(odd_stories)
-        def told(story: Story) -> None:
+        def reported(story: Story) -> None:
             runner.run(built.tell(story))
 
-        told()
+        reported()
     assert built.reached["node.registered"] > 200
     assert built.reached["node.registered INVALID_FIELD"] > 400
 

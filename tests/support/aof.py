@@ -62,7 +62,7 @@ def digests(data: Path, binary: Path | None, whole: bytes, cuts: Iterable[int]) 
     """Cut the file of a server that has ended, and yield for each length the digest of what is loaded from it.
 
     Valkey loads one beginning after the other on request, in a few ms each; Redis 7.0 ends when such a file is shorter
-    than it should be, so that it is started anew for each.
+    than it should be, so that it is restarted for each.
     """
     loaded = _restarted(data, binary, whole, cuts) if binary else _reloaded(data, whole, cuts)
     yield from loaded

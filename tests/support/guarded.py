@@ -81,7 +81,7 @@ def guarded(binary: Path | None, folder: Path) -> Iterator[Guarded]:
     """Yield a guarded server and what runs on it; everything ends with the block."""
     data = folder / "server"
     data.mkdir()
-    # whoever starts the server asks without a login whether it is there
+    # the start of the server pings it without a login
     (data / "users.acl").write_text(f"user default on nopass ~* &* +@all\nuser admin on >{SECRET} ~* &* +@all\n")
     options = {"aclfile": str(data / "users.acl"), "rdbcompression": "no"}  # so that a dump can be searched
     with EmbeddedServer(data, binary=binary, options=options) as server:

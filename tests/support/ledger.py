@@ -84,7 +84,7 @@ class Ledger:
         return int(await self.redis.xlen(self.keys("ingress", source)))
 
     async def answer(self, event: Event | list[str]) -> list[str]:
-        """Append one event and return what its producer is told."""
+        """Append one event and return the reply to its producer."""
         return (await self.append(event))[0]
 
     async def node(self, node_id: str = "n1", *pools: str, **fields: str) -> None:
@@ -175,7 +175,7 @@ class Ledger:
         return await self.advance()
 
     async def pass_time_unattended(self, ms: int) -> list[Any]:
-        """Let ``ms`` go by while nobody calls, then advance: the log's next entry stands that far ahead."""
+        """Let ``ms`` go by without a call, then advance: the log's next entry stands that far ahead."""
         later = f"{await self.now() + ms}-0"
         await self.redis.xadd(self.keys("events"), {"type": "session.released", "session_id": "-"}, id=later)
         return await self.advance()
@@ -259,6 +259,8 @@ class Ledger:
         forged = {entry_id for entry_id, code in letters.items() if code == "FORGED_DECISION"}
         model = fold([(entry_id, [*chain(*fields.items())]) for entry_id, fields in log], forged)
         assert model.dead == letters, "the model refuses others"
-        live, told = await self.state(self.keys), model.state
-        differing = {key: (live.get(key), told.get(key)) for key in live | told if live.get(key) != told.get(key)}
+        live, reported = await self.state(self.keys), model.state
+        differing = {
+            key: (live.get(key), reported.get(key)) for key in live | reported if live.get(key) != reported.get(key)
+        }
         assert differing == {}, f"the model differs: {differing}"

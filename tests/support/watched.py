@@ -122,7 +122,7 @@ class Watched:
             process.kill()
             process.wait()
         for server in self.servers:
-            server.kill()  # told to end in good order, a master would wait for its replicas
+            server.kill()  # on a clean stop, a master would wait for its replicas
             server.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -145,7 +145,7 @@ class Watched:
             about: Any = ask(master.port, "INFO", "replication")
             if not about or about["role"] != "master" or about["connected_slaves"] != 2:
                 return False
-            told: list[Any] = [ask(sentinel, "SENTINEL", "MASTER", NAME) for sentinel in self.ports]
+            reported: list[Any] = [ask(sentinel, "SENTINEL", "MASTER", NAME) for sentinel in self.ports]
             wanted = {
                 "port": str(public_port(master)),
                 "flags": "master",
@@ -153,7 +153,7 @@ class Watched:
                 "num-other-sentinels": "2",
             }
             online = {about[f"slave{n}"]["state"] for n in range(2)} == {"online"}
-            return online and all(one and wanted.items() <= one.items() for one in told)
+            return online and all(one and wanted.items() <= one.items() for one in reported)
 
         eventually(settled, PATIENCE_S)
 
@@ -185,7 +185,7 @@ class Watched:
         self._frozen.discard(server)
 
     def cut_off(self) -> None:
-        """Freeze the replicas and cut them off their master: what that takes in from here on, nobody else will have."""
+        """Freeze the replicas and cut them off their master: only the master has what it takes in from now on."""
         master = self.master
         self.whole()
         for replica in self.replicas:

@@ -173,9 +173,9 @@ async def in_halves(seconds: float, needed: int) -> Loss:
     if why := lacks():
         raise SystemExit(f"not measured: {why}")
     with Halves(needed) as halves:
-        told = await anyio.to_thread.run_sync(parting, halves, 3 + seconds)
-    lost = sorted(told.lost(told.here) + told.lost(told.there))
-    counted = sum(1 for ack in (*told.here, *told.there) if ack.event_id)
+        reported = await anyio.to_thread.run_sync(parting, halves, 3 + seconds)
+    lost = sorted(reported.lost(reported.here) + reported.lost(reported.there))
+    counted = sum(1 for ack in (*reported.here, *reported.there) if ack.event_id)
     return Loss(counted, len(lost), (lost[-1].at - lost[0].at) * 1000 if lost else 0)
 
 

@@ -49,7 +49,7 @@ async def record(data: Path, binary: Path | None) -> bytes:
 
 
 @pytest.mark.parametrize("binary", [None, *([Path(REDIS)] if REDIS else [])])
-async def test_whatever_the_aof_ends_with_whole_scripts_are_loaded_and_the_partition_goes_on(
+async def test_with_any_end_of_the_aof_whole_scripts_are_loaded_and_the_partition_goes_on(
     tmp_path: Path, binary: Path | None
 ) -> None:
     whole = await record(tmp_path, binary)

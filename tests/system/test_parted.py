@@ -15,13 +15,13 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.skipif(bool(lacks()), reason=lacks())
 async def test_a_master_without_its_replicas_stops_by_itself_and_nothing_acknowledged_after_that_is_lost() -> None:
     with Halves(needed=1) as halves:
-        told = parting(halves, for_s=3)
+        reported = parting(halves, for_s=3)
         after = await outcome(halves.url(there=False), KEYS)
-    refused = next(n for n, ack in enumerate(told.here) if ack.code == ServerCannotReplicate.code)
-    assert told.lost(told.here[refused:]) == [], "what came after the first refusal is kept"
-    there = [ack for ack in told.there if ack.at > told.cut + 1]
+    refused = next(n for n, ack in enumerate(reported.here) if ack.code == ServerCannotReplicate.code)
+    assert reported.lost(reported.here[refused:]) == [], "what came after the first refusal is kept"
+    there = [ack for ack in reported.there if ack.at > reported.cut + 1]
     assert there, "the other half went on"
-    assert told.lost(there) == []
-    acknowledged = [ack.event_id for ack in (*told.here, *told.there) if ack.event_id]
-    assert len(set(acknowledged) & told.log) > 400
+    assert reported.lost(there) == []
+    acknowledged = [ack.event_id for ack in (*reported.here, *reported.there) if ack.event_id]
+    assert len(set(acknowledged) & reported.log) > 400
     assert after.difference == {}

@@ -137,7 +137,7 @@ async def door(keys: Keys) -> AsyncIterator[tuple[Proxy, EmbeddedServer, Embedde
         replica.kill()
 
 
-async def test_whoever_wrote_to_a_master_waits_until_its_address_leads_to_the_next_one(
+async def test_a_writer_waits_until_the_address_of_its_master_leads_to_the_next_one(
     door: tuple[Proxy, EmbeddedServer, EmbeddedServer], keys: Keys
 ) -> None:
     address, master, replica = door
@@ -169,7 +169,7 @@ async def test_whoever_wrote_to_a_master_waits_until_its_address_leads_to_the_ne
             await client.aclose()
 
 
-async def test_whoever_comes_to_a_replica_is_told_at_once(keys: Keys) -> None:
+async def test_a_client_of_a_replica_gets_an_error_at_once(keys: Keys) -> None:
     with EmbeddedServer(options=AT_ONCE) as master, follower(master) as replica:
         redis = connect(replica.url)
         partition = Partition(redis, keys, patience_s=3600)

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Screen:
-    """What somebody in front of it sees and does."""
+    """The view and the actions of a user."""
 
     def __init__(self, app: Top, pilot: Pilot[None]) -> None:
         self.app, self.pilot = app, pilot
@@ -187,9 +187,7 @@ async def test_a_filter_finds_a_node_and_an_event_and_a_pool_opens_its_nodes(
         assert screen.app.query_one("#filter", Input).display
 
 
-async def test_a_search_that_ends_while_the_screen_goes_away_fails_nobody(
-    server: EmbeddedServer, ledger: Ledger
-) -> None:
+async def test_a_search_that_ends_while_the_screen_closes_has_no_effect(server: EmbeddedServer, ledger: Ledger) -> None:
     await ledger.node("n1")
     async with top(server, ledger.keys) as screen:
         await screen.until(lambda: len(screen.rows()) == 1)
@@ -197,7 +195,7 @@ async def test_a_search_that_ends_while_the_screen_goes_away_fails_nobody(
         screen.app.show()
 
 
-async def test_the_keys_are_told_and_hidden_again(servers: dict[str, EmbeddedServer], keys: Keys) -> None:
+async def test_the_keys_are_shown_and_hidden_again(servers: dict[str, EmbeddedServer], keys: Keys) -> None:
     async with top(servers["valkey"], keys) as screen:
         await screen.press("question_mark")
         await screen.until(lambda: isinstance(screen.app.screen, KeysScreen))
@@ -230,9 +228,7 @@ async def test_a_server_that_goes_and_comes_back_is_shown_as_that() -> None:
             await ledger.redis.aclose()
 
 
-async def test_ten_thousand_nodes_are_a_list_that_somebody_can_read(
-    servers: dict[str, EmbeddedServer], log: Ledger
-) -> None:
+async def test_ten_thousand_nodes_are_a_readable_list(servers: dict[str, EmbeddedServer], log: Ledger) -> None:
     for start in range(0, 10_000, 1000):
         numbers = range(start, start + 1000)
         await log.append(*(registered(n) for n in numbers), batch=10_000)
@@ -318,8 +314,8 @@ def test_a_server_that_refuses_to_answer_ends_it_with_the_reason_on_a_terminal_a
 
 
 def test_without_a_terminal_it_says_what_to_run_instead(cli: Cli) -> None:
-    told = cli.run("top")
-    assert (told.code, "streamsched status" in told.err) == (2, True)
+    outcome = cli.run("top")
+    assert (outcome.code, "streamsched status" in outcome.err) == (2, True)
 
 
 def without(cli: Cli, *modules: str, then: str) -> subprocess.CompletedProcess[str]:
@@ -331,8 +327,8 @@ def without(cli: Cli, *modules: str, then: str) -> subprocess.CompletedProcess[s
 
 
 def test_without_textual_it_says_which_extra_brings_it_and_with_it_no_other_extra_is_needed(cli: Cli) -> None:
-    told = without(cli, "textual", then="from streamsched.cli.app import app; app(['top'])")
-    assert (told.returncode, "pip install 'streamsched[top]'" in told.stderr) == (2, True)
+    outcome = without(cli, "textual", then="from streamsched.cli.app import app; app(['top'])")
+    assert (outcome.returncode, "pip install 'streamsched[top]'" in outcome.stderr) == (2, True)
     others = ("starlette", "uvicorn", "pyarrow", "duckdb", "prometheus_client")
     assert without(cli, *others, then="import streamsched.cli.observe.top, streamsched.top.app").stderr == ""
 

@@ -73,7 +73,7 @@ async def _is(number: Any, wanted: int) -> bool:
     return bool(await number == wanted)
 
 
-async def test_thousands_of_sources_are_heard(server: EmbeddedServer, keys: Keys) -> None:
+async def test_events_of_thousands_of_sources_reach_the_log(server: EmbeddedServer, keys: Keys) -> None:
     sources = [f"source{n}" for n in range(2000)]
     async with running(server, keys) as scheduler:
         for start in range(0, len(sources), 250):
@@ -85,7 +85,7 @@ async def test_thousands_of_sources_are_heard(server: EmbeddedServer, keys: Keys
         await until(lambda: _is(submitted(scheduler), len(sources)), within_s=90)
 
 
-async def test_a_source_whose_stream_is_something_else_holds_up_nobody(server: EmbeddedServer, keys: Keys) -> None:
+async def test_an_ingress_of_another_type_does_not_block_the_other_sources(server: EmbeddedServer, keys: Keys) -> None:
     async with running(server, keys) as scheduler:
         await scheduler.partition.redis.set(keys("ingress", "web"), "x")
         await admit(scheduler, "web", "shop")
@@ -116,7 +116,7 @@ async def test_what_a_worker_leaves_behind_the_next_one_takes_in(server: Embedde
             group.cancel_scope.cancel()
 
 
-async def test_without_a_source_nothing_is_asked_and_nobody_connects(tmp_path: Path) -> None:
+async def test_without_a_source_the_ingester_opens_no_connection(tmp_path: Path) -> None:
     keys = Keys("quiet")
     with EmbeddedServer(tmp_path / "server") as server:
         async with running(server, keys) as scheduler:
@@ -134,7 +134,7 @@ async def _folded(scheduler: Scheduler) -> int:
 
 
 class Scripted(Partition):
-    """Answers each call as it is told, and remembers who was named."""
+    """Answers each call as instructed, and remembers the names."""
 
     def __init__(self, redis: Any, keys: Keys, held: list[dict[str, int]]) -> None:
         super().__init__(redis, keys)

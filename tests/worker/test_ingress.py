@@ -53,8 +53,8 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_a_job_goes_through_both_and_back_and_the_log_says_who_spoke(system: Guarded) -> None:
     assert system.run("web", *SUBMIT, "--job-id", "j1", "hello").out == "HELLO\n"
     entries = system.admin.xrange(system.cli.keys("events"))
-    told = [(e["type"], e.get("source")) for _, e in entries if e.get("job_id") == "web/j1"]
-    assert told == [
+    outcome = [(e["type"], e.get("source")) for _, e in entries if e.get("job_id") == "web/j1"]
+    assert outcome == [
         ("job.submitted", "web"),
         ("job.dispatched", None),
         ("job.started", "gpu"),
@@ -62,7 +62,7 @@ def test_a_job_goes_through_both_and_back_and_the_log_says_who_spoke(system: Gua
     ]
 
 
-def test_nobody_was_refused_anything_that_it_needed(system: Guarded) -> None:
+def test_no_role_lacks_a_right_that_it_needs(system: Guarded) -> None:
     system.admin.acl_log_reset()
     assert system.run("web", *SUBMIT, "hello").out == "HELLO\n"
     assert system.run("web", "cancel", "--source", "web", "nothing").code == 0
@@ -83,7 +83,7 @@ async def test_what_an_ingress_cannot_do_is_refused_with_the_remedy(system: Guar
             pass
 
 
-async def test_a_submission_that_is_refused_is_told_to_its_producer(system: Guarded) -> None:
+async def test_the_producer_learns_of_a_refused_submission(system: Guarded) -> None:
     async with Scheduler.connect(system.url("web"), system.cli.keys.namespace, source="web") as scheduler:
         request = SubmitRequest(session_id="s", src_lang="en", tgt_lang="zh", payload_json="1", priority=9)
         refused = await (await scheduler.submit(request)).result(30)
@@ -156,7 +156,7 @@ FORBIDDEN: list[tuple[str, list[str]]] = [
 @pytest.mark.parametrize(
     ("user", "command"), FORBIDDEN, ids=[f"{user}: {' '.join(command)[:40]}" for user, command in FORBIDDEN]
 )
-def test_whoever_speaks_through_an_ingress_can_do_nothing_else(system: Guarded, user: str, command: list[str]) -> None:
+def test_a_source_can_do_nothing_but_write_to_its_ingress(system: Guarded, user: str, command: list[str]) -> None:
     with pytest.raises(Exception, match=r"permission"):
         system.client(user).execute_command(*command)
 
@@ -191,12 +191,12 @@ async def test_the_name_of_a_node_is_no_pattern(redis: Any, node: str) -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["worker", "--source", "web"], "--source goes with producer, and with node"),
-        (["node", "--source", "gpu"], "together with --node NAME"),
-        (["producer", "--source", "web", "--node", "n1"], "together with --node NAME"),
+        (["worker", "--source", "web"], "--source needs the role producer"),
+        (["node", "--source", "gpu"], "with --node NAME"),
+        (["producer", "--source", "web", "--node", "n1"], "with --node NAME"),
         (["node", "--node", "n1"], "--node goes with --source"),
         (["producer", "--source", "a b"], "up to 64 letters, digits"),
-        (["node", "--source", "gpu", "--node", "a b"], "no room for blanks"),
+        (["node", "--source", "gpu", "--node", "a b"], "cannot hold blanks"),
     ],
 )
 def test_names_that_do_not_go_with_a_role_are_usage_errors(cli: Cli, flags: list[str], words: str) -> None:

@@ -36,7 +36,7 @@ def cli(server: EmbeddedServer, keys: Keys, tmp_path: Path) -> Iterator[Cli]:
 
 
 def health(port: int) -> tuple[int, dict[str, Any]]:
-    """Ask the probe; code 0 while nobody answers."""
+    """Ask the probe; code 0 without an answer."""
     try:
         with urlopen(f"http://127.0.0.1:{port}/", timeout=5) as reply:
             return reply.status, json.load(reply)
@@ -56,7 +56,7 @@ async def differs_from_its_log(redis: Redis, keys: Keys) -> dict[str, Any]:
 
 
 class RawNodes:
-    """Nodes that speak to the log by bare ``XADD``, so that nobody but the workers advances the partition."""
+    """Nodes that append by bare ``XADD``, so that only the workers advance the partition."""
 
     def __init__(self, cli: Cli, count: int) -> None:
         self.redis, self.keys = cli.redis, cli.keys
@@ -131,9 +131,9 @@ def test_a_worker_survives_its_server_and_says_so_on_its_probe(keys: Keys, tmp_p
             cli.redis.script_flush()
             folded_one_more()
             server.kill()
-            code, told = eventually(lambda: health(port)[1].get("status") == "server away" and health(port))
+            code, outcome = eventually(lambda: health(port)[1].get("status") == "server away" and health(port))
             assert code == 503
-            assert "Connect" in told["problem"] or "closed" in told["problem"]
+            assert "Connect" in outcome["problem"] or "closed" in outcome["problem"]
             server.start()
             eventually(lambda: health(port)[0] == 200)
             assert cli.redis.hget(keys("meta"), "folded") == "2"
@@ -149,7 +149,7 @@ def test_a_worker_survives_its_server_and_says_so_on_its_probe(keys: Keys, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_told_to_end_leaves_the_group(
+def test_a_stopped_worker_leaves_the_group(
     servers: dict[str, EmbeddedServer], keys: Keys, tmp_path: Path, number: int
 ) -> None:
     cli = Cli(servers["valkey"].url, keys, tmp_path)
@@ -179,10 +179,10 @@ def test_a_gap_in_the_log_is_reported_and_nothing_is_decided_on_it(cli: Cli) -> 
     cli.redis.xdel(cli.keys("events"), lost)
     port = free_port()
     worker = cli.start("worker", "--health", f"127.0.0.1:{port}")
-    code, told = eventually(lambda: health(port)[1].get("status") == "the log has a gap" and health(port))
+    code, outcome = eventually(lambda: health(port)[1].get("status") == "the log has a gap" and health(port))
     assert code == 503
-    assert "GAP: the log took in 2 entries, 1 were folded" in told["problem"]
-    assert "restore it" in told["problem"]
+    assert "GAP: the log took in 2 entries, 1 were folded" in outcome["problem"]
+    assert "restore it" in outcome["problem"]
     refused = cli.run("append", "session.released", "session_id=s2")
     assert refused.code == 1
     assert "GAP" in refused.err

@@ -9,7 +9,7 @@ MODE is the same for both sides: `plain` keeps no results where that is a choice
 jobs and never ends them.
 
 The board is a file in shared memory, made by the measuring program: when each job was enqueued and started, so that
-nobody pays the server for being measured. A word is 8 bytes: 0 gate open, 1 jobs it has room for, 2–5 worker in
+measuring costs the server nothing. A word is 8 bytes: 0 gate open, 1 jobs it has room for, 2–5 worker in
 that slot is ready, 6–9 jobs a slot saw twice; then a word a job for its enqueueing, then a word a job for each of
 four slots. Times are CLOCK_MONOTONIC in nanoseconds, the same for all processes.
 
@@ -30,7 +30,7 @@ import time
 SLOTS = 4
 HEAD = 2 + 2 * SLOTS
 CONCURRENCY = 256
-"""Jobs a worker carries out at the same time, for whoever lets that be said."""
+"""Jobs that a worker runs at the same time, if the peer lets that be set."""
 HELD = 500
 """The same where jobs are held, to weigh them."""
 THREADS = 8
@@ -179,7 +179,7 @@ async def main(make):
     else:
         raise SystemExit(f"unknown verb {verb}")
     print(json.dumps(said), flush=True)
-    os._exit(0)  # whatever still runs in the background has nothing to add
+    os._exit(0)  # background work has nothing to add
 
 
 def run(make):

@@ -35,7 +35,7 @@ async def explain(
     async with target.history(archive, offline) as history, _state(target, history, offline) as redis:
         found = await explain_job(redis, history, name)
         if found is None:
-            raise OutsideLog(f"no event speaks of job {name!r}; the history holds {await history.held()}")
+            raise OutsideLog(f"no event names job {name!r}; the history holds {await history.held()}")
     if json:
         as_json(found)
     else:

@@ -66,7 +66,7 @@ def _print(names: list[str], rows: Iterator[tuple[Any, ...]], form: Form, limit:
     else:
         table = Table()
         for name in names:
-            table.add_column(Text(one_line(name)))  # as text: markup of anybody's takes no effect
+            table.add_column(Text(one_line(name)))  # as text, so that markup has no effect
         for row in itertools.islice(rows, limit):
             table.add_row(*(Text(one_line(str(value))) if value is not None else "" for value in row))
         if next(rows, None) is not None:

@@ -1,4 +1,4 @@
-"""``streamsched status``: the overview of a partition as a person reads it."""
+"""``streamsched status``: the overview of a partition, for people."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..options import Json, Target, command
 async def status(
     target: Target,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every --interval until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two reads.")] = 1.0,
     limit: Annotated[int, typer.Option(min=0, help="Rows of each kind.")] = 50,
     json: Json = False,
 ) -> int:

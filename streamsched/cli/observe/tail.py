@@ -1,4 +1,4 @@
-"""``streamsched tail``: the log as it grows, a line an event."""
+"""``streamsched tail``: the log as it grows, one line an event."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ async def tail(
         list[str] | None,
         typer.Argument(
             metavar="WORD|FIELD=PATTERN...",
-            help="Only events with each of these words in them, or with a type, id or field like this; * is anything.",
+            help="Only events that hold each of these words, or that match a type, id or field; * matches anything.",
             autocompletion=completion.fields,
         ),
     ] = None,
-    last: Annotated[int, typer.Option(min=0, help="How many of those that there are come first.")] = 10,
+    last: Annotated[int, typer.Option(min=0, help="Existing events to print first.")] = 10,
     since: Annotated[
         str | None,
-        typer.Option(metavar="AGE|TIME|ID", help="Begin there instead: 90s, 2h, ISO 8601, ms, or an id of the log."),
+        typer.Option(metavar="AGE|TIME|ID", help="Start there instead: 90s, 2h, ISO 8601, ms, or an id of the log."),
     ] = None,
     archive: ArchiveDir = None,
-    no_follow: Annotated[bool, typer.Option("--no-follow", help="End at the end of the log.")] = False,
+    no_follow: Annotated[bool, typer.Option("--no-follow", help="Stop at the end of the log.")] = False,
     json: Json = False,
 ) -> int:
-    """Follow the log. Prints every event once it is folded, with what was refused and why, until Ctrl-C. Payloads
-    and results are not shown. Goes on through restarts of the server, and says so on stderr."""
+    """Follow the log. Prints every event once it is folded; for a refused event also the reason. Payloads
+    and results are not shown. Ends on Ctrl-C. Continues after a restart of the server, and reports it on stderr."""
     if archive is not None:
         needs_archive()
 
@@ -67,8 +67,8 @@ async def tail(
 async def _beginning(
     history: History, wanted: str, last: int, since: str | None, printer: Printer
 ) -> tuple[str, int | None]:
-    """Print the last events, or find the place that was named; returns the id behind which is read on, and how many
-    events there were up to it, if that is known.
+    """Print the last events, or find the given place. Returns the id to read on from, and the number of events up to
+    it, if that is known.
     """
     span = await history.span()
     if since is not None:
@@ -76,7 +76,9 @@ async def _beginning(
         if position(after) >= position(span.first):
             return after, None
         if span.before:
-            complain(f"what is held begins at {span.first}, {span.before} events came before: {await history.remedy()}")
+            complain(
+                f"the history starts at {span.first}, after {span.before} missing events: {await history.remedy()}"
+            )
         return after, span.before
     if last:
         printer.show((await latest_rows(history, span.last, wanted, last)).rows)
@@ -84,17 +86,17 @@ async def _beginning(
 
 
 def _just_before(since: str) -> str:
-    """Return the id before an event that was named, or before all of a millisecond.
+    """Return the id before a given event, or before a given millisecond.
 
     Raises:
-        UsageProblem: it is neither an age, a time nor an id.
+        UsageProblem: the text is neither an age, a time nor an id.
     """
     ms, n = since_when(since)
     return f"{ms}-{n - 1}" if 0 < n < HIGHEST else f"{max(0, ms - 1)}-{HIGHEST}"
 
 
 class Printer:
-    """Prints rows of the log, each as a line: of JSON, or for a person."""
+    """Prints rows of the log, one line each: as JSON, or for people."""
 
     def __init__(self, json: bool) -> None:
         self._json, self._screen = json, console()
@@ -104,12 +106,12 @@ class Printer:
         if self._json:
             for row in rows:
                 as_json(row)
-        elif rows:  # at once, which is half as fast again: a log may grow by thousands a second
+        elif rows:  # in one write, which is 1.5 times as fast: a log may grow by thousands of events a second
             self._screen.print(Text("\n").join(map(_line, rows)), soft_wrap=True)
 
 
 def _line(row: dict[str, Any]) -> Text:
     line = event_line(position(row["id"])[0], "  ", row["type"], row["words"], row.get("refused", ""))
-    # a story names its job, node or session once; here each line is of another
+    # a story names its job, node or session once; here each line may name another
     _, name = next(subjects(row["fields"]), ("", ""))
     return line.append(f"  {one_line(name)}", "cyan")

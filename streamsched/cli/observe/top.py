@@ -1,4 +1,4 @@
-"""``streamsched top``: the overview in a terminal, with what it reads from."""
+"""``streamsched top``: the overview in a terminal, and the readers behind it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ async def top(target: Target, archive: ArchiveDir = None) -> int:
         try:
             await watcher.run()
         except Exception as problem:
-            problems.append(problem)  # told once the terminal is as it was
+            problems.append(problem)  # printed after the terminal is restored
             app.exit()
 
     async def end_when_told() -> None:
         with anyio.open_signal_receiver(signal.SIGTERM) as signals:
             async for _ in signals:
-                app.exit()  # which gives the terminal back
+                app.exit()  # restores the terminal
 
     try:
         async with anyio.create_task_group() as group:

@@ -1,4 +1,4 @@
-"""``streamsched trace``: the story of one job, node, session, pool or pair, a line an event."""
+"""``streamsched trace``: the story of one job, node, session, pool or pair, one line an event."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def trace(
             else:
                 screen.print(_line(step), soft_wrap=True)
         if not found:
-            raise OutsideLog(f"no event speaks of {kind} {name!r}; the history holds {await history.held()}")
+            raise OutsideLog(f"no event names {kind} {name!r}; the history holds {await history.held()}")
     return OK
 
 

@@ -16,7 +16,7 @@ from .. import completion
 from ..options import OF_THE_SERVER, Json, Target, command
 
 MISSING = "#SHA256-OF-THE-PASSWORD"
-"""In the place of a password that was not given. No server takes it: a user without a password must not come about."""
+"""Printed when no password is given. No server accepts it, so that no user without a password can result."""
 
 
 @command("streamsched acl worker --password-file worker.secret >> users.acl", without=OF_THE_SERVER)
@@ -30,10 +30,10 @@ async def acl(
     database: Annotated[int, typer.Option(min=0, help="Database of the partition.")] = 0,
     cluster: Annotated[bool, typer.Option("--cluster", help="For a server of a cluster.")] = False,
     source: Annotated[
-        str | None, typer.Option(help="Of this source, behind its ingress.", autocompletion=completion.sources)
+        str | None, typer.Option(help="Source that writes through its ingress.", autocompletion=completion.sources)
     ] = None,
     node: Annotated[
-        str | None, typer.Option(help="The node that the source speaks for.", autocompletion=completion.nodes)
+        str | None, typer.Option(help="Node that the source writes for.", autocompletion=completion.nodes)
     ] = None,
     json: Json = False,
 ) -> None:
@@ -49,7 +49,7 @@ async def acl(
     if password_file is not None:
         secret = password_rule(password_in(password_file))
     elif not json:
-        complain(f"put the password's SHA-256 in the place of {MISSING}, or give --password-file")
+        complain(f"put the password's SHA-256 in place of {MISSING}, or give --password-file")
     words.insert(words.index("on") + 1, secret)
     if json:
         as_json({"user": name, "rules": words})
@@ -58,7 +58,7 @@ async def acl(
 
 
 class Speaker(NamedTuple):
-    """Who speaks through an ingress, if that is asked for."""
+    """Return the source, if one is given."""
 
     source: str | None
     node: str | None
@@ -68,12 +68,12 @@ def _rules(keys: Keys, role: str, speaker: Speaker, database: int, cluster: bool
     source, node = speaker
     if source is None:
         if node is not None:
-            raise UsageProblem("--node goes with --source: a node that needs no ingress may speak for all")
+            raise UsageProblem("--node goes with --source: a node without an ingress may write for all")
         return rules(role, keys, database, cluster)
     if role not in OF_SOURCES or (role == "node") != (node is not None):
-        raise UsageProblem("--source goes with producer, and with node together with --node NAME")
+        raise UsageProblem("--source needs the role producer, or the role node with --node NAME")
     if not NAME.fullmatch(source):
         raise UsageProblem(f"--source {source!r}: use up to 64 letters, digits, dots, hyphens and underscores")
     if node is not None and (not node.isprintable() or " " in node or not node):
-        raise UsageProblem(f"--node {node!r}: an ACL has no room for blanks; give the node another name")
+        raise UsageProblem(f"--node {node!r}: an ACL cannot hold blanks; rename the node")
     return source_rules(role, keys, source, node or "", database, cluster)

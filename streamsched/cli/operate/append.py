@@ -1,4 +1,4 @@
-"""``streamsched append``: events from flags or NDJSON into the log, in order, many at a time."""
+"""``streamsched append``: append events from flags or NDJSON to the log, in order."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from ..options import Json, Source, Target, command
 
 CHUNK = 2**16
 IN_FLIGHT = 1024
-"""Lines that may be under way at the same time; the partition sends them in calls of its own."""
+"""Lines in flight at the same time; the partition groups them into calls."""
 
 LONGEST_LINE = 2**23
-"""Bytes of a line; the largest payload fits even if every byte of it is escaped."""
+"""Most bytes of a line; the largest payload fits even if every byte is escaped."""
 
 
 @command("streamsched append node.cordoned node_id=n1 reason=hot")
@@ -51,19 +51,19 @@ async def append(
     source: Source = None,
     json: Json = False,
 ) -> int:
-    """Append events to the log. On stdin: one JSON object per line, "type" and fields, sent in order, many at a time;
-    each line that is refused is named, the others go through. Exit code 1 if any was refused. Who may have to send
-    the same once more gives it a request_id (a job: a job_id): it takes effect once."""
+    """Append events to the log. On stdin: one JSON object per line, "type" and fields, sent in order. A refused line is
+    reported; the others go through. Exit code 1 if any was refused. To be able to send an event again, give it a
+    request_id (a job: a job_id): it takes effect once."""
 
     if event == "-" and fields:
-        raise UsageProblem("fields cannot be given beside -: put them into the lines on stdin")
+        raise UsageProblem("- takes no fields: put them into the lines on stdin")
     flat = [] if event == "-" else flat_arguments(event, fields or [])
     async with target.speak(source) as partition:
         return await (append_one(partition, flat, json) if flat else append_lines(partition, json))
 
 
 class Line(NamedTuple):
-    """One event on its way, or why it never left."""
+    """One event on its way, or the reason why it was not sent."""
 
     number: int
     event: str
@@ -71,45 +71,45 @@ class Line(NamedTuple):
 
 
 class Report(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What became of one line."""
+    """The outcome of one line."""
 
     line: int
     accepted: bool
     type: str = ""
     id: str = ""
-    """Of the entry in the log."""
+    """Id of the log entry."""
     job_id: str = ""
     status: str = ""
-    """Of the job, after a submission."""
+    """Id of the job, after a submission."""
     code: str = ""
     detail: str = ""
 
 
 class Summary(msgspec.Struct, kw_only=True):
-    """The end of an NDJSON run."""
+    """The summary of an NDJSON run."""
 
     accepted: int
     refused: int
 
 
 def flat_event(event: object) -> list[str]:
-    """Flatten a JSON object to ``[type, …, field, value, …]``. Text, whole numbers and true/false stay what they are,
-    null is left out, and an object or a list under a key that ends in ``_json`` is encoded.
+    """Flatten a JSON object to ``[type, …, field, value, …]``. Text, whole numbers and true/false keep their
+    value, null is left out, and an object or a list under a key that ends in ``_json`` is encoded.
 
     Raises:
-        InvalidField: it is no object, has no type, or a value has no form on the wire; the text names the field.
+        InvalidField: it is not an object, it has no type, or a value cannot be encoded; the text names the field.
     """
     if not isinstance(event, dict):
-        raise InvalidField('the line is no JSON object: give {"type": "node.cordoned", "node_id": "n1"}')
+        raise InvalidField('the line is not a JSON object: give {"type": "node.cordoned", "node_id": "n1"}')
     if not isinstance(event.get("type"), str):
-        raise InvalidField('type is missing or no text: add "type": "node.cordoned", say')
+        raise InvalidField('type is missing or not text: add, for example, "type": "node.cordoned"')
     flat = ["type", event["type"]]
     for field, value in event.items():
         if field == "type" or value is None:
             continue
         if isinstance(value, dict | list):
             if not field.endswith("_json"):
-                raise InvalidField(f"{field} is nested: give text, a number or true/false, or name it {field}_json")
+                raise InvalidField(f"{field} is nested: give text, a number or true/false, or rename it {field}_json")
             flat += (field, msgspec.json.encode(value).decode())
         else:
             flat += (field, wire_value(field, value))
@@ -117,7 +117,7 @@ def flat_event(event: object) -> list[str]:
 
 
 def flat_arguments(kind: str, pairs: Iterable[str]) -> list[str]:
-    """Flatten ``TYPE field=value …`` as the command line gives it.
+    """Flatten ``TYPE field=value …`` from the command line.
 
     Raises:
         UsageProblem: a pair has no ``=``, or a field is given twice.
@@ -126,7 +126,7 @@ def flat_arguments(kind: str, pairs: Iterable[str]) -> list[str]:
     for pair in pairs:
         field, equals, value = pair.partition("=")
         if not equals or not field:
-            raise UsageProblem(f"{pair!r} is no field=value: write, for example, node_id=n1")
+            raise UsageProblem(f"{pair!r} is not field=value: write, for example, node_id=n1")
         if field in seen:
             raise UsageProblem(f"{field} is given twice: give it once")
         seen.add(field)
@@ -138,7 +138,7 @@ async def append_one(partition: Partition, flat: list[str], as_json: bool) -> in
     """Append one event and report; returns the exit code.
 
     Raises:
-        ServerUnreachable: the server stayed away.
+        ServerUnreachable: no server answered in time.
     """
     pending = partition.append_soon(flat)
     report = await _settle(Line(1, flat[1], pending))
@@ -147,8 +147,8 @@ async def append_one(partition: Partition, flat: list[str], as_json: bool) -> in
 
 
 async def append_lines(partition: Partition, as_json: bool) -> int:
-    """Append what stands on stdin, one JSON object per line, and report each line that was refused (with ``as_json``:
-    every line); returns the exit code. A line that cannot be sent does not stop the others."""
+    """Append the events on stdin, one JSON object per line, and report each refused line (with ``as_json``: every
+    line); returns the exit code. A line that cannot be sent does not stop the others."""
     accepted = refused = 0
     send, receive = anyio.create_memory_object_stream[Line](IN_FLIGHT)
     code = OK
@@ -196,14 +196,14 @@ async def _read(partition: Partition, send: MemoryObjectSendStream[Line]) -> Non
                 pending = partition.append_soon(flat)
                 await send.send(Line(number, event, pending))
             except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-                told = InvalidField(f"the line is no JSON ({problem}): give one JSON object per line, in UTF-8")
-                await send.send(Line(number, event, told))
+                unusable = InvalidField(f"the line is no JSON ({problem}): give one JSON object per line, in UTF-8")
+                await send.send(Line(number, event, unusable))
             except InvalidField as problem:
                 await send.send(Line(number, event, problem))
 
 
 async def _lines() -> AsyncIterator[bytes]:
-    """Yield the lines of stdin as they arrive; of an overlong one its first part, so that it cannot fill the memory."""
+    """Yield the lines of stdin as they arrive; of an overlong line only the first part, to bound the memory."""
     rest, stdin = b"", sys.stdin.buffer.fileno()
     while chunk := await anyio.to_thread.run_sync(os.read, stdin, CHUNK, abandon_on_cancel=True):
         head, newline, tail = chunk.rpartition(b"\n")

@@ -1,4 +1,4 @@
-"""``streamsched configure``: the configuration in force, and changes of it."""
+"""``streamsched configure``: show the configuration in force, or change it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ async def configure(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
 ) -> int:
-    """Show or change the configuration. With changes: show what they change, ask, and append them to the log."""
+    """Show or change the configuration. With changes: show the differences, ask, and append them to the log."""
 
     wanted = _changes(changes or [])
-    from_wire({"type": "scheduler.configured", **wanted})  # refused here, before anybody is asked
+    from_wire({"type": "scheduler.configured", **wanted})  # an invalid change is refused before the question
     async with target.speak(None) as partition:
         redis: Any = partition.redis
         stored = await partition.patiently(lambda: redis.hgetall(partition.keys("config")))
@@ -38,13 +38,13 @@ async def configure(
             _show(in_force, json)
             return OK
         differing = {key: value for key, value in wanted.items() if in_force[key] != value}
-        told = "\n".join(f"{key}: {in_force[key]} → {value}" for key, value in differing.items())
+        changes_text = "\n".join(f"{key}: {in_force[key]} → {value}" for key, value in differing.items())
         if not differing:
-            say("nothing changes: all of it is in force")
+            say("no change: these values are in force")
             return OK
         if not json and yes:
-            say(told)
-        if not await agreed(told, "Change it?", yes):
+            say(changes_text)
+        if not await agreed(changes_text, "Change it?", yes):
             return REFUSED
         answer = await partition.append_soon(flat("scheduler.configured", differing, reason))
     if json:
@@ -58,10 +58,10 @@ def _changes(changes: list[str]) -> dict[str, str]:
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals:
-            raise UsageProblem(f"{change!r} is no key=value: write, for example, max_attempts=5")
+            raise UsageProblem(f"{change!r} is not key=value: write, for example, max_attempts=5")
         if key not in known:
             offered = ", ".join(f"{name} ({DEFAULTS[name]})" for name in known)
-            raise UsageProblem(f"{key!r} is no key of the configuration: give one of {offered}")
+            raise UsageProblem(f"{key!r} is not a configuration key: give one of {offered}")
         found[key] = value
     return found
 

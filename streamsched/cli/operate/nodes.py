@@ -20,15 +20,15 @@ Nodes = Annotated[
 ]
 
 NAMED = 20
-"""Jobs that are named of a node that still holds some past the deadline."""
+"""Jobs listed for a node that still holds some at the deadline."""
 
 LOOK_S = 0.25
-"""Between two looks at what a node that is drained still holds."""
+"""Pause between two reads of the jobs that a draining node holds."""
 
 
 @command("streamsched cordon gpu-7 --reason 'runs hot'")
 async def cordon(target: Target, nodes: Nodes, reason: Reason = None, json: Json = False) -> int:
-    """Send no more jobs to nodes. What they hold goes on. Exit code 1 if one was refused."""
+    """Send no more jobs to nodes. Jobs that they hold continue. Exit code 1 if one was refused."""
 
     return await append_each(target, [("node.cordoned", {"node_id": node}) for node in nodes], reason, json)
 
@@ -44,15 +44,15 @@ async def uncordon(target: Target, nodes: Nodes, reason: Reason = None, json: Js
 async def drain(
     target: Target,
     nodes: Nodes,
-    at_once: Annotated[int, typer.Option(min=1, help="Nodes that are emptied at the same time.")] = 1,
+    at_once: Annotated[int, typer.Option(min=1, help="Nodes to drain at the same time.")] = 1,
     deadline: Annotated[
-        str | None, typer.Option(metavar="AGE", help="How long to wait in all: 90s, 10m, 2h. [default: for ever]")
+        str | None, typer.Option(metavar="AGE", help="Time limit for all nodes: 90s, 10m, 2h. [default: for ever]")
     ] = None,
     reason: Reason = None,
     json: Json = False,
 ) -> int:
     """Send no more jobs to nodes, and wait until they hold none. A few nodes at a time. Exit code 1 if one was refused,
-    or if the deadline passed: then it says what is still held; nothing is taken away from a node."""
+    or if the deadline passed: then it lists the jobs still held; nodes keep their jobs."""
 
     within_s = None if deadline is None else seconds_of(deadline)
     if deadline is not None and within_s is None:
@@ -89,7 +89,7 @@ async def drain(
 
 
 def say_empty(node_id: str, json: bool) -> None:
-    """Tell that a node holds nothing any more."""
+    """Report that a node holds no jobs any more."""
     if json:
         as_json({"node_id": node_id, "held": 0})
     else:
@@ -97,7 +97,7 @@ def say_empty(node_id: str, json: bool) -> None:
 
 
 async def say_held(partition: Partition, node_id: str, begun: bool, json: bool) -> None:
-    """Tell what a node still holds past the deadline: how many jobs, and some of them by name."""
+    """Report the jobs that a node still holds at the deadline: their number, and some ids."""
     redis: Any = partition.redis
     key, held = partition.keys("node_jobs", node_id), await _held(partition, node_id)
     _, page = await partition.patiently(lambda: redis.sscan(key, count=NAMED))
@@ -105,9 +105,9 @@ async def say_held(partition: Partition, node_id: str, begun: bool, json: bool) 
     if json:
         as_json({"node_id": node_id, "held": held, "job_ids": job_ids, "drained": begun})
     named = "".join(f" {job_id}" for job_id in job_ids) + (" …" if held > len(job_ids) else "")
-    told = "it gets no more jobs" if begun else "its turn did not come: it still gets jobs"
+    state_words = "it gets no more jobs" if begun else "its turn did not come: it still gets jobs"
     what = "drain again with a later --deadline, or `streamsched cancel JOB`"
-    complain(f"{node_id} still holds {held}:{named or ' nothing'}; {told}: {what}")
+    complain(f"{node_id} still holds {held}:{named or ' nothing'}; {state_words}: {what}")
 
 
 async def _held(partition: Partition, node_id: str) -> int:

@@ -1,4 +1,4 @@
-"""Events that an operator appends about nodes, pools and pairs: each answer is printed."""
+"""Events that an operator appends about nodes, pools and pairs, with the answer to each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Reason = Annotated[str | None, typer.Option(help="Kept in the log.")]
 
 
 def flat(kind: str, fields: dict[str, str], reason: str | None) -> list[str]:
-    """Return an event as the log takes it."""
+    """Return an event in the log's flat form."""
     named = fields | ({"reason": reason} if reason else {})
     return ["type", kind, *(part for pair in named.items() for part in pair)]
 
@@ -25,7 +25,7 @@ def flat(kind: str, fields: dict[str, str], reason: str | None) -> list[str]:
 async def append_each(
     target: Target, events: Iterable[tuple[str, dict[str, str]]], reason: str | None, json: bool
 ) -> int:
-    """Append events about one subject each; tell of each whether it was taken."""
+    """Append events about one subject each; report whether each was accepted."""
     code = OK
     async with target.speak(None) as partition:
         for kind, fields in events:

@@ -42,14 +42,14 @@ async def resume(
 
 
 def subject(what: str, pool: str | None, pair: str | None) -> tuple[str, dict[str, str]]:
-    """Return the type of the event and whom it is about.
+    """Return the type of the event and its subject.
 
     Raises:
-        UsageProblem: not exactly one of pool and pair is named, or the pair is none.
+        UsageProblem: not exactly one of pool and pair is given, or the pair is malformed.
     """
     if pool is not None and pair is None:
         return f"pool.{what}", {"pool_id": pool}
     if pair is None or pool is not None:
-        raise UsageProblem("give --pool or --pair, and one of them")
+        raise UsageProblem("give either --pool or --pair")
     src, tgt = pair_of(pair)
     return f"pair.{what}", {"src_lang": src, "tgt_lang": tgt}

@@ -1,4 +1,4 @@
-"""``streamsched submit``: one job, and its result if somebody waits for it."""
+"""``streamsched submit``: submit one job, and optionally wait for its result."""
 
 from __future__ import annotations
 
@@ -30,15 +30,13 @@ async def submit(
     payload: Annotated[
         str, typer.Argument(metavar="PAYLOAD|-", help="What the node gets; - (default) reads stdin.")
     ] = "-",
-    job_id: Annotated[str | None, typer.Option(help="Idempotency key. [default: made up]")] = None,
-    priority: Annotated[int | None, typer.Option(help="-100 to 100, a higher one first. [default: 0]")] = None,
+    job_id: Annotated[str | None, typer.Option(help="Idempotency key. [default: generated]")] = None,
+    priority: Annotated[int | None, typer.Option(help="-100 to 100, higher first. [default: 0]")] = None,
     deadline_ms: Annotated[
-        int | None, typer.Option(min=1, help="Expires if it has not ended by then, from now.")
+        int | None, typer.Option(min=1, help="From now; a job that has not ended by then expires.")
     ] = None,
-    not_before_ms: Annotated[int | None, typer.Option(min=1, help="Waits at least this long, from now.")] = None,
-    max_attempts: Annotated[
-        int | None, typer.Option(help="Attempts before it fails. [default: as configured, 3]")
-    ] = None,
+    not_before_ms: Annotated[int | None, typer.Option(min=1, help="From now; the job waits until then.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(help="Attempts before it fails. [default: configured, 3]")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds to wait; implies --wait. [default: for ever]")
@@ -46,8 +44,8 @@ async def submit(
     source: Source = None,
     json: Json = False,
 ) -> int:
-    """Submit a job. Prints its id, or with --wait its result. Exit code 1 if it was refused or did not finish. A trace
-    in TRACEPARENT goes with it."""
+    """Submit a job. Prints its id, or with --wait its result. Exit code 1 if the job was refused or did not finish. A
+    trace in TRACEPARENT is passed on with the job."""
     request = SubmitRequest(
         session_id=session,
         src_lang=src,
@@ -71,7 +69,7 @@ async def cancel(
     source: Source = None,
     json: Json = False,
 ) -> None:
-    """Cancel a job. One that waits ends at once, one that runs is stopped on its node."""
+    """Cancel a job. A waiting job ends at once; a running job is stopped on its node."""
     async with target.scheduler(source=source) as scheduler:
         await scheduler.cancel(job_id, reason)
     if json:
@@ -81,7 +79,7 @@ async def cancel(
 
 
 def payload_of(given: str) -> str:
-    """Return the payload: the text given, or for ``-`` what stands on stdin, without the newline at its end.
+    """Return the payload: the given text, or for ``-`` stdin without its final newline.
 
     Raises:
         UsageProblem: stdin is not UTF-8.
@@ -99,7 +97,7 @@ def payload_of(given: str) -> str:
 async def timed(
     scheduler: Scheduler, request: SubmitRequest, deadline_ms: int | None, not_before_ms: int | None
 ) -> SubmitRequest:
-    """Turn times from now on into times of the server's clock, which is the one that counts."""
+    """Convert times from now into times of the server's clock, which the scheduler uses."""
     if deadline_ms is None and not_before_ms is None:
         return request
     time: Any = await scheduler.partition.patiently(scheduler.partition.redis.time)
@@ -114,10 +112,10 @@ async def timed(
 async def hand_in(
     scheduler: Scheduler, request: SubmitRequest, wait: bool, timeout_s: float | None, as_json: bool
 ) -> int:
-    """Submit, wait if asked to, and print; returns the exit code.
+    """Submit, optionally wait, and print; returns the exit code.
 
     Raises:
-        SchedulerError: the job was refused, or the time was over before it ended.
+        SchedulerError: the job was refused, or it did not end in time.
     """
     job = await scheduler.submit(request, reply=wait)
     if not wait:
@@ -139,4 +137,4 @@ def _print(result: JobResult) -> None:
         say(result.result_json)
     else:
         by = f" on {result.node_id}" if result.node_id else ""
-        complain(f"job {result.job_id} {result.status}{by}: {result.error or 'no reason was given'}")
+        complain(f"job {result.job_id} {result.status}{by}: {result.error or 'no reason given'}")

@@ -1,1 +1,1 @@
-"""Commands that keep, check and restore history: archive, snapshot, verify, at, diff, rebuild, dead."""
+"""Commands that save, check and restore history: archive, snapshot, verify, at, diff, rebuild, dead."""

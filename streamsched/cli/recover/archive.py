@@ -1,4 +1,4 @@
-"""``streamsched archive``: the log carried to disk, and what lies there checked."""
+"""``streamsched archive``: copy the log to disk, and check the copy."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ from ..options import Json, Target, command
 @command("streamsched archive --to ./archive --trim --yes")
 async def archive(
     target: Target,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the archive; made if it is not there.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the archive; created if missing.")],
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="DIR", help="Begin with what this archive shares with the log."),
+        typer.Option("--from", metavar="DIR", help="Start with the events that this archive shares with the log."),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Archive what is folded by now, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Archive the events folded so far, and exit.")] = False,
     trim: Annotated[
-        bool, typer.Option("--trim", help="Trim the log below what is archived, folded and of no alive job.")
+        bool, typer.Option("--trim", help="Trim archived and folded events off the log, up to the first of a live job.")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Check the archive, without any server, and end.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check the archive, without a server, and exit.")] = False,
     copy: Annotated[
         Path | None,
-        typer.Option("--copy", metavar="DIR", help="Copy the archive there as it is now, without any server, and end."),
+        typer.Option("--copy", metavar="DIR", help="Copy the archive as it is now, without a server, and exit."),
     ] = None,
-    max_events: Annotated[int, typer.Option(min=1, help="Events of one segment.")] = 100_000,
-    max_age: Annotated[float, typer.Option(min=0, help="Seconds after which a smaller one is written.")] = 60.0,
+    max_events: Annotated[int, typer.Option(min=1, help="Most events of a segment.")] = 100_000,
+    max_age: Annotated[float, typer.Option(min=0, help="Seconds after which a smaller segment is written.")] = 60.0,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before trimming.")] = False,
     json: Json = False,
 ) -> int:
     """Copy the log to disk, as a chain of Parquet files. Runs until SIGTERM or Ctrl-C; one process a partition.
-    Exit code 1 if --check finds something wrong."""
+    Exit code 1 if --check finds a fault."""
 
     if check:
         if trim or once or source or copy:
-            raise UsageProblem("--check goes alone: it changes nothing")
+            raise UsageProblem("--check takes no other action: it changes nothing")
         return await check_archive(to, json)
     if copy is not None:
         if trim or once or source:
-            raise UsageProblem("--copy goes alone: it reads the archive, and no server")
+            raise UsageProblem("--copy takes no other action: it reads the archive only")
         return await _copy(to, copy, json)
     keys = target.settings.keys
     logs.configure("console" if sys.stderr.isatty() else "json")
-    what = f"This trims the log of {keys.prefix.rstrip(':')} below what is archived, folded and of no alive job."
+    what = f"This trims the log of {keys.prefix.rstrip(':')}: archived, folded events up to the first of a live job."
     if trim and not await agreed(what, "Trim?", yes):
         return REFUSED
     async with target.open() as partition:
@@ -85,7 +85,7 @@ async def archive(
         done = {"archived": archiver.archived, "trimmed": archiver.trimmed, "letters_trimmed": archiver.letters_trimmed}
         as_json({**done, "events": kept.count, "last": kept.last})
     else:
-        trimmed = f", trimmed {archiver.trimmed} of them off the log, which holds {left}" if trim else ""
+        trimmed = f", trimmed {archiver.trimmed} of them off the log; {left} remain" if trim else ""
         say(f"archived {archiver.archived} events{trimmed}; the archive holds {kept.count}, up to {kept.last}")
     return OK
 
@@ -110,7 +110,7 @@ async def _take_over(live: LiveLog, writer: ArchiveWriter, source: Path, json: b
     kept = writer.archive
     if not json:
         left = other.count - kept.count
-        say(f"took over {kept.count} events, up to {kept.last}; {left} stay in {source} alone, lost ones among them")
+        say(f"took over {kept.count} events, up to {kept.last}; {left} are in {source} only, including lost ones")
 
 
 async def _until_told(archiver: Archiver) -> None:
@@ -129,7 +129,7 @@ async def _until_told(archiver: Archiver) -> None:
 
 
 async def check_archive(folder: Path, json: bool) -> int:
-    """Check an archive without any server: the chain, and every row; returns the exit code."""
+    """Check an archive without a server: the chain, and every row; returns the exit code."""
     archive = Archive.open(folder, complete=False)
     problems = list(archive.gaps())
     with bar("checking", True) as (progress, set_total):

@@ -1,4 +1,4 @@
-"""``streamsched at``: the state as it was at a moment, as a table, as JSON, or open for ``redis-cli``."""
+"""``streamsched at``: the state at a past moment, as a table, as JSON, or open to ``redis-cli``."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ async def at(
     limit: Annotated[int, typer.Option(min=0, help="Rows of each kind.")] = 50,
     json: Json = False,
 ) -> int:
-    """Show the state at a moment of the past. That is after an event, or after the last one at or before a time."""
+    """Show the state at a moment of the past: after an event, or after the last event at or before a time."""
     if archive is not None:
         needs_archive()
     if port is not None and not serve:
-        raise UsageProblem("--port goes with --serve")
+        raise UsageProblem("--port needs --serve")
 
     async with target.history(archive, offline) as history:
         until = await history.id_at(moment)
@@ -67,13 +67,13 @@ def moment_words(event_id: str, folded: int) -> str:
 
 
 def _past(overview: Any) -> dict[str, Any]:
-    """Return an overview without what says nothing of the past: the beats and the workers of now."""
+    """Return an overview without the parts that describe the present: heartbeats and workers."""
     built: dict[str, Any] = msgspec.to_builtins(overview)
     return {name: value for name, value in built.items() if name != "partition"}
 
 
 async def _serve(scratch: Scratch, server: EmbeddedServer, history: History) -> int:
-    """Keep the scratch open to readers until Ctrl-C."""
+    """Keep the scratch server open to readers until Ctrl-C."""
     redis: Any = scratch.redis
     reader = ["resetkeys", "%R~*", "resetchannels", "-@all", "+@read", "+@connection", "+info", "+command", "+time"]
     await redis.execute_command("ACL", "SETUSER", "default", *reader, "-@dangerous", "+info", "+keys")
@@ -81,7 +81,7 @@ async def _serve(scratch: Scratch, server: EmbeddedServer, history: History) -> 
         say(f"{history.keys.prefix.rstrip(':')} as of {moment_words(scratch.watermark, scratch.folded)}, read-only:")
         say(f"  redis-cli -p {server.port} HGETALL {shlex.quote(history.keys('counters'))}")
         say(f"  streamsched status --url {server.url}")
-        say("Ctrl-C ends it.")
+        say("Ctrl-C stops it.")
         async for _ in signals:
             break
     return OK

@@ -1,4 +1,4 @@
-"""``streamsched dead``: letters listed, shown, retried and dropped."""
+"""``streamsched dead``: list, show, retry and drop dead letters."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ Ids = Annotated[
         metavar="ID...", help="Ids of letters, as `dead list` shows them.", autocompletion=completion.letters
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="All that --code, --type and --since leave.")]
+All = Annotated[bool, typer.Option("--all", help="All letters that match --code, --type and --since.")]
 Code = Annotated[
     str | None,
-    typer.Option(help="Only those refused with this code, such as UNKNOWN_JOB.", autocompletion=completion.codes),
+    typer.Option(help="Only letters with this code, such as UNKNOWN_JOB.", autocompletion=completion.codes),
 ]
 Type = Annotated[
-    str | None, typer.Option("--type", help="Only events of this type.", autocompletion=completion.all_types)
+    str | None, typer.Option("--type", help="Only letters with this event type.", autocompletion=completion.all_types)
 ]
 Since = Annotated[
     str | None,
-    typer.Option(metavar="TIME|AGE", help="Only those refused since then: ISO 8601, ms, or an age: 90s, 15m, 2h, 7d."),
+    typer.Option(metavar="TIME|AGE", help="Only letters since then: ISO 8601, ms, or an age: 90s, 15m, 2h, 7d."),
 ]
 
 REASON = 100
-"""Characters of a reason that a line of the list shows."""
+"""Most characters of a reason in a line of the list."""
 
 
 @command("streamsched dead list --code UNKNOWN_JOB --since 2h", name="list")
@@ -61,12 +61,12 @@ async def list_letters(
     code: Code = None,
     type_: Type = None,
     since: Since = None,
-    handled: Annotated[bool, typer.Option("--handled", help="Those retried or dropped, too.")] = False,
+    handled: Annotated[bool, typer.Option("--handled", help="Include letters that were retried or dropped.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Letters to show.")] = 50,
     archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:
-    """List dead letters, the latest first: those that nobody has retried or dropped yet."""
+    """List open dead letters, the latest first. A letter is open until it is retried or dropped."""
     if archive is not None:
         needs_archive()
 
@@ -87,7 +87,7 @@ async def list_letters(
     if not json:
         console().print(_table(shown))
         if trimmed:
-            say(one_line(f"{trimmed} older letters were trimmed: --archive DIR finds them, kept in {folder}"))
+            say(one_line(f"{trimmed} older letters were trimmed: --archive DIR finds them in {folder}"))
         if more:
             say("… and more (--limit shows more)")
     return OK
@@ -118,7 +118,7 @@ async def show_letter(
     elif found.obstacle:
         say(f"it cannot be retried: {found.obstacle}")
     else:
-        say(f"`streamsched dead retry {found.letter}` appends it once more, `dead drop` takes it off the list")
+        say(f"`streamsched dead retry {found.letter}` appends it again, `dead drop` removes it from the list")
     return OK
 
 
@@ -133,8 +133,8 @@ async def retry_letters(
     archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:
-    """Append the events of letters once more, in the order in which they were refused. Each takes effect once, however
-    often it is retried; one that is refused again stays listed. Exit code 1 if any was refused."""
+    """Append the events of letters again, in the order in which they were refused. Each takes effect once, however
+    often it is retried; a letter that is refused again stays listed. Exit code 1 if any was refused."""
     if archive is not None:
         needs_archive()
 
@@ -161,8 +161,8 @@ async def drop_letters(
     archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:
-    """Take letters off the list: nothing is to be done about them. The log keeps who said so, `list --handled` shows
-    them, and they may be retried all the same."""
+    """Remove letters from the list: they need no action. The log keeps the reason, `list --handled` shows them, and
+    they can still be retried."""
     if archive is not None:
         needs_archive()
 
@@ -173,7 +173,7 @@ async def drop_letters(
         async for page in _pages(queue, letters or [], asked):
             codes.update(letter.code for letter in page if not letter.handled)
         what = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
-        if codes and not await agreed(f"This takes {codes.total()} letters off the list: {what}.", "Drop?", yes):
+        if codes and not await agreed(f"This removes {codes.total()} letters from the list: {what}.", "Drop?", yes):
             return REFUSED
         async for page in _pages(queue, letters or [], asked):
             await _each(page, done, lambda letter: letter.handled, lambda letter: drop(partition, letter, reason), json)
@@ -182,7 +182,7 @@ async def drop_letters(
 
 
 def wanted(code: str | None, type_: str | None, since: str | None, handled: bool = False) -> LetterFilter:
-    """Read what the flags of a command ask for.
+    """Read the flags that select letters.
 
     Raises:
         UsageProblem: ``since`` is neither a time nor an age.
@@ -193,14 +193,14 @@ def wanted(code: str | None, type_: str | None, since: str | None, handled: bool
 
 @asynccontextmanager
 async def opened(target: Target, archive: Path | None) -> AsyncIterator[tuple[Partition, DeadLetterQueue]]:
-    """Connect to the partition and to its letters, those of an archive among them.
+    """Connect to the partition and to its letters, with those of an archive.
 
     Raises:
-        ArchiveDamaged: the archive is not readable, or of another partition.
+        ArchiveDamaged: the archive is not readable, or belongs to another partition.
     """
     kept = None
     if archive is not None:
-        from ...archive.reader import Archive  # here, because the extra that reads Parquet may be missing
+        from ...archive.reader import Archive  # imported here, because the Parquet extra may be missing
 
         kept = Archive.open(archive, target.settings.keys)
     async with target.open() as partition:
@@ -214,12 +214,12 @@ async def opened(target: Target, archive: Path | None) -> AsyncIterator[tuple[Pa
 
 def _table(letters: list[Letter]) -> Table | str:
     if not letters:
-        return "no dead letter that nobody has seen to"
+        return "no open dead letters"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("letter", "refused", "code", "type", "about", "reason"):
         table.add_column(column, no_wrap=column in ("letter", "refused", "code"))
     for letter in letters:
-        # names and reasons come from anybody: neither markup nor control characters of theirs take effect
+        # clients choose names and reasons: their markup and control characters must have no effect
         texts = (letter.letter, moment(letter.ts), letter.code, letter.fields["type"], _about(letter), _why(letter))
         table.add_row(*(Text(one_line(text)) for text in texts))
     return table
@@ -240,12 +240,12 @@ def _why(letter: Letter) -> str:
 
 
 class Done(msgspec.Struct, kw_only=True):
-    """What became of the letters that a command was about."""
+    """The outcomes for the letters of one command."""
 
     accepted: int = 0
     refused: int = 0
     untouched: int = 0
-    """Those that were retried or dropped before."""
+    """Letters retried or dropped before."""
 
 
 async def _pages(letters: DeadLetterQueue, ids: list[str], asked: LetterFilter) -> AsyncIterator[list[Letter]]:
@@ -257,16 +257,16 @@ async def _pages(letters: DeadLetterQueue, ids: list[str], asked: LetterFilter) 
 
 
 class Fate(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What became of one letter."""
+    """The outcome for one letter."""
 
     letter: str
     accepted: bool
     type: str
     id: str = ""
-    """Of the entry in the log."""
+    """Id of the log entry."""
     job_id: str = ""
     status: str = ""
-    """Of the job, after a submission."""
+    """Id of the job, after a submission."""
     code: str = ""
     detail: str = ""
 
@@ -278,14 +278,14 @@ async def _each(
     act: Callable[[Letter], Awaitable[Answer]],
     json: bool,
 ) -> None:
-    """Act on the letters of a page, all at once, and say of each what came of it."""
+    """Act on all letters of a page at once, and report each outcome."""
     todo = [letter for letter in page if not before(letter)]
     for letter in page:
         if before(letter):
             done.untouched += 1
             if not json:
                 say(f"{letter.letter} was {letter.handled.replace(' ', ' before, by event ', 1)}")
-    # appends queue in the order in which they are made, and travel together
+    # appends queue in the order of the calls, and are sent together
     pending = [asyncio.ensure_future(act(letter)) for letter in todo]
     for letter, answer in zip(todo, await asyncio.gather(*pending, return_exceptions=True), strict=True):
         fate = _fate(letter, answer)
@@ -313,24 +313,24 @@ def _sum(done: Done, what: str, json: bool) -> None:
         print_json(done)
         return
     refused = f", {done.refused} refused" if done.refused else ""
-    say(f"{done.accepted} {what}{refused}" + (f", {done.untouched} were seen to before" if done.untouched else ""))
+    say(f"{done.accepted} {what}{refused}" + (f", {done.untouched} were handled before" if done.untouched else ""))
 
 
 def named(letters: Ids, every: bool, *chosen: str | None) -> None:
-    """Make sure that a command says which letters it is about, in one way.
+    """Check that a command selects letters in exactly one way.
 
     Raises:
-        UsageProblem: it does not.
+        UsageProblem: it does not select them, or in two ways.
     """
     if bool(letters) == every:
-        raise UsageProblem("give the ids of letters, or --all for all that --code, --type and --since leave")
+        raise UsageProblem("give the ids of letters, or --all for all that match --code, --type and --since")
     if letters and any(chosen):
-        raise UsageProblem("--code, --type and --since go with --all, not with ids")
+        raise UsageProblem("--code, --type and --since need --all, and no ids")
 
 
 dead = typer.core.TyperGroup(
     name="dead",
-    help="Dead letters: events that were refused, and what to do about them.",
+    help="Dead letters: events that were refused, and what to do with them.",
     no_args_is_help=True,
     rich_markup_mode=None,
     commands=[list_letters, show_letter, retry_letters, drop_letters],

@@ -1,4 +1,4 @@
-"""``streamsched rebuild``: the state folded anew, with a question before and a bar meanwhile."""
+"""``streamsched rebuild``: drop the state and fold the log again, with a question first and a progress bar."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..options import Json, Target, command, needs_archive
 async def rebuild(
     target: Target,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="Fold this archive first, then what the log holds.")
+        Path | None, typer.Option("--from", metavar="DIR", help="Fold this archive first, then the log.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
 ) -> int:
-    """Drop the state and fold the log again. --from folds an archive first, where the log is gone or was trimmed.
-    Calls wait until it is done. If it is interrupted, run it again: it goes on."""
+    """Drop the state and fold the log again. --from folds an archive first, if the log is gone or was trimmed.
+    Calls wait until it is done. If it is interrupted, run it again: it continues."""
     if source is not None:
         needs_archive()
 
@@ -39,8 +39,8 @@ async def rebuild(
             length = max(length, archive.count)
         what = (
             f"This drops the folded state of {keys.prefix.rstrip(':')} (nodes, pools, jobs, sessions, "
-            f"timers) and folds its {length} events anew. The log, dead letters, inboxes and heartbeats stay. "
-            "Calls wait meanwhile; every node that was online gets a full timeout to show itself."
+            f"timers) and folds its {length} events again. The log, dead letters, inboxes and heartbeats stay. "
+            "Calls wait meanwhile; every online node gets a full heartbeat timeout to report."
         )
         if not await agreed(what, "Rebuild?", yes):
             return REFUSED

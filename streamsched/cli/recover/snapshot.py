@@ -1,4 +1,4 @@
-"""``streamsched snapshot``: the state at the end of an archive, kept beside its segments."""
+"""``streamsched snapshot``: save the state at a moment of an archive, beside its segments."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ async def snapshot(
     at: Annotated[str | None, typer.Option(metavar="ID|TIME", help="[default: the end of the archive]")] = None,
     json: Json = False,
 ) -> int:
-    """Save the state at a moment, beside the archive. It is made from the segments, without any server; at,
-    rebuild --from and explain start from the nearest one."""
+    """Save the state at a moment, beside the archive. It is made from the segments, without a server; at, rebuild
+    --from and explain start from the nearest snapshot."""
 
     async with target.history(to, offline=True) as history:
         archive = history.archive
         if archive is None or not archive.segments:
-            raise OutsideLog(f"{to} holds no event: `streamsched archive --to {to}` first")
+            raise OutsideLog(f"{to} holds no event: run `streamsched archive --to {to}` first")
         until = archive.last if at is None else await history.id_at(at)
         async with AsyncExitStack() as stack:
             server = stack.enter_context(EmbeddedServer())

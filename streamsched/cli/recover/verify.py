@@ -1,4 +1,4 @@
-"""``streamsched verify``: the proof that a running partition holds what its log says, with a bar meanwhile."""
+"""``streamsched verify``: compare a running partition with its log, with a progress bar."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ async def verify(
     target: Target,
     archive: ArchiveDir = None,
     scratch: Annotated[
-        str | None, typer.Option(metavar="URL", help="An empty server to fold on. [default: one is started]")
+        str | None, typer.Option(metavar="URL", help="An empty server to fold on. [default: started for this]")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C or a difference.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C or a difference.")] = False,
     interval: Annotated[float, typer.Option(min=0, help="Seconds between two rounds.")] = 10.0,
-    rate: Annotated[float, typer.Option(min=1, help="Keys read from the live server each second, at most.")] = 20_000,
+    rate: Annotated[float, typer.Option(min=1, help="Most keys per second read from the live server.")] = 20_000,
     json: Json = False,
 ) -> int:
-    """Compare the state with the fold of the log. Works key by key, while everything goes on. Exit code 1 on a
-    difference: prints the key, both values, and the first event after which they part."""
+    """Compare the state with the fold of the log. Works key by key, while the partition runs. Exit code 1 on a
+    difference: prints the key, both values, and the first event after which they differ."""
     if archive is not None:
         needs_archive()
 
@@ -77,5 +77,5 @@ async def _report(verifier: Verifier, found: Difference, item: Item, json: bool)
     if found.never_agreed:
         say(f"  no event gave the live value; the last one to write the key: {found.event_id} {story}")
     else:
-        say(f"  they part after {found.event_id} {story}")
+        say(f"  they differ after {found.event_id} {story}")
     return REFUSED

@@ -1,4 +1,4 @@
-"""``streamsched dashboard``: the page as a process, with its address, its token and its signals."""
+"""``streamsched dashboard``: run the page as a process, with its address, token and signals."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ log = structlog.get_logger(__name__)
 @command("streamsched dashboard --archive ./archive", without=("patience",))
 async def dashboard(
     target: Target,
-    bind: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where it answers.")] = "127.0.0.1:8321",
+    bind: Annotated[str, typer.Option(metavar="HOST:PORT", help="Address to listen on.")] = "127.0.0.1:8321",
     archive: ArchiveDir = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Holds the operators' token. [default: STREAMSCHED_DASHBOARD_TOKEN]"),
+        typer.Option(metavar="FILE", help="File with the operators' token. [default: STREAMSCHED_DASHBOARD_TOKEN]"),
     ] = None,
     host_name: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A name under which browsers reach it; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Host name that browsers use; may be repeated.")
     ] = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Show the partition in a browser. Shows it now and at any moment of its history. Read-only without a token.
+    """Show the partition in a browser. Now, or at any moment of its history. Read-only without a token.
     Ends on SIGTERM or Ctrl-C."""
     if archive is not None:
         needs_archive()
@@ -65,7 +65,7 @@ async def dashboard(
 
 
 def token_of(file: Path | None) -> str | None:
-    """Return the operators' token: of a file, else of the environment; ``None`` if there is none.
+    """Return the operators' token, from a file or else from the environment; ``None`` if there is none.
 
     Raises:
         UsageProblem: the file cannot be read, or the token is too short.
@@ -74,21 +74,21 @@ def token_of(file: Path | None) -> str | None:
     try:
         token = (file.read_text() if file else os.environ.get(TOKEN_ENV, "")).strip()
     except (OSError, UnicodeDecodeError) as problem:
-        raise UsageProblem(f"{where}: cannot be read ({problem}); give a file that holds the token alone") from None
+        raise UsageProblem(f"{where}: cannot be read ({problem}); give a file that holds only the token") from None
     if not token and file is None:
         return None
     if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageProblem(f"{where}: give at least {SHORTEST} ASCII characters, of `openssl rand -hex 16` say")
+        raise UsageProblem(f"{where}: give at least {SHORTEST} ASCII characters, such as from `openssl rand -hex 16`")
     return token
 
 
 def names_of(host: str, given: tuple[str, ...]) -> frozenset[str]:
-    """Return the names under which browsers may reach the dashboard.
+    """Return the host names that browsers may use.
 
     Raises:
-        UsageProblem: it is bound to every address, and nobody said under which name it is reached.
+        UsageProblem: it listens on every address, and no host name is given.
     """
     if host in EVERYWHERE and not given:
-        raise UsageProblem(f"--bind {host}: say with --host-name NAME under which name browsers reach it")
+        raise UsageProblem(f"--bind {host}: give the host name that browsers use with --host-name NAME")
     names = {name.lower() for name in given} | set(LOCAL)
     return frozenset(names | ({host.lower()} - set(EVERYWHERE)))

@@ -1,4 +1,4 @@
-"""``streamsched demo``: a fleet at work, with faults, and the log checked at the end."""
+"""``streamsched demo``: a fleet at work, with faults, and a check of the log at the end."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ async def demo(
         Path | None, typer.Option(help="Arrivals from a published trace: Mooncake JSONL or Azure CSV.")
     ] = None,
     pairs: Annotated[Path | None, typer.Option(help="Popularity of language pairs: OPUS counts.")] = None,
-    churn: Annotated[Path | None, typer.Option(help="Comings and goings of nodes: a Bamboo trace.")] = None,
+    churn: Annotated[Path | None, typer.Option(help="Nodes that join and leave: a Bamboo trace.")] = None,
     speed: Annotated[float | None, typer.Option(min=0.001, help="Scales the time of the trace.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=1, help="How long arrivals go on.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random numbers.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Duration of the arrivals.")] = None,
     json: Json = False,
 ) -> int:
     """Watch a fleet at work while its processes are killed. At the end the log shows that no job was lost."""

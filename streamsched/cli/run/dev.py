@@ -1,4 +1,4 @@
-"""``streamsched dev``: a server, a worker and what to type next, for development on one machine."""
+"""``streamsched dev``: a server and a worker for development on one machine, and the next commands to type."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ async def dev(
     target: Target,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="[default: 6379 if free, else a free one]")] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Keep the data in this folder. [default: it goes with the server]")
+        Path | None, typer.Option(help="Keep the data in this folder. [default: deleted with the server]")
     ] = None,
     json: Json = False,
 ) -> None:
     """Start a server and a worker for development. Ctrl-C ends both."""
 
     if port is not None and not is_free(port):
-        raise UsageProblem(f"--port {port}: somebody listens there already; give another, or leave it out")
+        raise UsageProblem(f"--port {port}: the port is in use; give another, or leave it out")
     if data is not None:
         try:
             data.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
-            raise UsageProblem(f"--data {data}: {problem.strerror}; give a folder that can be written") from None
+            raise UsageProblem(f"--data {data}: {problem.strerror}; give a writable folder") from None
     port = port or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
     with (
         anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
@@ -76,22 +76,22 @@ async def dev(
 
 
 class Ready(msgspec.Struct, kw_only=True):
-    """What ``dev --json`` prints once everything answers."""
+    """The output of ``dev --json``, printed once all parts answer."""
 
     url: str
     namespace: str
     partition: int
     server_pid: int
     data: str | None
-    """Where the data is kept; ``None`` if it goes with the server."""
+    """Folder of the data; ``None`` if it is deleted with the server."""
     dashboard: str | None
-    """Where a browser shows it; holds the token for actions. ``None`` if the extra ``dashboard`` is not installed."""
+    """Address for a browser; holds the token for actions. ``None`` if the extra ``dashboard`` is not installed."""
     metrics: str | None
-    """Where Prometheus finds the metrics; ``None`` if the extra ``metrics`` is not installed."""
+    """Address for Prometheus; ``None`` if the extra ``metrics`` is not installed."""
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on a TCP port of 127.0.0.1."""
+    """Return whether a TCP port of 127.0.0.1 is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -103,7 +103,7 @@ def is_free(port: int) -> bool:
 
 @asynccontextmanager
 async def _dashboard(url: str, keys: Keys) -> AsyncIterator[str | None]:
-    """Serve the dashboard, if it is installed, for whoever gets the link that is yielded."""
+    """Serve the dashboard, if it is installed; yields its link. The link grants access to the actions."""
     try:
         from ...dashboard.server import serving
     except ImportError:
@@ -120,7 +120,7 @@ async def _dashboard(url: str, keys: Keys) -> AsyncIterator[str | None]:
 
 @asynccontextmanager
 async def _metrics(url: str, keys: Keys) -> AsyncIterator[str | None]:
-    """Serve the metrics, if what serves them is installed; yields where."""
+    """Serve the metrics, if the extra is installed; yields the address."""
     try:
         from ...metrics.exporter import serving
     except ImportError:
@@ -151,7 +151,7 @@ def _next_steps(ready: Ready) -> Text:
     if ready.partition:
         flags += ["--partition", str(ready.partition)]
     where = (" " + shlex.join(flags)) if flags else ""
-    kept = f"kept in {ready.data}" if ready.data else "gone when this ends; --data DIR keeps it"
+    kept = f"kept in {ready.data}" if ready.data else "deleted at the end; --data DIR keeps it"
     return Text.assemble(
         ("Ready: ", "bold green"),
         f"a server and a worker at {ready.url} (data: {kept}).\n",
@@ -161,5 +161,5 @@ def _next_steps(ready: Ready) -> Text:
         (f"  streamsched node n1 --pools en-zh --exec 'tr a-z A-Z'{where}\n", "cyan"),
         (f"  streamsched submit --session s1 --src en --tgt zh --wait{where} 'hello'\n", "cyan"),
         (f"  streamsched status --watch{where}\n\n", "cyan"),
-        ("Ctrl-C ends all of it.", "dim"),
+        ("Ctrl-C stops all of it.", "dim"),
     )

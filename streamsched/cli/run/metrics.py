@@ -21,10 +21,10 @@ log = structlog.get_logger(__name__)
 @command("streamsched metrics --bind 0.0.0.0:8322", without=("patience",))
 async def metrics(
     target: Target,
-    bind: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where it answers.")] = "127.0.0.1:8322",
+    bind: Annotated[str, typer.Option(metavar="HOST:PORT", help="Address to listen on.")] = "127.0.0.1:8322",
     log_format: LogFormat = None,
 ) -> None:
-    """Serve metrics for Prometheus. Answers GET /metrics, reads state and log, writes nothing; any number may run.
+    """Serve metrics for Prometheus. Answers GET /metrics, reads state and log, writes nothing; run as many as you like.
     Ends on SIGTERM or Ctrl-C."""
     logs.configure(log_format)
     host, port = address_of("--bind", bind)

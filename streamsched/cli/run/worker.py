@@ -1,4 +1,4 @@
-"""``streamsched worker``: a worker as a process, with its logs, its signals and its health probe."""
+"""``streamsched worker``: run a worker as a process, with logs, signals and a health probe."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ async def worker(
     health: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Answer GET / with 200 while healthy, else 503.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, max=10_000, help="Events one call may fold or decide.")] = 256,
+    batch: Annotated[int, typer.Option(min=1, max=10_000, help="Most events that one call folds or decides.")] = 256,
     log_format: LogFormat = None,
 ) -> None:
-    """Fold events and decide what is due. Ends on SIGTERM or Ctrl-C. Run as many as you like; kill any at any time."""
+    """Fold events and make the decisions that are due. Ends on SIGTERM or Ctrl-C. Run as many as you
+    like; kill any at any time."""
 
     logs.configure(log_format)
     patience = target.patience(SERVICE_PATIENCE_S)

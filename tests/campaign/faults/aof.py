@@ -76,10 +76,10 @@ class CutAof(Fault):
         folded = [one for one in evidence.entries if position(one[0]) <= position(watermark)]
         forged = {entry_id for entry_id, why in evidence.dead.items() if why.startswith("FORGED")}
         try:
-            told = fold(((entry_id, [*chain(*fields.items())]) for entry_id, fields in folded), forged)
+            outcome = fold(((entry_id, [*chain(*fields.items())]) for entry_id, fields in folded), forged)
         except Unlawful as problem:
             return str(problem)
-        apart = difference(anyio.run(_state, server.url, stage), told.state)
+        apart = difference(anyio.run(_state, server.url, stage), outcome.state)
         return "; ".join(f"{key} is {one!r:.200}, not {other!r:.200}" for key, (one, other) in apart.items())
 
     def costs(self, stage: Stage, evidence: Evidence) -> dict[str, int]:

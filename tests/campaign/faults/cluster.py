@@ -38,8 +38,8 @@ class Migration(Fault):
         return Redis(port=self.other.port, decode_responses=True, protocol=2)
 
     def _know_each_other(self, *servers: Any) -> bool:
-        told = [server.execute_command("CLUSTER", "INFO") for server in servers]
-        return all("cluster_known_nodes:2" in text and "cluster_state:ok" in text for text in told)
+        outcome = [server.execute_command("CLUSTER", "INFO") for server in servers]
+        return all("cluster_known_nodes:2" in text and "cluster_state:ok" in text for text in outcome)
 
     def strike(self, stage: Stage) -> None:
         with stage.redis as one, self._second() as other:

@@ -62,7 +62,7 @@ class ArchiveDiskFull(DiskFull):
 
 
 class AofDiskFull(DiskFull):
-    """Whatever the server does about it, refuse or end itself, it is killed, and started again once there is room."""
+    """Whether the server refuses or ends itself, it is killed, and started again once there is room."""
 
     name = "disk full under the AOF, everysec"
     how = "not a byte free where the AOF lies, for 2 s; then SIGKILL to the server; appendfsync everysec"

@@ -87,7 +87,7 @@ class KillNode(Fault):
 
 class KillNodeBriefly(Kill):
     name = "node killed and back at once"
-    how = "SIGKILL to a process of two nodes, three times, back before anybody noticed"
+    how = "SIGKILL to a process of two nodes, three times, back before the heartbeat timeout"
 
     def victim(self, stage: Stage) -> Child:
         return stage.hosts["host1"]

@@ -1,4 +1,4 @@
-"""Guards of dead letters that somebody sees to."""
+"""Guards of handled dead letters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LETTERS = [
     ),
     Bug(
         "a letter that was seen to is not dropped",
-        "nobody knows that it was retried",
+        "its retry is not recorded",
         "letter.dropped",
         "letter ~= e.retry_of and rcall('HEXISTS', key.letters, letter) == 0",
         "letter ~= e.retry_of",

@@ -57,7 +57,7 @@ PLACES = [
     Bug("attempts are counted", "a job that fails is tried for ever", "state/job_end", "tonumber(v[1] or 0)", "0"),
     Bug(
         "an attempt that never began is not counted",
-        "a job ends because nobody had room for it",
+        "a job ends because no node had room for it",
         "decide/requeue",
         "local began = cause == 'failed' or",
         "local began = true or",

@@ -35,7 +35,7 @@ REBUILDS = [
     ),
     Bug(
         "a key of another type halts the partition",
-        "nobody mends it",
+        "no rebuild follows",
         "call/fence",
         " or is_foreign(reason)",
         "",
@@ -49,20 +49,20 @@ REBUILDS = [
     ),
     Bug(
         "a rebuild believes facts up to the old watermark only",
-        "what a torn call had decided, or somebody forged, takes effect",
+        "what a torn call had decided, or a stranger forged, takes effect",
         "drop_state",
         "rcall('HGET', key.meta, 'rebuild_until') or folded_up_to()",
         "'+'",
     ),
     Bug(
-        "a rebuild that begins anew remembers the old watermark",
+        "a rebuild that starts over remembers the old watermark",
         "true facts are refused as forged",
         "drop_state",
         "rcall('HGET', key.meta, 'rebuild_until') or",
         "",
     ),
     Bug(
-        "a torn rebuild begins anew",
+        "a torn rebuild starts over",
         "it goes on over half a state, or never ends",
         "begin_rebuild",
         "if phase and torn then",
@@ -84,7 +84,7 @@ REBUILDS = [
     ),
     Bug(
         "a state that is gone is not taken for a new one",
-        "its log is folded as if nobody had decided anything",
+        "its log is folded as if there were no decisions",
         "call/open",
         "if not v.watermark and not v.last_call_ts and folded_up_to() ~= '0-0' then",
         "if false then",

@@ -23,7 +23,7 @@ REPEATS = [
     ),
     Bug(
         "the repeat of a completion changes nothing",
-        "its sender is told that it is too late",
+        "its sender gets a refusal as too late",
         "state/repeat",
         "job.status == status and",
         "false and",

@@ -1,4 +1,4 @@
-"""Guards of time: no limit runs out before it has passed for somebody who could have kept it."""
+"""Guards of time: no limit runs out early for a client that could have kept it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from ...support.planting import Bug
 TIME = [
     Bug(
         "an absence of the scheduler is noticed",
-        "it expires nodes and takes jobs away that nobody could have kept",
+        "it expires nodes and takes jobs away that could not have been kept",
         "decide/absence",
         "if not was_away(now - since) then",
         "if true then",
     ),
     Bug(
-        "a limit that ran out in an absence starts anew",
+        "a limit that ran out in an absence restarts",
         "jobs are taken away",
         "decide/timers",
         "due_ts > meta.resumed_since_ts and due_ts <= meta.resumed_ts",
@@ -21,7 +21,7 @@ TIME = [
     ),
     Bug(
         "a second absence does not take back what the first one gave",
-        "jobs are taken away for a limit that ran out while nobody listened",
+        "jobs are taken away for a limit that ran out while no call ran",
         "decide/absence",
         "if rcall('ZCOUNT', timers, '(' .. since_text, format('%.0f', meta.resumed_ts)) == 0 then",
         "if true then",
@@ -35,7 +35,7 @@ TIME = [
     ),
     Bug(
         "a node's silence counts from the end of an absence",
-        "nodes are expired that nobody listened to",
+        "nodes are expired whose heartbeats were not read",
         "decide/nodes",
         "meta.resumed_ts, meta.rebuilt_ts",
         "meta.rebuilt_ts",

@@ -28,7 +28,7 @@ TRIMMING = [
     ),
     Bug(
         "no letter is trimmed that is not archived",
-        "nobody knows any more what was refused",
+        "the refusals are lost",
         "trim_dead_letters",
         "rcall('XRANGE', dead, '-', archived, 'COUNT', spare)",
         "rcall('XRANGE', dead, '-', '+', 'COUNT', spare)",

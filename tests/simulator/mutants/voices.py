@@ -20,7 +20,7 @@ VOICES = [
         "false",
     ),
     Bug(
-        "nobody speaks for a job that no node holds",
+        "no node reports on a job that no node holds",
         "a job that waits is ended by its node of before",
         "state/job",
         "if not is_held(job) then",

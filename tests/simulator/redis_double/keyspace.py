@@ -113,7 +113,7 @@ class KeySpace:
         return self.del_(*keys)
 
     def scan(self, cursor: Any, *options: Any) -> list[Any]:
-        """Walk in the order of the names: whoever stays is met, whatever comes and goes meanwhile."""
+        """Walk in the order of the names: keys that stay are returned, others may be missed."""
         wanted = dict(zip(options[::2], options[1::2], strict=True))
         prefix, count = shown(wanted.get("MATCH", "*"))[:-1], int(wanted.get("COUNT", 10))
         keys = sorted(self.data)
