@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -100,7 +101,7 @@ def test_flags_win_over_the_environment_which_wins_over_a_file(cli: Cli) -> None
 def test_status_shows_nodes_pools_counters_and_what_waits(cli: Cli) -> None:
     pools = [{"name": "en-zh"}]
     registered = {"type": "node.registered", "cap_json": {}, "pool_names_json": pools}
-    events: list[dict[str, object]] = [{**registered, "node_id": f"n{n}"} for n in range(3)]
+    events: list[dict[str, Any]] = [{**registered, "node_id": f"n{n}"} for n in range(3)]
     events += [
         *({"type": "node.offline", "node_id": f"n{n}"} for n in (1, 2)),
         {"type": "node.cordoned", "node_id": "n0", "reason": "hot"},
