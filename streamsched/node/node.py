@@ -129,8 +129,9 @@ class Node:
             reconciler,
         )
         heartbeat = Heartbeat(self._held, inbox, self._registration, self._load, self._heartbeat_s, self._grace_s)
+        earlier = await reconciler.believed()  # before the registration, which may bring jobs at once
         await self.scheduler.append(self._registration)
-        await reconciler.give_back(await reconciler.believed(), "node restarted")
+        await reconciler.give_back(earlier, "node restarted")
         await heartbeat.beat()
         await self._beating.enter_async_context(background_task("heartbeat", heartbeat.keep_beating))
         await self._reading.enter_async_context(background_task("inbox", inbox.read))
@@ -145,8 +146,9 @@ class Node:
         self.stop()
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._grace_s):
             try:
+                unseen = self._unseen()
                 for task in list(self.tasks.values()):
-                    await task.hand_back(LEAVING)
+                    await task.hand_back(LEAVING, begun=task not in unseen)
                 await self._beating.aclose()  # a beat behind the goodbye would take it back
                 await self.scheduler.append(NodeOffline(node_id=self.node_id, reason=LEAVING))
             except (SchedulerError, RedisError, OSError) as problem:
@@ -154,6 +156,14 @@ class Node:
                 log.warning("left without a goodbye", node_id=self.node_id, problem=str(problem))
         await self._beating.aclose()
         await self._reading.aclose()
+
+    def _unseen(self) -> set[Task]:
+        """Return the jobs that nobody has been given to carry out."""
+        unseen: set[Task] = set()
+        with suppress(anyio.WouldBlock, anyio.EndOfStream):
+            while True:
+                unseen.add(self._begun.receive_nowait())
+        return unseen
 
     async def __aiter__(self) -> AsyncIterator[Task]:
         """Yield each job as it comes; end it with ``complete`` or ``fail``. Ends when the node is to stop."""
