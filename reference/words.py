@@ -95,6 +95,10 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         "reason",
     ): "`full` closes the node until one of its jobs has ended. Any other reason concerns only this job.",
     (
+        "job.declined",
+        "begun",
+    ): "Whether the attempt may have begun: then it counts. Left out: it counts if `job.started` was sent.",
+    (
         "job.completed",
         "attempt",
     ): "The token of the attempt. Send it: without it a late completion of an earlier attempt counts.",

@@ -1,18 +1,30 @@
 -- Jobs that their node let go of.
 
--- Let a job wait again, or end it where no attempt is left. An attempt that never began is not counted. A job that failed
--- pauses first, twice as long each time; a job that never began goes elsewhere at once.
+-- Let a job wait again, or end it where it must not be tried again. An attempt that cannot have begun is not counted, but how
+-- often that happens is bounded, too. A job that failed pauses first, twice as long each time; a job that was handed back goes
+-- elsewhere at once, and pauses from the second time on.
 local function requeue(job_id, job, cause)
-  local began = cause == 'failed' or cause == 'job timeout' or (cause == 'node lost' and job.status == 'running')
+  local failed, full = cause == 'failed' or cause == 'job timeout', cause == 'declined: full'
+  local began = failed or cause == 'node lost' and job.status == 'running' or job.begun and true
+  local exhausted
   if not job.deliver then
-    return decide('job.exhausted', 'job_id', job_id, 'cause', cause .. ': delivered by its caller, so nobody can send it to another node')
+    exhausted = 'delivered by its caller, so nobody can send it to another node'
+  elseif began and job.attempts >= job.max_attempts then
+    exhausted = 'attempt ' .. job.attempts .. ' of ' .. job.max_attempts
+  elseif not began and not full and job.misses + 1 >= limit.misses then
+    exhausted = 'handed back ' .. limit.misses .. ' times without being begun'
   end
-  if began and job.attempts >= job.max_attempts then
-    return decide('job.exhausted', 'job_id', job_id, 'cause', cause .. ': attempt ' .. job.attempts .. ' of ' .. job.max_attempts)
+  if exhausted then
+    local nodes = began and keep_last(job.begun_on, job.node_id) or job.begun_on
+    local fact = { 'job.exhausted', 'job_id', job_id, 'cause', cause .. ': ' .. exhausted }
+    if nodes ~= '' then
+      fact[#fact + 1], fact[#fact + 2] = 'nodes', nodes
+    end
+    return decide(unpack(fact))
   end
   local fact = { 'job.requeued', 'job_id', job_id, 'node_id', job.node_id, 'cause', cause }
   local tries = began and job.attempts or job.misses + 1
-  if began and cause ~= 'node lost' or not began and cause ~= 'declined: full' and cause ~= 'node lost' and job.misses > 0 then
+  if failed or tries > 1 and not full and cause ~= 'node lost' then
     -- 2^30 times any pause is more than the longest one; without a bound the power would become infinite
     local pause = math.min(config('retry_backoff_ms') * 2 ^ math.min(tries - 1, 30), limit.backoff_ms)
     fact[#fact + 1], fact[#fact + 2] = 'retry_ts', format_int(now + pause)

@@ -13,10 +13,18 @@ local timer = enqueue(job_id, job.src_lang, job.tgt_lang, job.order, retry_ts an
 plan_write('HSET', key.job(job_id), 'status', 'created', 'node_id', '', 'attempt', '', 'timer', timer, 'cause', cause)
 if refund then
   -- it never began: this was no attempt of the job, but a miss of the node
-  plan_write('HSET', key.job(job_id), 'attempts', job.attempts - 1, 'misses', job.misses + 1)
+  plan_write('HSET', key.job(job_id), 'attempts', job.attempts - 1)
+  if cause ~= 'declined: full' then -- which speaks of the node
+    plan_write('HSET', key.job(job_id), 'misses', job.misses + 1)
+  end
+else
+  plan_write('HSET', key.job(job_id), 'begun_on', keep_last(job.begun_on, node_id))
+  if job.begun then
+    plan_write('HDEL', key.job(job_id), 'begun')
+  end
 end
 if cause ~= 'declined: full' then
-  plan_write('HSET', key.job(job_id), 'excluded', exclude(job.excluded, node_id))
+  plan_write('HSET', key.job(job_id), 'excluded', keep_last(job.excluded, node_id))
 end
 if stalled then
   -- it beats but does not take its assignments: closed until it says that it accepts

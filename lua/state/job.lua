@@ -18,7 +18,8 @@ end
 -- The fields of a job that folds and decisions need, in one read; nil where there is no such job.
 local function read_job(job_id)
   local v = rcall('HMGET', key.job(job_id), 'status', 'session_id', 'src_lang', 'tgt_lang', 'order', 'attempts', 'attempt',
-    'node_id', 'max_attempts', 'deliver', 'timer', 'deadline_ts', 'reply_to', 'excluded', 'cause', 'misses', 'affinity', 'pool_id')
+    'node_id', 'max_attempts', 'deliver', 'timer', 'deadline_ts', 'reply_to', 'excluded', 'cause', 'misses', 'affinity', 'pool_id',
+    'begun', 'begun_on')
   if not v[1] then
     return nil
   end
@@ -27,6 +28,7 @@ local function read_job(job_id)
     attempt = v[7] or '', node_id = v[8] or '', max_attempts = tonumber(v[9] or config('max_attempts')),
     deliver = v[10] ~= 'false', timer = v[11] or '', deadline_ts = v[12], reply_to = v[13], excluded = v[14] or '',
     cause = v[15] or '', misses = tonumber(v[16] or 0), affinity = v[17] or 'prefer', pool_id = v[18] or '',
+    begun = v[19], begun_on = v[20] or '',
   }
 end
 
@@ -89,14 +91,14 @@ local function know_submission()
   known_id, known_job, new_id = new_id, new_job, nil
 end
 
--- Add a node to those that a job has already been to; the last eight are remembered, so that a choice stays cheap.
-local function exclude(excluded, node_id)
+-- Add a name to a list in which each stands once; the last eight are kept, so that whatever reads it stays cheap.
+local function keep_last(names, name)
   local kept = {}
-  for other in gmatch(excluded, '[^\n]+') do
-    if other ~= node_id then
+  for other in gmatch(names, '[^\n]+') do
+    if other ~= name then
       kept[#kept + 1] = other
     end
   end
-  kept[#kept + 1] = node_id
+  kept[#kept + 1] = name
   return concat(kept, '\n', #kept > 8 and #kept - 7 or 1)
 end

@@ -38,7 +38,7 @@ local function said_before_by_node(job_id, request_id)
   if find('\n' .. said .. '\n', '\n' .. request_id .. '\n', 1, true) then
     return true
   end
-  plan_write('HSET', key.job(job_id), 'requests', exclude(said, request_id))
+  plan_write('HSET', key.job(job_id), 'requests', keep_last(said, request_id))
   return false
 end
 

@@ -155,6 +155,8 @@ class JobDeclined(Event, tag="job.declined"):
     attempt: Id | None = None
     """Without it, any attempt that the node holds."""
     reason: Text | None = None
+    begun: Flag | None = None
+    """Whether the attempt may have begun, so that it counts; one that is noted as running counts anyway."""
     request_id: Id | None = None
 
 

@@ -15,6 +15,7 @@ LIMITS: dict[str, int] = {
     "events": 1024,  # events that a caller hands to a script at once
     "slice": 2000,  # entries that one command of a script asks about
     "priority": 100,  # -100 .. 100
+    "misses": 100,  # how often a job may be handed back without being begun, but for "full"
     "attempts": 1000,  # the most max_attempts may be
     "pools": 64,  # pools of one node
     "languages": 32,  # languages of one pool

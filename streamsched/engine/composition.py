@@ -176,13 +176,27 @@ class Composition:
 
         To build a function costs a script call about 0.3 µs each time, and most calls need one or two folds of the 36.
         """
-        cases = []
+        cases: list[list[str]] = []
+        captured: set[str] = set()
+        outer = {*self.entry.header["ARGV"], *keys_of(self.entry), *self.provided}
+        outer |= {name for one in self.shared for name in one.names}
         for source, own, text in self.folds:
-            if header in source.header:
-                parts = [f"if kind == '{source.name}' then", *(one.text for one in own), f"return {text}", "end"]
-                cases.append("\n".join(parts))
-        body = "\n".join(["local function build(kind)", *cases, "end"])
-        store = "local fold = build(kind)\nif kind then rawset(built, kind, fold or false) end\nreturn fold"
+            if header not in source.header:
+                continue
+            parts = [f"if kind == '{source.name}' then", *(one.text for one in own), f"return {text}", "end"]
+            needs = {used for one in (chunk(source.name, text), *own) for used in one.uses} & outer
+            if not cases or len(captured | needs) > UPVALUES:  # more than one function can capture
+                cases.append([])
+                captured = set()
+            captured |= needs
+            cases[-1].append("\n".join(parts))
+        builders = [f"build_{n}" for n in range(1, len(cases) + 1)]
+        body = "\n".join(
+            "\n".join([f"local function {name}(kind)", *some, "end"])
+            for name, some in zip(builders, cases, strict=True)
+        )
+        built = " or ".join(f"{name}(kind)" for name in builders)
+        store = f"local fold = {built}\nif kind then rawset(built, kind, fold or false) end\nreturn fold"
         return f"do\n{body}\nsetmetatable({name}, {{ __index = function(built, kind)\n{store}\nend }})\nend"
 
 

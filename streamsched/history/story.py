@@ -68,19 +68,25 @@ def _after(e: Fields) -> str:
     return f" after {e['ran_ms']} ms" if e.get("ran_ms") else ""
 
 
+def _began_on(e: Fields) -> str:
+    return f"; it began on {', '.join(e['nodes'].splitlines())}" if e.get("nodes") else ""
+
+
 WORDS: dict[str, Callable[[Fields], str]] = {
     "job.submitted": lambda e: f"submitted by session {e.get('session_id')}, {e.get('src_lang')} → {e.get('tgt_lang')}",
     "job.dispatched": lambda e: f"to node {e['node_id']} of pool {e['pool_id']}: {choice(e)}",
     "job.started": lambda e: f"node {e.get('node_id')} started it",
     "job.progressed": lambda e: f"node {e.get('node_id')} reports progress",
-    "job.declined": lambda e: f"node {e.get('node_id')} hands it back{_because(e)}",
+    "job.declined": lambda e: (
+        f"node {e.get('node_id')} hands it back{', it may have begun' if e.get('begun') == 'true' else ''}{_because(e)}"
+    ),
     "job.completed": lambda e: f"node {e.get('node_id')} reports {e.get('status')}{_after(e)}{_because(e, 'error')}",
     "job.requeued": lambda e: f"waits again, away from {e['node_id']}: {e['cause']}",
     "job.due": lambda e: "its time has come",
     "job.extended": lambda e: "its time limit restarts: the scheduler was away",
     "job.refused": lambda e: f"refused: {e['code']} {e['detail']}",
     "job.expired": lambda e: "its deadline has passed",
-    "job.exhausted": lambda e: f"failed for good: {e['cause']}",
+    "job.exhausted": lambda e: f"failed for good: {e['cause']}{_began_on(e)}",
     "job.cancelled": lambda e: f"cancelled{_because(e)}",
     "session.released": lambda e: "the session is over",
     "node.registered": lambda e: f"registers for {e.get('pool_names_json') or 'no pool'}",

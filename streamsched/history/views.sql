@@ -41,6 +41,7 @@ said AS (
     arg_max(pool_id, (ms, seq)) FILTER (type = 'job.dispatched') AS pool_id,
     count(*) FILTER (type = 'job.dispatched') AS attempts,
     count(*) FILTER (type = 'job.requeued') AS requeued,
+    arg_max(rest['nodes'], (ms, seq)) FILTER (type = 'job.exhausted') AS begun_on,
     arg_max(struct_pack(kind := type, status := status, ms := ms, problem := coalesce(error, cause, reason, code)), (ms, seq))
       FILTER (type IN ('job.completed', 'job.cancelled', 'job.expired', 'job.exhausted', 'job.refused', 'job.requeued')) AS ending
   FROM told GROUP BY job HAVING submitted_ms IS NOT NULL
@@ -60,7 +61,9 @@ SELECT job AS job_id, session_id, src_lang, tgt_lang, status, node_id, pool_id, 
   dispatched_ms - submitted_ms AS wait_ms,
   CASE WHEN status IN ('finished', 'failed') THEN ending.ms - coalesce(started_ms, last_dispatched_ms) END AS run_ms,
   CASE WHEN status NOT IN ('created', 'dispatched', 'running') THEN ending.ms - submitted_ms END AS total_ms,
-  CASE WHEN status IN ('failed', 'refused', 'cancelled', 'expired') THEN ending.problem END AS problem
+  CASE WHEN status IN ('failed', 'refused', 'cancelled', 'expired') THEN ending.problem END AS problem,
+  -- the nodes that its attempts began on, if it ended because none was left
+  string_split(begun_on, chr(10)) AS begun_on
 FROM judged;
 
 -- when each node was there: from a fact that says so to the next one that says something else, or to the end of the log

@@ -137,6 +137,7 @@ class Node:
             reconciler,
         )
         heartbeat = Heartbeat(self._held, inbox, self._registration, self._load, self._heartbeat_s, self._grace_s)
+        earlier = await reconciler.believed()  # before the registration, which may bring jobs at once
         await self.scheduler.append(self._registration)
         await reconciler.give_back(earlier, "node restarted")
         await heartbeat.beat()
@@ -153,9 +154,10 @@ class Node:
         self.stop()
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._grace_s):
             try:
+                unseen = self._unseen()
                 for task in list(self.tasks.values()):
                     if self.tasks.get(task.job_id) is task:  # it may have ended while others were handed back
-                        await task.hand_back(LEAVING)
+                        await task.hand_back(LEAVING, begun=task not in unseen)
                 await self._beating.aclose()  # a beat behind the goodbye would take it back
                 await self.scheduler.append(NodeOffline(node_id=self.node_id, reason=LEAVING))
             except (SchedulerError, RedisError, OSError) as problem:
@@ -163,6 +165,14 @@ class Node:
                 log.warning("left without a goodbye", node_id=self.node_id, problem=str(problem))
         await self._beating.aclose()
         await self._reading.aclose()
+
+    def _unseen(self) -> set[Task]:
+        """Return the jobs that nobody has been given to carry out."""
+        unseen: set[Task] = set()
+        with suppress(anyio.WouldBlock, anyio.EndOfStream):
+            while True:
+                unseen.add(self._begun.receive_nowait())
+        return unseen
 
     async def __aiter__(self) -> AsyncIterator[Task]:
         """Yield each job as it comes; end it with ``complete`` or ``fail``. Ends when the node is to stop."""

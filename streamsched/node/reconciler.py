@@ -91,7 +91,8 @@ class Reconciler:
         }
 
     async def give_back(self, jobs: dict[str, str], reason: str) -> None:
-        """Give jobs back, so that other nodes have them at once."""
+        """Give jobs back, so that other nodes have them at once. Each may have begun in an earlier life of this node,
+        or in this one before the server lost its end."""
         for job_id, attempt in jobs.items():
             log.info("given back", job_id=job_id, attempt=attempt, reason=reason)
-            await self._held.reports.decline(job_id, attempt, reason)
+            await self._held.reports.decline(job_id, attempt, reason, begun=True)

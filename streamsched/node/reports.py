@@ -30,11 +30,13 @@ class Reports:
         self.leaving = False
         """Whether the node is to end: then a report that cannot be sent is given up."""
 
-    async def decline(self, job_id: str, attempt: str, reason: str) -> None:
+    async def decline(self, job_id: str, attempt: str, reason: str, begun: bool = False) -> None:
         """Give an assignment back. If it has moved on, nothing happens; if the report does not arrive before the node
-        has left, its timeouts find out.
+        has left, its timeouts find out. One that may have ``begun`` counts as an attempt.
         """
-        declined = JobDeclined(job_id=job_id, node_id=self.node_id, attempt=attempt or None, reason=reason)
+        declined = JobDeclined(
+            job_id=job_id, node_id=self.node_id, attempt=attempt or None, reason=reason, begun=begun or None
+        )
         self.ending.add(attempt)
         try:
             await self.scheduler.partition.insist(declined, lambda: self.leaving)

@@ -92,7 +92,7 @@ class JobStarter:
             if task.revoked is not None:
                 continue
             if self._held.reports.leaving:
-                await task.hand_back(LEAVING)
+                await task.hand_back(LEAVING, begun=False)
                 continue
             self._begun.send_nowait(task)
 

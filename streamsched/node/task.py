@@ -129,10 +129,10 @@ class Task:
             JobProgressed(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt, progress_json=progress_json)
         )
 
-    async def hand_back(self, reason: str) -> None:
-        """Give the job up unfinished, so that another node runs it."""
+    async def hand_back(self, reason: str, begun: bool = True) -> None:
+        """Give the job up unfinished, so that another node runs it. If it has ``begun``, it counts as an attempt."""
         self._ended(self)
-        await self._reports.decline(self.assignment.job_id, self.assignment.attempt, reason)
+        await self._reports.decline(self.assignment.job_id, self.assignment.attempt, reason, begun)
 
     async def _end(self, status: JobStatus, result_json: str | None, error: str | None) -> None:
         a = self.assignment

@@ -264,7 +264,7 @@ async def test_the_command_copies_an_archive_and_brings_the_copy_up_to_date(cli:
         assert copied.code == 0, copied.err
         assert Archive.open(tmp_path / "copy").count == Archive.open(tmp_path / "kept").count
     assert cli.run("archive", "--to", "copy", "--check").code == 0
-    assert "goes alone" in cli.run("archive", "--to", "kept", "--copy", "copy", "--once").err
+    assert "takes no other action" in cli.run("archive", "--to", "kept", "--copy", "copy", "--once").err
     await redis.aclose()
 
 

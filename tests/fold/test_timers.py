@@ -319,3 +319,56 @@ async def test_nothing_in_the_state_lives_by_a_clock_of_the_server(ledger: Ledge
     keys = [key async for key in ledger.redis.scan_iter(match=ledger.keys.prefix + "*", count=1000)]
     living = {key for key in keys if await ledger.redis.pttl(key) != -1}
     assert living == {ledger.keys.reply("me")}, "a reply is an effect, not state"
+
+
+@pytest.mark.parametrize("said", [{}, {"begun": "true"}, {"begun": "false"}])
+@pytest.mark.parametrize("started", [True, False])
+async def test_an_attempt_that_may_have_begun_counts_when_it_is_handed_back(
+    ledger: Ledger, said: dict[str, str], started: bool
+) -> None:
+    counts = started or said.get("begun") == "true"
+    await ledger.node()
+    await ledger.submit(max_attempts=2)
+    if started:
+        await ledger.tell("started")
+    await ledger.tell("declined", reason="node restarted", **said)
+    job = await ledger.job()
+    assert (job["attempts"], job.get("begun_on"), "begun" in job) == (
+        "2" if counts else "1",
+        "n1" if counts else None,
+        False,
+    )
+    assert ("refund" in await ledger.last("job.requeued")) is not counts
+    await ledger.tell("declined", reason="node restarted", begun="true")
+    assert (await ledger.job())["status"] == ("failed" if counts else "dispatched")
+    if counts:
+        end = await ledger.last("job.exhausted")
+        assert (end["cause"], end["nodes"]) == ("declined: node restarted: attempt 2 of 2", "n1")
+
+
+async def test_the_end_names_the_last_eight_nodes_that_attempts_began_on(ledger: Ledger) -> None:
+    await ledger.append(SchedulerConfigured(retry_backoff_ms=0))
+    for n in range(10):
+        await ledger.node(f"n{n}")
+    await ledger.submit(max_attempts=10)
+    order = []
+    for _ in range(10):
+        order.append((await ledger.job())["node_id"])
+        await ledger.tell("declined", reason="node restarted", begun="true")
+        await ledger.advance()
+    assert (await ledger.last("job.exhausted"))["nodes"].split("\n") == order[-8:]
+
+
+async def test_what_never_begins_is_given_up_after_a_bound_that_a_full_node_does_not_count_for(ledger: Ledger) -> None:
+    await ledger.append(SchedulerConfigured(retry_backoff_ms=0))
+    await ledger.node()
+    await ledger.submit(max_attempts=1)
+    await ledger.tell("declined", reason="full")
+    await ledger.append(NodeHeartbeat(node_id="n1", online=True, accepting=True))
+    for n in range(LIMITS["misses"]):
+        job = await ledger.job()
+        assert (job["status"], job.get("misses", "0")) == ("dispatched", str(n))
+        await ledger.tell("declined", reason="no such voice")
+    end = await ledger.last("job.exhausted")
+    assert end["cause"] == "declined: no such voice: handed back 100 times without being begun"
+    assert "nodes" not in end

@@ -16,7 +16,7 @@ EVENTS: dict[str, str] = {
     ),
     "job.started": "job_id:id node_id:id attempt:id",
     "job.progressed": "job_id:id node_id:id attempt:id progress_json?:json request_id?:id",
-    "job.declined": "job_id:id node_id:id attempt?:id reason?:text request_id?:id",
+    "job.declined": "job_id:id node_id:id attempt?:id reason?:text begun?:flag request_id?:id",
     "job.completed": (
         "job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text ran_ms?:ms request_id?:id"
     ),
@@ -46,7 +46,7 @@ DECISIONS: dict[str, str] = {
     "job.due": "job_id",
     "job.expired": "job_id",
     "job.extended": "job_id until_ts",
-    "job.exhausted": "job_id cause",
+    "job.exhausted": "job_id cause nodes?",
     "node.expired": "node_id last_heartbeat_ts",
     "node.recovered": "node_id accepting",
     "node.reported": "node_id online accepting",
@@ -84,6 +84,7 @@ PAYLOAD_BYTES = 1_048_576
 YEAR_MS = 365 * 24 * 3_600_000
 HIGHEST_PRIORITY = 100
 MOST_ATTEMPTS = 1000
+MOST_MISSES = 100
 MOST_OF_ANYTHING = 10**12 - 1
 MOST_POOLS = 64
 MOST_LANGUAGES = 32

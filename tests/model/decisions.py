@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .contract import FIRST_WINDOW, LONGEST_PAUSE_MS, REMEMBERED_NODES
+from .contract import FIRST_WINDOW, LONGEST_PAUSE_MS, MOST_MISSES, REMEMBERED_NODES
 from .folds import Entry, folds
 from .jobs import end, let_go, limit_run, queue
 from .refusals import require
@@ -75,7 +75,17 @@ def refused(state: State, entry: Entry, job_id: str, code: str, detail: str) -> 
 
 def counts(job: Job, cause: str) -> bool:
     """Whether an attempt had begun when it came to its end."""
-    return cause in ("failed", "job timeout") or (cause == "node lost" and job.status == "running")
+    return cause in ("failed", "job timeout") or (cause == "node lost" and job.status == "running") or job.begun
+
+
+def with_node(nodes: list[str], node_id: str) -> list[str]:
+    """Add a node to a list that keeps the last few."""
+    return [*(other for other in nodes if other != node_id), node_id][-REMEMBERED_NODES:]
+
+
+def missed_too_often(job: Job, cause: str) -> bool:
+    """Whether a job has been handed back so often without being begun that it is given up."""
+    return not counts(job, cause) and cause != "declined: full" and job.misses + 1 >= MOST_MISSES
 
 
 def fell_due(state: State, entry: Entry, job: Job, timer: str) -> bool:
@@ -119,6 +129,7 @@ def requeued(
     require(job.node_id == node_id, f"{job_id} was with {job.node_id}")
     require(justified(state, entry, job, cause), f"{job_id}: {cause}? it is {job.status}, {job.timer} at {job.due_ts}")
     require(not began or job.attempts < state.max_attempts(job), f"{job_id} has no attempt left")
+    require(not missed_too_often(job, cause), f"{job_id} was handed back too often")
     require((refund is None) == began, f"an attempt counts if it began: {began}")
     require((stalled is not None) == (cause == "accept timeout"), "only who does not take its jobs is stalled")
     pause = int(retry_ts) - entry.at if retry_ts is not None else 0
@@ -129,10 +140,13 @@ def requeued(
     queue(job, entry.at, entry.at + pause)
     job.status, job.node_id, job.attempt, job.cause = "created", "", "", cause
     if refund:
-        job.attempts, job.misses = job.attempts - 1, job.misses + 1
+        job.attempts -= 1
+        if cause != "declined: full":
+            job.misses += 1
+    else:
+        job.begun, job.begun_on = False, with_node(job.begun_on, node_id)
     if cause != "declined: full":
-        others = [other for other in job.excluded if other != node_id]
-        job.excluded = [*others, node_id][-REMEMBERED_NODES:]
+        job.excluded = with_node(job.excluded, node_id)
     if stalled:
         node = state.nodes[node_id]
         node.full_at, node.window = len(node.held), FIRST_WINDOW
@@ -140,14 +154,17 @@ def requeued(
 
 
 @folds("job.exhausted")
-def exhausted(state: State, entry: Entry, job_id: str, cause: str) -> None:
+def exhausted(state: State, entry: Entry, job_id: str, cause: str, nodes: str | None) -> None:
     """No attempt is left, or the job cannot be delivered a second time."""
     job = alive(state, job_id)
     causes = ["node lost", "accept timeout", "job timeout", *([job.cause] if job.cause else [])]
     why = next((known for known in causes if cause.startswith(f"{known}: ")), "")
     require(justified(state, entry, job, why), f"{job_id}: {cause}? it is {job.status}, {job.timer} at {job.due_ts}")
     spent = counts(job, why) and job.attempts >= state.max_attempts(job)
-    require(spent or not job.delivered, f"{job_id} has an attempt left")
+    require(spent or missed_too_often(job, why) or not job.delivered, f"{job_id} has an attempt left")
+    began_on = with_node(job.begun_on, job.node_id or "") if counts(job, why) else job.begun_on
+    require((nodes or "") == "\n".join(began_on), f"{job_id} began on {began_on}")
+    job.begun_on = began_on
     end(state, entry, job_id, job, "failed", cause)
 
 

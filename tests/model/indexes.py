@@ -79,6 +79,8 @@ def job_hash(job: Job) -> dict[str, str]:
         attempt=job.attempt,
         attempts=job.attempts if job.dispatched_ts is not None else None,
         misses=job.misses or None,
+        begun="true" if job.begun else None,
+        begun_on="\n".join(job.begun_on) or None,
         excluded="\n".join(job.excluded) or None,
         cause=job.cause,
         error=job.error,

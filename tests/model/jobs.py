@@ -180,6 +180,7 @@ def declined(
     node_id: str,
     attempt: str,
     reason: str | None,
+    begun: str | None,
     request_id: str | None,
 ) -> None:
     """The holder hands the job back; ``full`` also says how many jobs it can hold: those that it is left with."""
@@ -187,6 +188,7 @@ def declined(
         return
     job = held(state, job_id, node_id, attempt)
     remember(job, request_id)
+    job.begun = job.status == "running" or begun == "true"
     hand_back(state, job_id, job, f"declined: {reason or 'no reason given'}")
     if reason == "full":
         node = state.nodes[node_id]

@@ -70,6 +70,10 @@ class Job:
     attempts: int = 0
     misses: int = 0
     excluded: list[str] = field(default_factory=list)
+    begun: bool = False
+    """Whether the attempt that was just handed back may have begun."""
+    begun_on: list[str] = field(default_factory=list)
+    """The nodes of the attempts that began and came to nothing."""
     cause: str | None = None
     error: str | None = None
     failed_attempt: str | None = None

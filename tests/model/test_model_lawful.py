@@ -74,7 +74,7 @@ def test_what_the_scheduler_does_in_such_a_world_is_lawful() -> None:
     attempt = log.dispatch(node_id="n2")
     log.add("job.started", job_id="j1", node_id="n2", attempt=attempt)
     log.add("node.offline", node_id="n2")
-    log.add("job.exhausted", job_id="j1", cause="node lost: attempt 1 of 1")
+    log.add("job.exhausted", job_id="j1", cause="node lost: attempt 1 of 1", nodes="n2")
 
 
 UNLAWFUL: dict[str, tuple[int, str, dict[str, Any], str]] = {

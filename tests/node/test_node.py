@@ -225,7 +225,7 @@ async def test_a_restarted_node_gives_back_what_it_held_before(server: EmbeddedS
         await scheduler.append(JobStarted(job_id=job.job_id, node_id="n1", attempt=str(attempt)))
         assert await status_of(scheduler, job.job_id) == "running"
         async with serving(scheduler, handler):
-            assert (await job.result(timeout=20)).result_json == '"attempt 1"'
+            assert (await job.result(timeout=20)).result_json == '"attempt 2"'
 
 
 async def test_a_node_that_beats_but_does_not_take_its_work_loses_it(server: EmbeddedServer, keys: Keys) -> None:

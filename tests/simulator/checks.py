@@ -255,6 +255,8 @@ class Checker:
                 self.mark("requeued: twice in a row")
         elif kind == "job.exhausted":
             self.mark("exhausted: attempts" if ": attempt " in e["cause"] else "exhausted: its caller")
+            if "declined: node restarted" in e["cause"]:
+                self.mark("exhausted: handed back begun")
         elif kind == "job.refused":
             self.mark(f"refused: {e['code']}")
         elif kind in ("scheduler.overloaded", "scheduler.relieved"):

@@ -12,6 +12,7 @@ MARKS: dict[str, str] = {
     "requeued: declined: full": "a node had no room",
     "requeued: twice in a row": "an attempt that never began was followed by another that never began",
     "exhausted: attempts": "no attempt was left",
+    "exhausted: handed back begun": "a restarted node gave back what may have taken it down",
     "exhausted: its caller": "a job delivered by its caller could not go elsewhere",
     "expired job": "a deadline passed",
     "due": "a job waited for its time",

@@ -169,4 +169,4 @@ class Node(Speaker):
             if attempt and deliver != "false" and not (known and known.attempt == attempt):
                 world.mark("node restarted with jobs")
                 about = {"job_id": job_id, "node_id": self.name, "attempt": attempt}
-                self.say([{"type": "job.declined", **about, "reason": "node restarted"}], raw=False)
+                self.say([{"type": "job.declined", **about, "reason": "node restarted", "begun": "true"}], raw=False)

@@ -81,6 +81,7 @@ GOOD: dict[str, list[str]] = {
     "max_waiting": ["4", "11", "21"],
     "max_lag": ["3", "100000"],
     "shed_memory_percent": ["90"],
+    "begun": ["true", "false"],
     "ran_ms": ["0", "7", "86400000"],
     "request_id": ["r1", "r2", "r3", "嗯"],
     "pool_id": ["1", "1", "en-zh", "de-en", "a"],
@@ -104,6 +105,7 @@ OFTEN = {
     "deadline_ts": 2,
     "deliver": 3,
     "ran_ms": 5,
+    "begun": 5,
     "request_id": 3,
 }
 """How often of ten an optional field is there; the others once, those of the configuration five times."""

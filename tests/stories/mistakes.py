@@ -26,8 +26,18 @@ MISTAKES = [
         "an attempt that never began is given back",
         "it counts",
         "job.requeued",
-        "'attempts', job.attempts - 1,",
-        "'attempts', job.attempts,",
+        "'attempts', job.attempts - 1)",
+        "'attempts', job.attempts)",
+    ),
+    Bug(
+        "what a full node hands back is no miss",
+        "it is",
+        "job.requeued",
+        "if cause ~= 'declined: full' then -- which",
+        "if true then -- which",
+    ),
+    Bug(
+        "a node that says an attempt may have begun is believed", "it is not", "job.declined", "begun == 'true' or", ""
     ),
     Bug("a node that takes nothing begins small again", "with 16", "job.requeued", "'window', '8'", "'window', '16'"),
     Bug(

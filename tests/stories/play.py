@@ -98,6 +98,8 @@ WORDS = [
     ["full"],
     ["declined", "declined"],
     ["again", "again"],
+    ["begun", "begun"],
+    ["started", "declined"],
     ["started", "lost"],
     ["started", "progressed", "lost"],
 ]
@@ -284,6 +286,7 @@ SAID: dict[str, dict[str, str]] = {
     "progressed": {"type": "job.progressed"},
     "full": {"type": "job.declined", "reason": "full"},
     "declined": {"type": "job.declined", "reason": "no model"},
+    "begun": {"type": "job.declined", "reason": "node restarted", "begun": "true"},
     "again": {"type": "job.declined", "reason": "no model", "request_id": "@now"},
     "finished": {"type": "job.completed", "status": "finished"},
     "failed": {"type": "job.completed", "status": "failed"},

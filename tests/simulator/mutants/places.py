@@ -59,8 +59,22 @@ PLACES = [
         "an attempt that never began is not counted",
         "a job ends because no node had room for it",
         "decide/requeue",
-        "local began = cause == 'failed' or",
+        "local began = failed or",
         "local began = true or",
+    ),
+    Bug(
+        "an attempt that may have begun is counted when it is handed back",
+        "a job that takes its node down is tried for ever",
+        "decide/requeue",
+        "or job.begun and true",
+        "",
+    ),
+    Bug(
+        "the end of a job names the nodes that it began on",
+        "nobody learns which nodes it took down",
+        "job.requeued",
+        "plan_write('HSET', key.job(job_id), 'begun_on', keep_last(job.begun_on, node_id))",
+        "",
     ),
     Bug(
         "a job that leaves its node leaves its list",
