@@ -8,6 +8,7 @@ REMEDIES: dict[str, str] = {
     "UNKNOWN_NODE": "`streamsched status` lists the nodes",
     "UNKNOWN_JOB": "`streamsched trace job ID` tells whether there ever was one",
     "NO_AVAILABLE_NODE": "`streamsched status` says what keeps each node from jobs",
+    "NODE_SUPERSEDED": "run one process for each node id",
     "NODE_MISMATCH": "`streamsched trace job ID` tells who holds it",
     "STALE_ATTEMPT": "`streamsched trace job ID` tells who holds it",
     "ALREADY_TERMINAL": "`streamsched trace job ID` tells how it ended",
