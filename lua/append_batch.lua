@@ -2,7 +2,7 @@
 -- KEYS: events
 -- ARGV: prefix own
 -- `own` is a JSON list with each event as a flat list of texts. Replies the id of the last one, or refuses all of them: where
--- one is no event, where the server's memory is nearly full, or where more is unfolded than may be.
+-- one is no event, where the state is not whole, where the server's memory is nearly full, or where more is unfolded than may be.
 local flats, problems = read_events(own)
 if not flats then
   return redis.error_reply(problems)
@@ -12,11 +12,15 @@ for n = 1, #flats do
     return redis.error_reply('INVALID_FIELD event ' .. n .. ' of the batch: ' .. problems[n] .. '; nothing was appended')
   end
 end
-local v = rcall('HMGET', key.meta, 'folded', 'overload', 'shed')
-meta = { overload = overload_of(v[2]), shed = v[3] and cjson.decode(v[3]) or {} }
+local v = fields_of(rcall('HGETALL', key.meta))
+local refusal = why_not_whole(v)
+if refusal then
+  return redis.error_reply(refusal)
+end
+meta = { overload = overload_of(v.overload), shed = v.shed and cjson.decode(v.shed) or {} }
 now = clock_ms()
 local about = redis.pcall('XINFO', 'STREAM', events)
-local ahead = about.err and 0 or fields_of(about)['entries-added'] - tonumber(v[1] or 0)
+local ahead = about.err and 0 or fields_of(about)['entries-added'] - tonumber(v.folded or 0)
 local scarce = meta.overload.memory and 'memory' or ahead > config('max_lag') and 'lag'
 if scarce then
   if scarce == 'lag' then

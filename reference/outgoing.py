@@ -25,6 +25,11 @@ INBOX: dict[str, dict[str, str]] = {
         **JOB,
         "reason": "Why the node no longer holds the job: stop it, and send no more events about it.",
     },
+    "node.superseded": {
+        "node_id": "The node.",
+        "incarnation": "The incarnation of the process that registered later. Every other process of the node must "
+        "stop: it sends no more events, and no goodbye.",
+    },
     "node.drained": {"node_id": "The node, which must decline the jobs that it has not started: `job.declined`."},
 }
 """The entries of ``inbox:<mailbox>``, by their ``type``."""

@@ -38,6 +38,7 @@ FIELDS: dict[str, str] = {
     "pool_names_json": "The pools that the node belongs to from now on. An entry is a `name` (languages joined "
     "by `-`), an `id` (by default the name), and `languages` where a code itself holds a hyphen. Left out: none.",
     "mailbox": "The inbox for the node's assignments, such as that of its gateway.",
+    "incarnation": "Which process of the node this is. A later one with the same `node_id` supersedes it.",
     "pool_id": "The pool, by its id.",
     "ran_ms": "How long the job ran, if it ended before `job.started` was sent. `job.started` is then not needed.",
     "request_id": "Chosen before the first try, so that a repeat takes effect once. Remembered for an hour.",

@@ -42,10 +42,9 @@ local function slew_clock(clock, counted_ts)
   return meta.last_call_ts + math.floor(passed / 2), clock - passed % 2
 end
 
--- Read where the partition stands, and refuse to go on where that would do harm. Returns the refusal, or nil.
-local function open_call()
-  left = tonumber(batch)
-  local v = fields_of(rcall('HGETALL', key.meta))
+-- Why nothing may be read from the state or decided on it, which is torn, gone, being rebuilt or of a newer version; nil where it
+-- is whole. `v` holds the fields of the partition.
+local function why_not_whole(v)
   if newer_log(v.fold_version) then
     return newer_log(v.fold_version)
   elseif v.rebuilding then
@@ -55,6 +54,16 @@ local function open_call()
     return 'HALTED the log has been folded before, but its state is gone: a worker rebuilds it'
   elseif v.begin ~= v.done then
     return 'HALTED ' .. (v.halted or 'a call was torn at ' .. v.begin) .. ': a worker rebuilds the state from its log'
+  end
+end
+
+-- Read where the partition stands, and refuse to go on where that would do harm. Returns the refusal, or nil.
+local function open_call()
+  left = tonumber(batch)
+  local v = fields_of(rcall('HGETALL', key.meta))
+  local refusal = why_not_whole(v)
+  if refusal then
+    return refusal
   end
   meta = {
     watermark = v.watermark or '0-0', folded = tonumber(v.folded or 0), heartbeats_watermark = v.heartbeats_watermark or '0-0',

@@ -1,8 +1,15 @@
 -- A node is alive. On the heartbeat stream the beat changes only soft fields; what changes with it (the node came online, left,
 -- stopped accepting) is decided at the tail and recorded as a fact. On the log the beat is that fact itself.
--- FIELDS: node_id:id online:flag load_json?:json accepting?:flag request_id?:id
+-- FIELDS: node_id:id online:flag load_json?:json accepting?:flag incarnation?:id request_id?:id
 -- ONCE: node_id
 local info = key.node_info(node_id)
+if incarnation then
+  local present = rcall('HGET', info, 'incarnation')
+  if present and present ~= incarnation then
+    refuse_event('NODE_SUPERSEDED', 'node_id ' .. node_id .. ' is now the process with incarnation ' .. present
+      .. ', which registered later: stop this one, or give it an id of its own')
+  end
+end
 if load_json then
   plan_write('HSET', info, 'last_heartbeat_ts', at_text, 'load_json', load_json)
 else

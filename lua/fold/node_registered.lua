@@ -1,12 +1,19 @@
 -- A node announces itself, what it can do, and the pools it belongs to: it comes online, and this counts as its first beat.
--- Announcing again replaces its pools.
--- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id request_id?:id
+-- Announcing again replaces its pools. Another `incarnation` is another process under the same id: the older one is told to stop.
+-- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id incarnation?:id request_id?:id
 -- ONCE: node_id
 local info = key.node_info(node_id)
-local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools', 'online', 'full_at')
+local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools', 'online', 'full_at', 'incarnation')
 plan_write('HSET', info, 'last_heartbeat_ts', at_text, 'left_ts', at_text) -- soft: beats from before say nothing about now
 if before[5] and before[5] ~= 'true' then
   set_liveness(node_id, 'true', nil, before[5], before[6])
+end
+local known = incarnation or before[7] or id
+if before[7] ~= known then
+  plan_write('HSET', info, 'incarnation', known)
+  if before[7] then
+    deliver_to_inbox(before[3] or node_id, 'type', 'node.superseded', 'node_id', node_id, 'incarnation', known)
+  end
 end
 if before[1] == cap_json and (before[2] or nil) == e.pool_names_json and (before[3] or nil) == mailbox then
   return
@@ -47,7 +54,7 @@ for pool_id in gmatch(before[4] or '', '[^ ]+') do
     plan_write('SREM', key.pool_members(pool_id), node_id)
   end
 end
-plan_write('HSET', info, 'cap_json', cap_json, 'pools', concat(ids, ' '), 'incarnation', id, 'open', 'false')
+plan_write('HSET', info, 'cap_json', cap_json, 'pools', concat(ids, ' '), 'open', 'false')
 if e.pool_names_json then
   plan_write('HSET', info, 'pool_names_json', e.pool_names_json)
 else

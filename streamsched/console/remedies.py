@@ -8,6 +8,7 @@ REMEDIES: dict[str, str] = {
     "UNKNOWN_NODE": "`streamsched status` lists the nodes",
     "UNKNOWN_JOB": "`streamsched trace job ID` shows whether it ever existed",
     "NO_AVAILABLE_NODE": "`streamsched status` shows why each node gets no jobs",
+    "NODE_SUPERSEDED": "run one process for each node id",
     "NODE_MISMATCH": "`streamsched trace job ID` shows which node holds it",
     "STALE_ATTEMPT": "`streamsched trace job ID` shows which node holds it",
     "ALREADY_TERMINAL": "`streamsched trace job ID` shows how it ended",

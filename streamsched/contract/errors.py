@@ -89,6 +89,12 @@ class UnknownNode(SchedulerError):
     code = "UNKNOWN_NODE"
 
 
+class NodeSuperseded(SchedulerError):
+    """Another process has registered under this node's id since: this one must stop, or take an id of its own."""
+
+    code = "NODE_SUPERSEDED"
+
+
 class NoPoolForLangPair(SchedulerError):
     """No pool serves the language pair."""
 
@@ -308,6 +314,7 @@ ERRORS: dict[str, type[SchedulerError]] = {
         InternalError,
         UnknownSource,
         UnknownNode,
+        NodeSuperseded,
         NoPoolForLangPair,
         EmptyPool,
         NoAvailableNode,

@@ -80,6 +80,8 @@ class NodeRegistered(Event, tag="node.registered"):
     cap_json: Json
     pool_names_json: PoolNames | None = None
     mailbox: Id | None = None
+    incarnation: Id | None = None
+    """Which process this is: a later one under the same ``node_id`` supersedes it. Without it, whichever it was."""
     request_id: Id | None = None
 
 
@@ -88,6 +90,8 @@ class NodeHeartbeat(Event, tag="node.heartbeat"):
     online: Flag
     load_json: Json | None = None
     accepting: Flag | None = None
+    incarnation: Id | None = None
+    """As registered: a beat of an earlier process is refused. Without it, no one asks."""
     request_id: Id | None = None
 
 

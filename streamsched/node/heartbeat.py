@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import anyio
+import msgspec
 import structlog
 from redis.exceptions import RedisError
 
-from ..contract.errors import InvalidField, SchedulerError, UnknownNode
+from ..contract.errors import InvalidField, NodeSuperseded, SchedulerError, UnknownNode
 from ..contract.events import NodeHeartbeat, NodeRegistered
 from .held import Held
 from .inbox import Inbox
@@ -42,13 +43,17 @@ class Heartbeat:
         self._node_id = held.reports.node_id
 
     async def keep_beating(self) -> None:
-        """Beat until cancelled."""
-        while True:
+        """Beat until cancelled, or until another process is the node."""
+        while not self._held.reports.superseded_by:
             await anyio.sleep(self._interval_s)
+            if self._held.reports.superseded_by:
+                return
             try:
                 # a beat that is cancelled may be sent all the same: it is seen to its end, so that a goodbye comes last
                 with anyio.CancelScope(shield=True), anyio.move_on_after(self._longest_s):
                     await self.beat()
+            except NodeSuperseded as problem:
+                self._held.superseded(problem.detail)
             except (SchedulerError, RedisError, OSError) as problem:
                 log.warning("heartbeat failed", node_id=self._node_id, problem=str(problem))
 
@@ -59,7 +64,13 @@ class Heartbeat:
             SchedulerError, RedisError, OSError: it could not be sent within the patience of the partition.
         """
         load_json = self._loaded()
-        beat = NodeHeartbeat(node_id=self._node_id, online=True, load_json=load_json, accepting=self._accepting())
+        beat = NodeHeartbeat(
+            node_id=self._node_id,
+            online=True,
+            load_json=load_json,
+            accepting=self._accepting(),
+            incarnation=self._registration.incarnation,
+        )
         try:
             await self._ask_whether_known()
             await self._append(beat)
@@ -91,9 +102,7 @@ class Heartbeat:
             if beat.load_json is None:
                 raise
             log.error("load() gave what is no load_json: the beat is sent without it", problem=problem.detail)
-            await self._held.reports.scheduler.append(
-                NodeHeartbeat(node_id=beat.node_id, online=True, accepting=beat.accepting)
-            )
+            await self._held.reports.scheduler.append(msgspec.structs.replace(beat, load_json=None))
 
     async def _ask_whether_known(self) -> None:
         """Ask whether the scheduler knows this node, where no beat is answered.

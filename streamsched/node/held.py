@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import structlog
+
+from ..contract.entries import position
+from ..contract.errors import NodeSuperseded
 from .reports import Reports
 from .task import Assignment, Task
+
+log = structlog.get_logger(__name__)
 
 
 class Held:
@@ -16,6 +24,10 @@ class Held:
 
     def __init__(self, reports: Reports, concurrency: int) -> None:
         self.reports, self.concurrency = reports, concurrency
+        self.on_superseded: Callable[[], None] = lambda: None
+        """Called once when another process has become this node."""
+        self.registered_id = ""
+        """The event by which this process became the node; empty behind an ingress, which does not learn it."""
         self.tasks: dict[str, Task] = {}
         """Jobs that were taken and have not ended, by id."""
 
@@ -29,10 +41,32 @@ class Held:
         """The attempts that are here."""
         return {task.assignment.attempt for task in self.tasks.values()} | self.reports.ending
 
+    def is_earlier(self, attempt: str) -> bool:
+        """Whether an attempt was given to an earlier process of this node, which may be running it still."""
+        if not self.registered_id:
+            return False
+        return position(attempt.rpartition("-")[0]) < position(self.registered_id)
+
     def take(self, assignment: Assignment) -> Task:
         """Take a job."""
         task = self.tasks[assignment.job_id] = Task(assignment, self.reports, self.ended)
         return task
+
+    def superseded(self, incarnation: str) -> None:
+        """Another process is the node now: take no more jobs, and leave those that are here to it."""
+        if self.reports.superseded_by:
+            return
+        self.reports.superseded_by, self.reports.leaving = incarnation, True
+        log.error(
+            "another process has registered under the id of this node: this one stops",
+            node_id=self.reports.node_id,
+            superseded_by=incarnation,
+            running=len(self.tasks),
+        )
+        for task in list(self.tasks.values()):
+            task.revoke(NodeSuperseded.code)
+            self.ended(task)
+        self.on_superseded()
 
     def ended(self, task: Task) -> None:
         """Make room for another job."""

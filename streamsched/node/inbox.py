@@ -40,6 +40,7 @@ class Inbox:
 
     Args:
         held: what the node has.
+        incarnation: which process of the node this is.
         key: the stream.
         shared: whether other nodes read it too: then entries of theirs are left alone, and nothing is trimmed.
         last_id: the entry to read behind.
@@ -51,6 +52,7 @@ class Inbox:
     def __init__(
         self,
         held: Held,
+        incarnation: str,
         key: str,
         shared: bool,
         last_id: str,
@@ -58,7 +60,8 @@ class Inbox:
         begun: MemoryObjectSendStream[Task],
         reconciler: Reconciler,
     ) -> None:
-        self._held, self._key, self._shared, self._last_id = held, key, shared, last_id
+        self._held, self._incarnation = held, incarnation
+        self._key, self._shared, self._last_id = key, shared, last_id
         self._arbiter, self._begun, self._reconciler = arbiter, begun, reconciler
         self._answered_at = -math.inf
         self._open = anyio.Event()
@@ -85,7 +88,7 @@ class Inbox:
         self._open.set()
 
     async def read(self) -> None:
-        """Read until cancelled. What fails about one entry is contained to it."""
+        """Read until cancelled, or until another process is the node. What fails about one entry is contained to it."""
         async with anyio.create_task_group() as group:
             starter = JobStarter(self._held, self._begun, group)
             entries_of = read_stream(
@@ -99,6 +102,8 @@ class Inbox:
                 else:
                     taken = [task for entry_id, fields in entries if (task := self._take(entry_id, fields, group))]
                     starter.begin(taken, last=len(entries) < AT_ONCE)
+                if self._held.reports.superseded_by:
+                    break  # the inbox is the other one's
                 await self._reconciler.read(entries is None, entries is not None and len(entries) < AT_ONCE, group)
                 if entries:
                     self._last_id = entries[-1][0]
@@ -110,9 +115,12 @@ class Inbox:
 
     def _take(self, entry_id: str, fields: dict[str, str], group: anyio.abc.TaskGroup) -> Task | None:
         """Act on one entry, and return the job if it is taken; a decline runs beside the reading."""
-        if fields.get("node_id") != self._held.reports.node_id:
-            return None  # of another node that shares the mailbox
+        if fields.get("node_id") != self._held.reports.node_id or self._held.reports.superseded_by:
+            return None  # of another node that shares the mailbox, or of another process of this one
         kind = fields.get("type")
+        if kind == "node.superseded" and fields.get("incarnation") != self._incarnation:
+            self._held.superseded(fields.get("incarnation", ""))
+            return None
         if kind == "job.cancelled":
             task = self._held.tasks.get(fields.get("job_id", ""))
             if task is not None and task.assignment.attempt == fields.get("attempt"):
@@ -124,6 +132,8 @@ class Inbox:
             except msgspec.ValidationError as problem:  # anyone with the right may write here
                 log.error("an inbox entry is no assignment", entry=entry_id, problem=str(problem))
                 return None
+            if self._held.is_earlier(assignment.attempt):
+                return None  # it was given back when this process registered
             self._reconciler.doubtful.pop(assignment.job_id, None)
             refusal = self._refusal(assignment)
             if refusal is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
@@ -17,7 +18,7 @@ from redis.exceptions import RedisError
 
 from ..client.scheduler import Scheduler
 from ..connect.background import background_task
-from ..contract.errors import SchedulerError
+from ..contract.errors import NodeSuperseded, SchedulerError
 from ..contract.events import NodeOffline, NodeRegistered
 from .heartbeat import Heartbeat
 from .held import Held
@@ -80,8 +81,10 @@ class Node:
             cap_json=cap_json,
             pool_names_json=msgspec.json.encode([{"name": p} if isinstance(p, str) else p for p in pools]).decode(),
             mailbox=mailbox,
+            incarnation=secrets.token_hex(8),
         )
         self._held = Held(Reports(scheduler, node_id), concurrency)
+        self._held.on_superseded = lambda: self._begun_send.close()
         self._arbiter, self._load, self._shared_inbox = arbiter, load, mailbox is not None
         self._heartbeat_s, self._grace_s = heartbeat_ms / 1000, grace_ms / 1000
         self._inbox_key = scheduler.partition.keys.inbox(mailbox or node_id)
@@ -129,6 +132,7 @@ class Node:
                 earlier.pop(assigned.get("job_id", ""), None)  # it came since, and is read
         self._inbox = inbox = Inbox(
             self._held,
+            self._registration.incarnation or "",
             self._inbox_key,
             self._shared_inbox,
             last_id,
@@ -137,8 +141,13 @@ class Node:
             reconciler,
         )
         heartbeat = Heartbeat(self._held, inbox, self._registration, self._load, self._heartbeat_s, self._grace_s)
-        earlier = await reconciler.believed()  # before the registration, which may bring jobs at once
-        await self.scheduler.append(self._registration)
+        if self.scheduler.partition.source is None:
+            self._held.registered_id = (await self.scheduler.append(self._registration)).event_id
+            believed = await reconciler.believed()
+            earlier = {job_id: attempt for job_id, attempt in believed.items() if self._held.is_earlier(attempt)}
+        else:
+            earlier = await reconciler.believed()  # before the registration, which may bring jobs at once
+            await self.scheduler.append(self._registration)
         await reconciler.give_back(earlier, "node restarted")
         await heartbeat.beat()
         await self._beating.enter_async_context(background_task("heartbeat", heartbeat.keep_beating))
@@ -149,9 +158,14 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave: hand back what is unfinished, say goodbye, stop beating."""
+        """Leave: hand back what is unfinished, say goodbye, stop beating. A node that another process has become says
+        nothing: it would speak for that one."""
         gc.unfreeze()
         self.stop()
+        if self._held.reports.superseded_by:
+            await self._beating.aclose()
+            await self._reading.aclose()
+            return
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._grace_s):
             try:
                 unseen = self._unseen()
@@ -175,14 +189,23 @@ class Node:
         return unseen
 
     async def __aiter__(self) -> AsyncIterator[Task]:
-        """Yield each job as it comes; end it with ``complete`` or ``fail``. Ends when the node is to stop."""
+        """Yield each job as it comes; end it with ``complete`` or ``fail``. Ends when the node is to stop.
+
+        Raises:
+            NodeSuperseded: another process has registered under this node's id.
+        """
         async for task in self._begun:
-            yield task
+            if not self._held.reports.superseded_by:
+                yield task
+        self._check_superseded()
 
     async def run(self, handler: Handler) -> None:
         """Run jobs, up to ``concurrency`` at a time, until :meth:`stop`; then let those that run come to their end.
 
         What still runs after the grace period is cancelled and handed back.
+
+        Raises:
+            NodeSuperseded: another process has registered under this node's id; what ran here was cancelled.
         """
         run = traced(self._runner.run, self.scheduler.partition)
         # a task group of asyncio, because one of anyio spends eight times as long on starting a task
@@ -195,6 +218,11 @@ class Node:
                             jobs.create_task(run(handler, self._begun.receive_nowait()))
                 grace.start_soon(self._end_grace)
             grace.cancel_scope.cancel()
+        self._check_superseded()
+
+    def _check_superseded(self) -> None:
+        if by := self._held.reports.superseded_by:
+            raise NodeSuperseded(f"another process has registered as node {self.node_id} ({by})")
 
     async def _end_grace(self) -> None:
         await anyio.sleep(self._grace_s)

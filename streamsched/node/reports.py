@@ -29,6 +29,8 @@ class Reports:
         """Attempts whose end is on its way to the scheduler."""
         self.leaving = False
         """Whether the node is to end: then a report that cannot be sent is given up."""
+        self.superseded_by = ""
+        """The incarnation of a later process under the same id: nothing more may be said for the node."""
 
     async def decline(self, job_id: str, attempt: str, reason: str, begun: bool = False) -> None:
         """Give an assignment back. If it has moved on, nothing happens; if the report does not arrive before the node

@@ -14,7 +14,7 @@ import streamsched
 from reference import asyncapi, events_page, keys_page, python_page, words
 from reference.files import FILES, ROOT
 from reference.kinds import KINDS
-from streamsched.contract.events import JobSubmitted, NodeDrained
+from streamsched.contract.events import JobSubmitted, NodeDrained, NodeRegistered
 from streamsched.contract.keys import KEYS
 from streamsched.contract.wire import EVENTS
 
@@ -119,12 +119,19 @@ async def test_what_streamsched_says_has_the_fields_that_the_reference_names(led
     await ledger.submit("j2")
     await ledger.answer(["type", "job.cancelled", "job_id", "j1", "reason", "no more"])
     await ledger.answer(NodeDrained(node_id="n1"))
+    await ledger.answer(NodeRegistered(node_id="n1", cap_json="{}", incarnation="later"))
     await ledger.answer(JobSubmitted(job_id="j3", session_id="s", src_lang="en", tgt_lang="en", payload_json="{}"))
     heard = {f"inbox.{fields['type']}": fields for fields in reversed(await ledger.inbox())}
     heard["outcome"] = (await ledger.redis.xrange(ledger.keys.reply("me")))[0][1]
     letter = (await ledger.redis.xrange(ledger.keys("dead")))[0][1]
     jsonschema.validate(letter, schema_of("deadLetter"))
-    assert heard.keys() == {"inbox.job.assigned", "inbox.job.cancelled", "inbox.node.drained", "outcome"}
+    assert heard.keys() == {
+        "inbox.job.assigned",
+        "inbox.job.cancelled",
+        "inbox.node.drained",
+        "inbox.node.superseded",
+        "outcome",
+    }
     for name, fields in heard.items():
         schema = schema_of(asyncapi.identifier(name))
         jsonschema.validate(fields, schema)

@@ -123,6 +123,33 @@ async def test_a_log_far_ahead_of_its_fold_refuses_submissions_and_records_it_af
         assert (outcome[-1]["cause"], outcome[-1]["shed"]) == ("lag", "3")
 
 
+@pytest.mark.parametrize(
+    ("broken", "mend"),
+    [
+        ({"rebuilding": "fold", "folded": "1"}, {"folded": "21"}),
+        ({"begin": "1-1", "folded": "1"}, {"folded": "21"}),
+    ],
+)
+async def test_what_is_handed_in_over_a_state_that_is_not_whole_waits_and_is_not_shed(
+    server: EmbeddedServer, keys: Keys, broken: dict[Any, Any], mend: dict[Any, Any]
+) -> None:
+    async with Scheduler.connect(server.url, keys.namespace) as scheduler:
+        await scheduler.append(SchedulerConfigured(max_lag=10))
+        for n in range(20):
+            await scheduler.submit(work(n), reply=False)
+        redis, meta = scheduler.partition.redis, keys("meta")
+        done = {"begin": str(await redis.hget(meta, "done"))}
+        await redis.hset(meta, mapping=broken)
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(scheduler.submit_many, [work(20)], reply=False))
+            await anyio.sleep(0.3)
+            assert len(await submitted(scheduler)) == 20, "a state that is being folded again says nothing of the lag"
+            await redis.hdel(meta, "rebuilding")
+            await redis.hset(meta, mapping=mend | done)
+        assert len(await submitted(scheduler)) == 21
+        assert "shed" not in await redis.hgetall(meta)
+
+
 async def advanced(scheduler: Scheduler) -> bool:
     return not (await scheduler.partition.advance()).more
 

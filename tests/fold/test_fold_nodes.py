@@ -221,7 +221,7 @@ async def test_the_same_registration_twice_changes_nothing(ledger: Ledger) -> No
 @pytest.mark.parametrize(
     "change", [{"cap_json": '{"gpu":2}'}, {"mailbox": "gw"}, {"pool_names_json": '[{"id":2,"name":"en-zh"}]'}]
 )
-async def test_another_registration_is_another_incarnation_and_keeps_the_node_online(
+async def test_another_registration_of_the_same_process_keeps_the_node_online(
     ledger: Ledger, change: dict[str, str]
 ) -> None:
     await ledger.append(REGISTRATION, NodeHeartbeat(node_id="n1", online=True))
@@ -230,9 +230,25 @@ async def test_another_registration_is_another_incarnation_and_keeps_the_node_on
     flat = [text for pair in given.items() for text in pair if text]
     await ledger.append(["type", "node.registered", "node_id", "n1", *flat])
     after = await ledger.info()
-    assert after["incarnation"] != before["incarnation"]
+    assert after["incarnation"] == before["incarnation"], "it names no other process"
     assert (after["online"], after["open"]) == ("true", "true")
     assert await ledger.online(after["pools"]) == {"n1"}
+
+
+async def test_a_later_process_supersedes_the_earlier_one_which_is_told(ledger: Ledger) -> None:
+    again = {"node_id": "n1", "cap_json": "{}", "pool_names_json": '[{"name":"en-zh"}]', "mailbox": "gw"}
+    first = NodeRegistered(**again, incarnation="one")
+    await ledger.append(first, first)
+    assert await ledger.inbox("gw") == [], "the same process is no other"
+    await ledger.append(NodeRegistered(**again | {"mailbox": "other"}, incarnation="two"))
+    assert await ledger.inbox("gw") == [{"type": "node.superseded", "node_id": "n1", "incarnation": "two"}]
+    assert await ledger.inbox("other") == []
+    code, detail = await ledger.answer(NodeHeartbeat(node_id="n1", online=True, incarnation="one"))
+    assert (code, "incarnation two" in detail) == ("NODE_SUPERSEDED", True)
+    for incarnation in ("two", None):
+        assert (await ledger.answer(NodeHeartbeat(node_id="n1", online=True, incarnation=incarnation)))[0] == ""
+    await ledger.append(NodeRegistered(**again))
+    assert (await ledger.info())["incarnation"] == "two", "who names no incarnation takes nothing over"
 
 
 async def test_a_pool_without_an_id_is_called_by_its_name_on_every_node(ledger: Ledger) -> None:

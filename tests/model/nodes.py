@@ -53,6 +53,7 @@ def registered(
     cap_json: str,
     pool_names_json: list[PoolEntry] | None,
     mailbox: str | None,
+    incarnation: str | None,
 ) -> None:
     """A node announces itself and is there from now on; announcing anything else replaces what it said before."""
     listed = entry.raw.get("pool_names_json")
@@ -63,12 +64,12 @@ def registered(
     if not same and speaker(state, entry.raw) and changed:
         raise Refused("NOT_PERMITTED")
     node = state.nodes.setdefault(node_id, Node(since_ts=entry.at))
+    node.incarnation = incarnation or node.incarnation or entry.entry_id
     if not node.online:
         hears(node, entry.at, True, None)
     if same:
         return
     node.cap_json, node.pool_names_json, node.mailbox = cap_json, listed, mailbox
-    node.incarnation = entry.entry_id
     node.pools = [pool.pool_id for pool in pool_names_json or []]
     for pool in pool_names_json or []:
         state.pools[pool.pool_id] = Pool(pool.name, pool.languages)
@@ -76,10 +77,19 @@ def registered(
 
 @folds("node.heartbeat")
 def heartbeat(
-    state: State, entry: Entry, node_id: str, online: str, load_json: str | None, accepting: str | None
+    state: State,
+    entry: Entry,
+    node_id: str,
+    online: str,
+    load_json: str | None,
+    accepting: str | None,
+    incarnation: str | None,
 ) -> None:
     """A beat that its sender put on the log: the change of presence is this fact itself."""
-    hears(known(state, node_id), entry.at, online == "true", flag(accepting))
+    node = known(state, node_id)
+    if incarnation not in (None, node.incarnation):
+        raise Refused("NODE_SUPERSEDED")
+    hears(node, entry.at, online == "true", flag(accepting))
 
 
 @folds("node.offline")

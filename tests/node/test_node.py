@@ -297,7 +297,7 @@ async def test_a_job_that_turns_out_to_be_elsewhere_is_taken_from_who_began_it(
         stale: dict[Any, Any] = {
             "job_id": "gone",
             "node_id": "n1",
-            "attempt": "1-1-a",
+            "attempt": "9999999999999-1-a",
             "attempts": "1",
             "payload_json": "{}",
         }

@@ -19,6 +19,8 @@ class Limits:
         self.true_ms = 0
         """True time, independent of the clocks."""
         self.heard: dict[str, int] = {}
+        self.taken: dict[str, int] = {}
+        """The same, of beats that are certainly not refused."""
         self.left: dict[str, int] = {}
         self.dispatched: dict[str, int] = {}
         self.clock_moved = False
@@ -30,10 +32,12 @@ class Limits:
 
     def rewind(self) -> None:
         """The server has lost what came last: what was read is unknown."""
-        self.heard, self.left, self.dispatched = {}, {}, {}
+        self.heard, self.taken, self.left, self.dispatched = {}, {}, {}, {}
 
-    def beat(self, node_id: str) -> None:
+    def beat(self, node_id: str, taken: bool) -> None:
         self.heard[node_id] = self.true_ms
+        if taken:
+            self.taken[node_id] = self.true_ms
 
     def written(self, entry: Entry) -> None:
         """What can be said of an event at the moment it is written."""
@@ -48,7 +52,7 @@ class Limits:
             require(not known or heard >= left, f"{e['node_id']} came back by a beat of before it left")  # type: ignore[operator]
         elif kind == "node.expired":
             self.left[e["node_id"]] = self.true_ms
-            self._passed("heartbeat", self.heard.get(e["node_id"], NEVER), f"{e['node_id']} was expired")
+            self._passed("heartbeat", self.taken.get(e["node_id"], NEVER), f"{e['node_id']} was expired")
             self._passed("heartbeat", self.rebuilt_ms, f"{e['node_id']} was expired, after the rebuild,")
         elif kind in ("job.requeued", "job.exhausted"):
             for limit in ("accept", "job"):

@@ -55,6 +55,7 @@ MARKS: dict[str, str] = {
     "dead: ALREADY_TERMINAL": "",
     "dead: UNKNOWN_JOB": "",
     "dead: UNKNOWN_NODE": "",
+    "dead: NODE_SUPERSEDED": "a beat of an earlier life of a node",
     "dead: UNKNOWN_POOL": "",
     "dead: JOB_CONFLICT": "",
     "dead: INVALID_FIELD": "",

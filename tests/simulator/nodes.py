@@ -30,6 +30,8 @@ class Node(Speaker):
         self.past: list[Assigned] = []
         self.cursor = "0-0"
         self.deaf = False
+        self.life = 1
+        """Which process of the node this is."""
         rng = world.rng
         self.pools = rng.sample(POOLS, rng.randint(1, 2))
         self.haste = rng.choice([1, 3, 9])
@@ -40,7 +42,12 @@ class Node(Speaker):
         if self.world.rng.random() < 0.4:
             self.pools = self.world.rng.sample(POOLS, self.world.rng.randint(0, 2))
         names = json.dumps([{"id": name, "name": name} for name in self.pools])
-        self.say([{"type": "node.registered", "node_id": self.name, "cap_json": "{}", "pool_names_json": names}])
+        event = {"type": "node.registered", "node_id": self.name, "cap_json": "{}", "pool_names_json": names}
+        self.say([event | self.incarnation(0.8)])
+
+    def incarnation(self, often: float) -> Event:
+        """What tells this process of the node from those before."""
+        return {"incarnation": f"{self.name}-{self.life}"} if self.world.rng.random() < often else {}
 
     def join(self) -> None:
         """Register and beat."""
@@ -49,13 +56,15 @@ class Node(Speaker):
 
     def beat_event(self, accepting: str = "") -> Event:
         more = {"accepting": accepting} if accepting else {}
-        return {"type": "node.heartbeat", "node_id": self.name, "online": "true", **more}
+        return {"type": "node.heartbeat", "node_id": self.name, "online": "true", **more, **self.incarnation(0.3)}
 
     def beat(self) -> None:
         rng = self.world.rng
         event = self.beat_event(rng.choice(["", "", "", "true", "true", "false"]))
         if rng.random() < 0.05:
             event["online"] = "false"
+        if self.life > 1 and rng.random() < 0.05:
+            event["incarnation"] = f"{self.name}-{self.life - 1}"
         stream = "heartbeats" if rng.random() < 0.9 else "events"
         self.say([event], raw=True if stream == "events" else None, stream=stream)
 
@@ -148,6 +157,7 @@ class Node(Speaker):
         self.hands.clear()
         self.unsure.clear()
         self.deaf = False
+        self.life += 1
         world = self.world
         world.note(f"{self.name} restarts")
         try:

@@ -82,6 +82,7 @@ GOOD: dict[str, list[str]] = {
     "max_lag": ["3", "100000"],
     "shed_memory_percent": ["90"],
     "begun": ["true", "false"],
+    "incarnation": ["i1", "i1", "i1", "i2"],
     "ran_ms": ["0", "7", "86400000"],
     "request_id": ["r1", "r2", "r3", "嗯"],
     "pool_id": ["1", "1", "en-zh", "de-en", "a"],
@@ -106,6 +107,7 @@ OFTEN = {
     "deliver": 3,
     "ran_ms": 5,
     "begun": 5,
+    "incarnation": 4,
     "request_id": 3,
 }
 """How often of ten an optional field is there; the others once, those of the configuration five times."""

@@ -98,6 +98,13 @@ PLACES = [
         "",
     ),
     Bug(
+        "an earlier process of a node is refused",
+        "two processes are one node",
+        "node.heartbeat",
+        "present and present ~= incarnation",
+        "false",
+    ),
+    Bug(
         "jobs of a node that went are given to others",
         "they are held for ever",
         "state/index",
