@@ -12,6 +12,8 @@ from ..support.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
 
+REGISTRATION = NodeRegistered(node_id="n1", cap_json='{"gpu":1}', pool_names_json='[{"id":1,"name":"en-zh"}]')
+
 
 async def test_registration_shows_in_the_keys_that_operators_look_at(ledger: Ledger) -> None:
     await ledger.append(
