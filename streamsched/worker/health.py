@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from ..connect.background import FAILURES
 from .worker import Worker
 
 CONNECTIONS = 32
@@ -47,7 +48,7 @@ class _Server(ThreadingHTTPServer):
 def health_probe(worker: Worker, host: str, port: int) -> Iterator[int]:
     """Answer ``GET /`` and ``HEAD /`` with 200 while the worker is healthy and 503 otherwise, from threads of its own.
 
-    The body of ``GET`` is JSON: status, problem, events folded, name of the worker.
+    The body of ``GET`` is JSON: status, problem, events folded, name, and how often each background task has failed.
 
     Args:
         worker: the worker.
@@ -71,7 +72,8 @@ def health_probe(worker: Worker, host: str, port: int) -> Iterator[int]:
 
         def _answer(self) -> bytes:
             names = ("status", "problem", "folded", "name")
-            body = json.dumps({name: getattr(worker, name) for name in names}).encode()
+            about = {name: getattr(worker, name) for name in names}
+            body = json.dumps(about | {"background_failures": dict(FAILURES)}).encode()
             self.send_response(200 if worker.healthy else 503)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
