@@ -1,10 +1,11 @@
 -- Trim the oldest dead letters: only archived ones, and never one about an entry that a replay of the log would meet.
 -- KEYS: events dead
--- ARGV: prefix batch:count archived:entry keep:number
+-- ARGV: prefix batch:count archived:entry keep:number archiver:word
 -- `archived` is the id of the last letter that is safely on disk; the latest `keep` letters stay, for a reader without an
--- archive. Replies {trimmed, more}.
-if not whole_watermark() then
-  return redis.error_reply('REBUILDING the state is not whole: no letter is trimmed until it is')
+-- archive; `archiver` is the archiver's token (trim_log.lua). Replies {trimmed, more}.
+local refusal = why_not_trimmed(archiver)
+if refusal then
+  return redis.error_reply(refusal)
 end
 local spare = math.min(tonumber(batch), rcall('XLEN', dead) - tonumber(keep))
 if spare <= 0 or #rcall('XRANGE', dead, archived, archived) == 0 then

@@ -1,12 +1,15 @@
 -- Trim the head of the log: never beyond what is folded or archived, and never past the submission of a job still alive.
 -- KEYS: events
--- ARGV: prefix batch:count archived:entry archive
--- `archived` is the id up to which the log is safely on disk, `archive` says where, for an operator who needs what is gone.
+-- ARGV: prefix batch:count archived:entry archive archiver:word takes_over:flag
+-- `archived` is the id up to which the log is safely on disk, `archive` says where, for an operator who needs what is gone;
+-- `archiver` is a token that the archiver made up when it began. One that trims for the first time takes over (`takes_over` is 1):
+-- one that began earlier is refused from then on, because it may write to another copy of the archive.
 -- Replies {trimmed, more, stopped}: `stopped` is the alive job that must stay, or ''.
-local watermark = whole_watermark()
-if not watermark then
-  return redis.error_reply('REBUILDING the state is not whole: the log is not trimmed until it is')
+local refusal = why_not_trimmed(archiver, takes_over == '1')
+if refusal then
+  return redis.error_reply(refusal)
 end
+local watermark = whole_watermark()
 local first = rcall('XRANGE', events, '-', '+', 'COUNT', 1)
 if first[1] and at_or_before(first[1][1], archived) and #rcall('XRANGE', events, archived, archived) == 0 then
   -- a failover since the archiver looked: the archive holds other events than would be trimmed
@@ -32,6 +35,8 @@ end
 local trimmed = 0
 if keep then
   trimmed = rcall('XTRIM', events, 'MINID', '=', keep) -- first, because it is allowed on a server that is out of memory
-  rcall('HSET', key.meta, 'archived', archived, 'archive', archive)
+  rcall('HSET', key.meta, 'archived', archived, 'archive', archive, 'archiver', archiver)
+elseif takes_over == '1' then
+  rcall('HSET', key.meta, 'archive', archive, 'archiver', archiver)
 end
 return { trimmed, (not stopped and #entries == tonumber(batch)) and 1 or 0, stopped or '' }

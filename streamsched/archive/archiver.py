@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -76,6 +77,7 @@ class Archiver:
         self.letters_trimmed = 0
         """Dead letters trimmed off their stream in this run."""
         self.stopping = anyio.Event()
+        self._token, self._trims = secrets.token_hex(8), False  # once it has trimmed, an earlier one may not
         self._entries: list[Entry] = []
         self._bytes = 0
         self._oldest = 0.0
@@ -113,6 +115,7 @@ class Archiver:
 
         Raises:
             LogFork, LogGap: see :meth:`run`.
+            ArchiveLocked: another archiver that trims has taken over since.
             OSError: the disk is full; nothing half done stays.
         """
         more = True
@@ -223,7 +226,10 @@ class Archiver:
                 batch=TRIM_BATCH,
                 archived=archive.last,
                 archive=where,
+                archiver=self._token,
+                takes_over=int(not self._trims),
             )
+            self._trims = True
             self.trimmed += trimmed
         more = 1
         while more:
@@ -235,5 +241,6 @@ class Archiver:
                 batch=LETTERS_BATCH,
                 archived=archive.letters_last,
                 keep=LETTERS_KEPT,
+                archiver=self._token,
             )
             self.letters_trimmed += trimmed

@@ -140,6 +140,7 @@ SOFT_META_FIELDS = (
     "rebuild_until",
     "archived",
     "archive",
+    "archiver",
 )
 """Not part of ``state == fold(log)``: they come from calls, heartbeats and ingresses, not from the log."""
 

@@ -227,6 +227,7 @@ async def test_a_log_is_not_trimmed_by_an_archive_that_holds_another_one(pair: P
     await jobs(pair.promoted, 2)
     kept = await whole(pair.replica, pair.keys)
     given = {"events": pair.keys("events"), "prefix": pair.keys.prefix, "batch": 1000, "archive": "kept"}
+    given |= {"archiver": "me", "takes_over": 1}
     with pytest.raises(LogFork, match="which the log has lost: it is not trimmed"):
         await script("trim_log")(pair.clients[1], **given, archived=archived)
     assert await whole(pair.replica, pair.keys) == kept

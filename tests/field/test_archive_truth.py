@@ -29,6 +29,7 @@ from streamsched.contract.keys import Keys
 from streamsched.history.history import open_history
 from streamsched.log.live import LiveLog
 from streamsched.replay.at import state_at
+from streamsched.replay.restore import restore
 from streamsched.replay.values import read_state
 from streamsched.server.embedded import EmbeddedServer
 
@@ -287,3 +288,35 @@ def test_a_scratch_server_ends_with_the_program_that_started_it(signum: signal.S
 
     eventually(gone)
     eventually(lambda: not Path(folder).exists())
+
+
+async def test_an_archiver_that_another_one_has_superseded_trims_nothing_more_and_says_so(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await story(log)
+    with ArchiveWriter(tmp_path / "earlier", live.keys) as writer:
+        earlier = Archiver(live, writer, trim=True)
+        await earlier.once()
+        assert earlier.trimmed
+        await log.redis.hdel(
+            log.keys("meta"), "archiver"
+        )  # lost with the partition's hash: the first that trims has it
+        await earlier.once()
+        shutil.copytree(tmp_path / "earlier", tmp_path / "later")  # on a share where no lock is seen
+        await archive(live, tmp_path / "later", trim=False)
+        await earlier.once()
+        await archive(live, tmp_path / "later", trim=True)
+        await story(log)
+        kept = [await log.redis.xlen(log.keys(name)) for name in ("events", "dead")]
+        with pytest.raises(ArchiveLocked, match=f"another archiver took over: it archives to {tmp_path}/later"):
+            await earlier.run()
+        assert [await log.redis.xlen(log.keys(name)) for name in ("events", "dead")] == kept
+
+
+async def test_a_rebuild_keeps_who_archives(log: Ledger, live: LiveLog, tmp_path: Path) -> None:
+    await story(log)
+    await archive(live, tmp_path / "kept", trim=True)
+    claim = await log.redis.hget(log.keys("meta"), "archiver")
+    await restore(log.redis, log.keys, Archive.open(tmp_path / "kept", log.keys))
+    assert claim
+    assert await log.redis.hget(log.keys("meta"), "archiver") == claim

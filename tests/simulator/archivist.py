@@ -15,10 +15,11 @@ from redis.exceptions import RedisError
 
 from streamsched.contract.entries import Chunk, position
 from streamsched.contract.entries import Entry as Archived
-from streamsched.contract.errors import LogFork, LogGap, PartitionRebuilding, SchedulerError
+from streamsched.contract.errors import ArchiveLocked, LogFork, LogGap, PartitionRebuilding, SchedulerError
 from streamsched.engine.script import script
 from streamsched.replay import restore as program
 
+from .observations import require
 from .redis_double.values import id_of
 from .world import World
 
@@ -81,6 +82,7 @@ class Archivist:
         self.seen_run = 1
         self.ready = False
         """It has archived, and will trim next."""
+        self.claim, self.claims = "", 0
 
     @property
     def entries(self) -> list[tuple[str, list[str]]]:
@@ -157,6 +159,12 @@ class Archivist:
         if not self.entries:
             return
         world = self.world
+        begins = not self.claim or world.rng.random() < 0.2
+        if begins:
+            self.claims += 1
+        before, self.claim = self.claim, f"a{self.claims}" if begins else self.claim
+        claimed = world.server.space.data.get(world.keys("meta"))
+        mine = begins or (isinstance(claimed, dict) and claimed.get("archiver") in (None, self.claim))
         batch = world.rng.choice([3, 10, 1000])
         try:
             trimmed, _, stopped = world.run(
@@ -167,10 +175,21 @@ class Archivist:
                     batch=batch,
                     archived=archived or self.entries[-1][0],
                     archive="shelf",
+                    archiver=self.claim,
+                    takes_over=int(begins),
                 )
             )
+        except ArchiveLocked:
+            world.mark("trim refused: another archiver took over")
+            self.claim = ""  # it stops, and is started again
+            return
         except PartitionRebuilding:
             world.mark("trim refused: the state is not whole")
+            return
+        require(mine, f"an archiver without the claim trimmed {trimmed}")
+        if before and begins and world.rng.random() < 0.3:
+            self.claim = before  # the one that began earlier trims on
+            self.ready = True
             return
         world.note(f"    trimmed {trimmed}{f', stopped at {stopped}' if stopped else ''}")
         if trimmed:
@@ -192,6 +211,7 @@ class Archivist:
                 batch=world.rng.choice([2, 1000]),
                 archived=archived,
                 keep=world.rng.choice([0, 2]),
+                archiver=self.claim,
             )
         )
         if trimmed:

@@ -127,6 +127,7 @@ MARKS: dict[str, str] = {
     "trim stopped at an alive job": "",
     "letters trimmed": "",
     "trim refused: the state is not whole": "",
+    "trim refused: another archiver took over": "it had begun earlier",
     "archive and log forked": "the archiver said so and stopped",
     "restored from the archive": "",
     "archiver died before its trim": "",

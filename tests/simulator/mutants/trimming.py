@@ -6,6 +6,13 @@ from ...support.planting import Bug
 
 TRIMMING = [
     Bug(
+        "only the archiver that began last trims",
+        "what another one has not written is gone",
+        "call/trim",
+        "v[1] ~= archiver and",
+        "false and",
+    ),
+    Bug(
         "the submission of an alive job is not trimmed",
         "its story has no beginning",
         "trim_log",
