@@ -31,9 +31,8 @@ class ClockSet(Fault):
         library = f"LD_PRELOAD={LIBRARY} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
         clock = stage.folder / "clock"
         clock.write_text("+0\n")
-        program.write_text(
-            f'#!/bin/sh\nexport {library} FAKETIME_TIMESTAMP_FILE={clock}\nexec {stage.binary or server_binary()} "$@"\n'
-        )
+        binary = stage.binary or server_binary()
+        program.write_text(f'#!/bin/sh\nexport {library} FAKETIME_TIMESTAMP_FILE={clock}\nexec {binary} "$@"\n')
         program.chmod(0o755)
         stage.binary = program
         stage.serve()
