@@ -29,10 +29,10 @@ class ClockSet(Fault):
     def prepare(self, stage: Stage) -> None:
         program = stage.folder / "server-with-a-clock"
         library = f"LD_PRELOAD={LIBRARY} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
-        outcome = stage.folder / "clock"
-        outcome.write_text("+0\n")
+        clock = stage.folder / "clock"
+        clock.write_text("+0\n")
         binary = stage.binary or server_binary()
-        program.write_text(f'#!/bin/sh\nexport {library} FAKETIME_TIMESTAMP_FILE={outcome}\nexec {binary} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexport {library} FAKETIME_TIMESTAMP_FILE={clock}\nexec {binary} "$@"\n')
         program.chmod(0o755)
         stage.binary = program
         stage.serve()
