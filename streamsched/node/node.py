@@ -125,11 +125,6 @@ class Node:
         last = await patiently(lambda: redis.xrevrange(self._inbox_key, count=1))
         last_id = last[0][0] if last else "0-0"
         reconciler = Reconciler(self._held)
-        # asked before it registers: from then on jobs may come, and these are not of an earlier life
-        earlier = await reconciler.believed()
-        for _, entries in await patiently(lambda: redis.xread({self._inbox_key: last_id})) or ():
-            for _, assigned in entries:
-                earlier.pop(assigned.get("job_id", ""), None)  # it came since, and is read
         self._inbox = inbox = Inbox(
             self._held,
             self._registration.incarnation or "",
