@@ -74,8 +74,8 @@ class Scheduler:
             namespace: the first part of every key; ``scheduler`` by default.
             partition: the number of the partition; 0 by default.
             patience_s: seconds for which a call goes on trying while the server is away; 30 by default.
-            source: speak through the ingress of this source, and not to the log; ``None`` by default. Then calls return
-                before anybody has judged what was said.
+            source: append to the ingress of this source instead of the log; ``None`` by default. Then a call returns
+                before the scheduler has checked the event.
 
         Raises:
             InvalidField: no source can have this name.
@@ -130,7 +130,7 @@ class Scheduler:
             NoAvailableNode: they have members, none may receive a job now.
             Paused: an operator has paused the pair, or its pools.
             JobConflict: the ``job_id`` was used before, for other content.
-            Overloaded: too much has come in; its ``retry_after_ms`` says when to come back.
+            Overloaded: too many jobs wait; try again after ``retry_after_ms``.
             InvalidField: a field is malformed.
             NotPermitted: through an ingress nothing is answered at once.
         """
@@ -194,12 +194,12 @@ class Scheduler:
 
         Args:
             request: the job.
-            reply: have its outcome sent to this process (default). Without it the outcome is looked up when awaited,
-                which takes seconds: right for jobs that nobody waits for.
+            reply: send its outcome to this process (default). Without it, awaiting the job looks the outcome up, which
+                takes seconds: use this for jobs that nobody waits for.
 
         Raises:
             JobConflict: the ``job_id`` was used before, for other content.
-            Overloaded: too much has come in; its ``retry_after_ms`` says when to come back.
+            Overloaded: too many jobs wait; try again after ``retry_after_ms``.
             InvalidField: a field is malformed, or ``deadline_ts`` is in the past.
         """
         job_id = self._job_id(request)
@@ -220,17 +220,17 @@ class Scheduler:
         return Job(job_id, self.results, expected)
 
     async def submit_many(self, requests: Iterable[SubmitRequest], reply: bool = True) -> list[Job]:
-        """Hand in many jobs at once: when this returns they stand in the log, and a worker, or the next call, folds
-        them. What the fold refuses (malformed, or the ``job_id`` of another job) stands among the dead letters; whoever
-        awaits it is told within seconds that there is no such job.
+        """Submit many jobs at once. When this returns, the log holds them, and a worker or the next call folds them.
+        The dead letters hold each event that the fold refuses (malformed, or the ``job_id`` of another job). Awaiting
+        such a job raises ``UnknownJob`` within seconds.
 
         Args:
             requests: the jobs.
             reply: see :meth:`submit`.
 
         Raises:
-            Overloaded: too much has come in; some of the jobs may have been taken. Those with a ``job_id`` may be
-                handed in again later without a second effect.
+            Overloaded: too many jobs wait. The log may hold some of these jobs. Those with a ``job_id`` may be
+                submitted again later without a second effect.
             InvalidField: a payload is too large.
         """
         named = [(request, self._job_id(request)) for request in requests]
@@ -256,7 +256,7 @@ class Scheduler:
         return jobs
 
     async def cancel(self, job_id: str, reason: str | None = None) -> None:
-        """Take a job back: one that waits ends at once, a node that holds it is told to stop.
+        """Cancel a job. A job that waits ends at once. A node that holds the job is asked to stop it.
 
         Raises:
             UnknownJob: there is no such job.

@@ -57,7 +57,7 @@ async def about(redis: Any, history: FilteredHistory, kind: str, name: str, oper
 
 
 def _withheld(value: Any, text: str) -> Any:
-    """Return what is told, without a text, wherever it stands in it."""
+    """Return a value without a text, wherever the value holds that text."""
     if isinstance(value, dict):
         return {name: _withheld(inner, text) for name, inner in value.items()}
     if isinstance(value, list):

@@ -27,21 +27,21 @@ class Reply(NamedTuple):
     folded: int
     """Events of the log folded so far."""
     sources: str
-    """The event that last changed who may speak through an ingress; empty if nobody may."""
+    """The event that last changed which sources may append to an ingress; empty if none may."""
     held: dict[str, int]
-    """Sources that have more to give, and in how many ms to ask for it."""
+    """Sources with more events to read, and the ms to wait before the next read."""
 
 
 class Answer(NamedTuple):
-    """What the scheduler said to one appended event."""
+    """The scheduler's reply to one appended event."""
 
     event_id: str
     job: tuple[str, str, str, str, str, str] | None
-    """For a submission: job id, status, node, pool, attempt, error; empty texts for what there is not."""
+    """For a submission: job id, status, node, pool, attempt, error. A part without a value is empty."""
 
 
 def encoded(fields: list[str]) -> bytes:
-    """Return an event given flat, as it travels to a script.
+    """Encode an event's flat fields for a script.
 
     Raises:
         InvalidField: a text is not UTF-8.
@@ -52,14 +52,14 @@ def encoded(fields: list[str]) -> bytes:
         raise InvalidField(f"{fields[1]}: a field is not UTF-8 ({problem}): encode it as UTF-8") from problem
 
 
-def reply_of(told: list[Any]) -> Reply:
-    more, due, now, folded, sources, held, _ = told
+def reply_of(parts: list[Any]) -> Reply:
+    more, due, now, folded, sources, held, _ = parts
     waits = {name: int(ms) for name, ms in zip(held[::2], held[1::2], strict=True)}
     return Reply(bool(more), int(due) if due else None, int(now), int(folded), sources, waits)
 
 
 def hand_over(future: asyncio.Future[Answer], answer: Any) -> None:
-    """Hand the scheduler's answer to whoever waits for it."""
+    """Give the scheduler's answer to the caller that waits for it."""
     if future.done():
         return  # its caller has been cancelled
     if answer[0]:

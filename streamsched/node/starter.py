@@ -30,13 +30,13 @@ MOVED_ON = (AlreadyTerminal, NodeMismatch, StaleAttempt, UnknownJob)
 
 
 class JobStarter:
-    """Begins jobs as they come.
+    """Begins jobs as they arrive.
 
-    A job begins at once, and the report is sent in parallel: waiting for the answer would cost every job a round
-    trip. If it turns out that the job was taken back unread, it is taken away again. Three kinds wait for the answer:
-    what is read behind a new connection, because a failover may show once more what has been worked off; what came
-    late, because it may have gone elsewhere; and what an earlier node did not carry through, because it may be what
-    took that node's process down, and must count as tried, or it would go from node to node for ever.
+    A job begins at once, and its report is sent in parallel: waiting for the answer would cost every job a round
+    trip. If the answer says that the node no longer holds the job, the job is stopped. Three kinds of job wait for the
+    answer. A job read after a reconnect: a failover may deliver a job again that has ended. A job read late: it may
+    have moved to another node. A job that an earlier node did not finish: it may have crashed that node's process, so
+    this attempt must be counted before it runs, or the job would crash one node after another.
     """
 
     def __init__(self, held: Held, begun: MemoryObjectSendStream[Task], beside: anyio.abc.TaskGroup) -> None:

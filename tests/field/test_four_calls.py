@@ -148,7 +148,7 @@ async def test_a_dispatch_without_a_node_says_what_is_missing(system: System) ->
     await system.calls.heartbeat(HeartbeatRequest(node_id="n1", online=False))
     with pytest.raises(NoAvailableNode) as away:
         await system.dispatch()
-    codes = [told.value.code for told in (none, empty, away)]
+    codes = [raised.value.code for raised in (none, empty, away)]
     assert codes == ["NO_POOL_FOR_LANG_PAIR", "EMPTY_POOL", "NO_AVAILABLE_NODE"]
     log = await system.raw.xrange(f"{P}events")
     assert [e["code"] for _, e in log if e["type"] == "job.refused"] == codes  # each stands in the log

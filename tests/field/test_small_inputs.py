@@ -42,16 +42,16 @@ LATEST_TS = 10**15 - 1
 def test_a_health_probe_answers_get_and_head_on_any_address(host: str) -> None:
     worker = Worker("redis://127.0.0.1:1", Keys())
     with health_probe(worker, host, 0) as port:
-        told = {}
+        answers = {}
         for method in ("GET", "HEAD"):
             connection = http.client.HTTPConnection(host.strip("[]"), port, timeout=5)
             connection.request(method, "/")
             answer = connection.getresponse()
-            told[method] = answer.status, answer.getheader("Content-Type"), answer.read()
+            answers[method] = answer.status, answer.getheader("Content-Type"), answer.read()
             connection.close()
-    assert told["GET"][:2] == told["HEAD"][:2] == (503, "application/json")
-    assert json.loads(told["GET"][2])["status"] == "starting"
-    assert told["HEAD"][2] == b""
+    assert answers["GET"][:2] == answers["HEAD"][:2] == (503, "application/json")
+    assert json.loads(answers["GET"][2])["status"] == "starting"
+    assert answers["HEAD"][2] == b""
 
 
 def test_probes_that_say_nothing_keep_no_other_prober_out_for_long() -> None:
