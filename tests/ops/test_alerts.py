@@ -117,6 +117,11 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
         {},
         "More than a tenth of the jobs of s/0 fail.",
     ),
+    "StreamschedJobsExhausted": (
+        [series("decisions_total", "0x25 1x5", type="job.exhausted")],
+        {},
+        "Jobs of s/0 failed because no attempt was left.",
+    ),
     "StreamschedDeadLetters": (
         [series("dead_letters_total", "0x25 1x5", code="STALE_ATTEMPT")],
         {"code": "STALE_ATTEMPT"},
