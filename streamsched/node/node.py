@@ -38,8 +38,8 @@ class Node:
     What the process holds when the node enters is left out of Python's garbage collections until it leaves
     (``gc.freeze``): to go through a few hundred modules takes 15 ms each time, a tenth of what a busy node does.
 
-    No trouble of the server, and nothing that the user's callables raise, ends a node: it waits, logs, and says in its
-    beats what is wrong.
+    No error of the server, and nothing that the user's callables raise, ends a node: it logs the error and tries again.
+    While it cannot read its inbox, its heartbeats say that it accepts no job.
 
     Args:
         scheduler: where it belongs; several nodes of a process may share one.
