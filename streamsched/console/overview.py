@@ -77,7 +77,7 @@ def _partition(overview: Overview) -> RenderableType:
         return Group(line, _plain(p.trouble, "red"))
     if p.overload:
         causes = ", ".join(f"{TOO_MUCH[cause]} for {_age(since, p.now_ts)}" for cause, since in p.overload.items())
-        line = Group(line, Text(f"overloaded: {causes}; {p.shed} submissions were turned away", "yellow"))
+        line = Group(line, Text(f"overloaded: {causes}; {p.shed} submissions were refused", "yellow"))
     if p.workers is None:
         return Group(line, Text("read from a replica, which may be behind", "yellow"))
     if p.workers == 0:

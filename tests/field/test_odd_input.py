@@ -131,6 +131,8 @@ class Sender:
             "ends": "0",
             "archived": "0-0",
             "archive": "a",
+            "archiver": "a",
+            "takes_over": "0",
             "keep": "0",
         }
         good |= {"last": "0-0", "count": "1", "first": "1-1", "head": "0", "reached": "0", "after": "0-0"}

@@ -37,7 +37,10 @@ async def at(
     limit: Annotated[int, typer.Option(min=0, help="Rows of each kind.")] = 50,
     json: Json = False,
 ) -> int:
-    """Show the state at a moment of the past: after an event, or after the last event at or before a time."""
+    """Show the state at a moment of the past.
+
+    A moment is an event, or a time: then the state is that after the last event at or before it.
+    """
     if archive is not None:
         needs_archive()
     if port is not None and not serve:
