@@ -232,14 +232,14 @@ async def test_ten_thousand_nodes_are_a_readable_list(servers: dict[str, Embedde
     for start in range(0, 10_000, 1000):
         numbers = range(start, start + 1000)
         await log.append(*(registered(n) for n in numbers), batch=10_000)
-    await log.append(["type", "node.heartbeat", "node_id", "n9999", "online", "true"], batch=10_000)
+        await log.append(*(beat(n, "false") for n in numbers if n != 9_999), batch=10_000)
     async with top(servers["valkey"], log.keys, (120, 40)) as screen:
         await screen.until(lambda: "offline 9,999" in screen.head())
         assert len(screen.rows()) == LONGEST
         assert f"{10_000 - LONGEST:,} more" in screen.says("more")
         await screen.press("end")
         under = screen.app.table("nodes").under_cursor
-        await log.append(["type", "node.heartbeat", "node_id", "n1", "online", "true"])
+        await log.append(beat(1, "true"))
         await screen.until(lambda: "offline 9,998" in screen.head())
         assert screen.app.table("nodes").cursor_row == LONGEST - 2  # it goes up with the line that it is on
         assert screen.app.table("nodes").under_cursor == under
@@ -252,6 +252,10 @@ async def test_ten_thousand_nodes_are_a_readable_list(servers: dict[str, Embedde
 def registered(n: int) -> list[str]:
     pools = json.dumps([{"id": f"p{n % 40}", "name": "en-zh"}])
     return ["type", "node.registered", "node_id", f"n{n}", "cap_json", "{}", "pool_names_json", pools]
+
+
+def beat(n: int, online: str) -> list[str]:
+    return ["type", "node.heartbeat", "node_id", f"n{n}", "online", online]
 
 
 def on_a_terminal(cli: Cli, act: Callable[[int, int], Any]) -> tuple[int, bytes]:
