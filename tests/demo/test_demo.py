@@ -132,9 +132,9 @@ def test_no_process_outlives_a_demo_that_is_ended(signum: signal.Signals, tmp_pa
     demo = subprocess.Popen([*DEMO, "--seconds", "30", "--json"], env=environment, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
-        while len(children := children_of(demo.pid)) < 12 and time.monotonic() < deadline:
+        while len(children := children_of(demo.pid)) < 13 and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert len(children) == 12, "a server, three workers, eight node processes"
+        assert len(children) == 13, "a server and its guard, three workers, eight node processes"
         time.sleep(2)
         demo.send_signal(signum)
         code = demo.wait(20)
