@@ -65,11 +65,11 @@ async def test_with_any_end_of_the_aof_whole_scripts_are_loaded_and_the_partitio
                 await ledger.check()
 
 
-async def test_why_a_call_broke_in_a_delivery_stands_in_the_file(tmp_path: Path) -> None:
+async def test_why_a_call_broke_stands_in_the_file(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path, append_only=True, options=SYNCED) as server:
         async with ledger_on(server) as ledger:
             await ledger.node()
-            await ledger.redis.set(KEYS.inbox("n1"), "no stream")
+            await ledger.redis.set(KEYS.job("j1"), "no hash")
             with pytest.raises(PartitionHalted, match="WRONGTYPE"):
                 await ledger.submit("j1")
         server.kill()
