@@ -162,7 +162,7 @@ async def test_a_writer_waits_until_the_address_of_its_master_leads_to_the_next_
         async with anyio.create_task_group() as submitting:
             submitting.start_soon(scheduler.submit, job("j1"))
             address.lead_to(replica.port)
-        assert await other.hget(keys.job("j1"), "status") == "created"
+        assert await other.hget(keys.job("j1"), "status") == "dispatched"
         await until(advancing)
         worker.stop()
         for client in (one, other):
