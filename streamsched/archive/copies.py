@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..contract.errors import ArchiveDamaged
-from .manifest import MANIFEST, Segment, digest_of, encode_manifest, sync
+from .manifest import MANIFEST, Segment, digest_of, encode_manifest, part_of, sync
 from .reader import Archive
 
 
@@ -29,14 +29,10 @@ def copy_segments(
     for piece in pieces:
         path = folder / piece.name
         if not path.exists() or digest_of(path) != piece.sha256:
-            part = folder / f"{piece.name}.part"
-            try:
+            with part_of(path) as part:
                 shutil.copyfile(archive.path(piece), part)
                 sync(part)
                 part.rename(path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
         done += piece.events
         progress(done)
     sync(folder)

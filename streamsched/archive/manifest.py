@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -102,6 +104,20 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def part_of(path: Path) -> Iterator[Path]:
+    """Yield the name under which a file is written until it is whole; after an error, nothing under it stays.
+
+    The caller renames it: until then no reader takes a torn file for a whole one.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def digest_of(path: Path) -> str:

@@ -22,7 +22,7 @@ from ..log.live import LiveLog
 from . import segment
 from .copies import copy_segments
 from .fork import shared
-from .manifest import MANIFEST, Manifest, Segment, digest_of, encode_manifest, metadata, sync
+from .manifest import MANIFEST, Manifest, Segment, digest_of, encode_manifest, metadata, part_of, sync
 from .reader import Archive
 
 log = structlog.get_logger(__name__)
@@ -147,8 +147,7 @@ class ArchiveWriter:
             created_ts=int(time.time() * 1000),
             own_letters=True,
         )
-        part = self.folder / f"{name}.part"
-        try:
+        with part_of(self.folder / name) as part:
             streams = ((segment.EVENTS, entries), (segment.LETTERS, letters))
             tables = (
                 segment.table_of(stream, rows[n : n + segment.ROW_GROUP])
@@ -162,9 +161,6 @@ class ArchiveWriter:
             self._name(part, self.folder / name)
             sync(self.folder)
             self._write_manifest([*known, piece])
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
         return piece
 
     def _name(self, part: Path, path: Path) -> None:
@@ -236,17 +232,14 @@ class ArchiveWriter:
             replication_id=manifest.replication_id,
             segments=segments,
         )
-        part, encoded = self.folder / f"{MANIFEST}.part", encode_manifest(renewed)
-        try:
+        encoded = encode_manifest(renewed)
+        with part_of(self.folder / MANIFEST) as part:
             part.write_bytes(encoded)
             sync(part)
             self.still_ours()
             part.rename(self.folder / MANIFEST)
             self._on_disk = encoded
             sync(self.folder)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
         self.archive.manifest = renewed
 
     def __enter__(self) -> ArchiveWriter:

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from ..archive.digest import StateDigest
-from ..archive.manifest import sync
+from ..archive.manifest import part_of, sync
 from ..archive.reader import Archive
 from ..archive.snapshot import FOLDER, ROWS, SCHEMA, About, Row, nearest, read_about, read_pages, table_of
 from ..contract.config import FOLD_VERSION
@@ -36,9 +36,8 @@ async def write(scratch: Scratch, archive: Archive) -> Path:
     folder = archive.folder / FOLDER
     folder.mkdir(exist_ok=True)
     path = folder / f"{scratch.watermark}.parquet"
-    part = path.with_suffix(".part")
     digest = StateDigest()
-    try:
+    with part_of(path) as part:
         with pq.ParquetWriter(part, SCHEMA, compression="zstd", compression_level=3) as writer:
             async for rows in _rows(scratch):
                 for row in rows:
@@ -57,9 +56,6 @@ async def write(scratch: Scratch, archive: Archive) -> Path:
         sync(part)
         part.rename(path)
         sync(folder)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
     return path
 
 
