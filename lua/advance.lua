@@ -1,6 +1,6 @@
 -- Fold what is new, then decide what is due: one atomic, bounded call of the scheduler, in six steps.
 -- KEYS: events heartbeats dead
--- ARGV: prefix batch:count nonce:word
+-- ARGV: prefix batch:count nonce:word known_log:entry archived:flag
 -- Replies as close_step says.
 return guarded(function()
   local more, gap = 1, nil

@@ -1,8 +1,8 @@
 -- Append the caller's own events behind the tail, fold them, and decide what they bring about: the answer to each comes
 -- back in the same round trip.
 -- KEYS: events heartbeats dead
--- ARGV: prefix batch:count nonce:word own
--- `own` is a JSON list with each event as a flat list of texts. Replies {more, now, answers, watermark}.
+-- ARGV: prefix batch:count nonce:word known_log:entry archived:flag own
+-- `own` is a JSON list with each event as a flat list of texts. Replies {more, now, answers, archived, log, watermark}.
 -- `more` is 1 while the log ahead is longer than one call may fold: nothing was appended then, and only those events are
 -- answered that need not wait, each with its position in front. 2 if decisions are left for later.
 
@@ -31,7 +31,7 @@ return guarded(function()
   if gap or not tail then
     local answers = gap and {} or answer_ahead(flats, problems)
     close_call()
-    return gap and redis.error_reply(gap) or { 1, now_text, answers, meta.watermark }
+    return gap and redis.error_reply(gap) or { 1, now_text, answers, meta.archived, meta.log, meta.watermark }
   end
   enter_tail()
   local answers, beats, room = {}, false, left
@@ -55,5 +55,5 @@ return guarded(function()
     answers[n] = answer(answers[n])
   end
   close_call(left <= 0 or soonest_ts < tonumber(meta.look_ts))
-  return { left > 0 and 0 or 2, now_text, answers, meta.watermark }
+  return { left > 0 and 0 or 2, now_text, answers, meta.archived, meta.log, meta.watermark }
 end)

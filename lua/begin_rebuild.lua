@@ -3,10 +3,13 @@
 -- ARGV: prefix at_will:flag
 -- Any process may call it, however late: a state that is whole by then is left alone, unless an operator wants it folded again
 -- (`at_will` is 1). Replies how far the rebuild is, 'drop' or 'fold'; '' where the state is whole.
-local v = rcall('HMGET', key.meta, 'rebuilding', 'rebuild_from', 'begin', 'done', 'watermark', 'fold_version', 'archive')
+local v = rcall('HMGET', key.meta, 'rebuilding', 'rebuild_from', 'begin', 'done', 'watermark', 'fold_version', 'archive',
+  'wiped', 'log')
 local phase, source, torn = v[1], v[2], v[3] ~= v[4]
 if newer_log(v[6]) then
   return redis.error_reply(newer_log(v[6]))
+elseif v[8] then
+  return redis.error_reply(wiped_log(v[8], v[9]))
 end
 if phase and torn then
   phase = 'drop' -- a call of the rebuild was torn: it starts over, instead of going on from there

@@ -1,6 +1,6 @@
 -- Advance, and take in what waits in the ingress streams of sources that were admitted: a stamped copy of it into the log.
 -- KEYS: events heartbeats dead
--- ARGV: prefix batch:count nonce:word speakers
+-- ARGV: prefix batch:count nonce:word known_log:entry archived:flag speakers
 -- `speakers` are the names of sources that may have something, joined by blanks. Replies as close_step says.
 return guarded(function()
   local more, gap, held_sources = 1, nil, {}

@@ -82,7 +82,13 @@ class Ground:
     async def call(self) -> int:
         """One ``advance``; returns whether there is more to do now."""
         reply: list[int] = await script("advance")(
-            self.redis, **self.streams, prefix=self.keys.prefix, batch=self.batch, nonce="5eedba5e"
+            self.redis,
+            **self.streams,
+            prefix=self.keys.prefix,
+            batch=self.batch,
+            nonce="5eedba5e",
+            known_log="0-0",
+            archived=0,
         )
         return reply[0]
 
@@ -102,6 +108,8 @@ class Ground:
             prefix=self.keys.prefix,
             batch=self.batch,
             nonce="5eedba5e",
+            known_log="0-0",
+            archived=0,
             own=json.dumps([flat]),
         )
         answer: list[Any] = reply[2][0]

@@ -68,6 +68,10 @@ local function enter_event(stream, id)
   folding = id
   raise_fence(id)
   if stream == 'events' then
+    if meta.log == '0-0' then -- its first event tells a log from every other: that of a flushed server begins later
+      meta.log = id
+      rcall('HSET', key.meta, 'log', id)
+    end
     purge_ended()
   elseif skew > 0 then
     -- The clock was set back: beats carry its time, everything they are compared with carries the log's, which is slow until

@@ -26,10 +26,10 @@ local function folded_up_to()
   return '0-0'
 end
 
--- The watermark of a state that is neither torn nor being rebuilt; nil for any other.
+-- The watermark of a state that is neither torn nor being rebuilt, of a log that was not wiped; nil for any other.
 local function whole_watermark()
-  local v = rcall('HMGET', key.meta, 'watermark', 'rebuilding', 'begin', 'done')
-  if v[1] and not v[2] and v[3] == v[4] then
+  local v = rcall('HMGET', key.meta, 'watermark', 'rebuilding', 'begin', 'done', 'wiped')
+  if v[1] and not v[2] and v[3] == v[4] and not v[5] then
     return v[1]
   end
 end
@@ -40,6 +40,13 @@ end
 local function slew_clock(clock, counted_ts)
   local passed = math.max(0, clock - (tonumber(counted_ts) or clock))
   return meta.last_call_ts + math.floor(passed / 2), clock - passed % 2
+end
+
+-- The refusal of every call where the server has lost the log that began at `lost`, and may hold one that began at `found`.
+local function wiped_log(lost, found)
+  return 'WIPED the log that began at ' .. lost .. ' is gone' .. (found and ', another began at ' .. found or '') .. ': the server was'
+    .. ' flushed or replaced. Restore it with `streamsched rebuild --from ARCHIVE --replace`;'
+    .. ' `streamsched rebuild --forget` gives it up'
 end
 
 -- Why nothing may be read from the state or decided on it, which is torn, gone, being rebuilt or of a newer version; nil where it
@@ -54,22 +61,35 @@ local function why_not_whole(v)
     return 'HALTED the log has been folded before, but its state is gone: a worker rebuilds it'
   elseif v.begin ~= v.done then
     return 'HALTED ' .. (v.halted or 'a call was torn at ' .. v.begin) .. ': a worker rebuilds the state from its log'
+  elseif v.wiped then
+    return wiped_log(v.wiped, v.log)
   end
 end
 
--- Read where the partition stands, and refuse to go on where that would do harm. Returns the refusal, or nil.
+-- Read where the partition stands, and refuse to go on where that would do harm. A call names the log that its process knows
+-- (`known_log`, '0-0' for none). Where the server holds another one, it has lost that log: the partition stops if the log was
+-- `archived`, and can be restored; else there is nothing to wait for. Returns the refusal, or nil.
 local function open_call()
   left = tonumber(batch)
   local v = fields_of(rcall('HGETALL', key.meta))
   local refusal = why_not_whole(v)
   if refusal then
     return refusal
+  elseif known_log ~= '0-0' and known_log ~= v.log and known_log ~= v.forgotten then
+    if archived == '1' then
+      rcall('HSET', key.meta, 'wiped', known_log) -- so that the calls of processes that never knew it are refused too
+      return wiped_log(known_log, v.log)
+    elseif v.lost ~= known_log then
+      -- keys of its state may be left, as behind an eviction: a rebuild drops them before the fleet goes on
+      rcall('HSET', key.meta, 'lost', known_log, 'begin', known_log, 'done', 'lost')
+      return 'HALTED the log that began at ' .. known_log .. ' is gone: a worker drops what is left of its state'
+    end
   end
   meta = {
-    watermark = v.watermark or '0-0', folded = tonumber(v.folded or 0), heartbeats_watermark = v.heartbeats_watermark or '0-0',
+    log = v.log or '0-0', archived = v.archive and 1 or 0, watermark = v.watermark or '0-0', folded = tonumber(v.folded or 0), heartbeats_watermark = v.heartbeats_watermark or '0-0',
     last_call_ts = tonumber(v.last_call_ts or 0), look_ts = v.look_ts or '0', clock_ts = v.clock_ts or '',
     resumed_since_ts = tonumber(v.resumed_since_ts or 0), resumed_ts = tonumber(v.resumed_ts or 0),
-    rebuilt_ts = tonumber(v.rebuilt_ts or 0), memory_ts = tonumber(v.memory_ts or 0), done = v.done,
+    rebuilt_ts = tonumber(v.rebuilt_ts or 0), memory_ts = tonumber(v.memory_ts or 0), done = v.done, evicted_keys = v.evicted_keys,
     fold_version = tonumber(v.fold_version or 1), sources = v.sources or '', overload = overload_of(v.overload),
     shed = v.shed and cjson.decode(v.shed) or {},
   }

@@ -6,7 +6,7 @@
 local function open_replay(phase)
   live, writes_letters = false, false
   local v = rcall('HMGET', key.meta, 'watermark', 'folded', 'rebuilding', 'dead_cursor', 'begin', 'done', 'rebuild_until',
-    'fold_version', 'overload', 'last_call_ts')
+    'fold_version', 'overload', 'last_call_ts', 'carried_after', 'log')
   if phase and v[3] ~= phase then
     return nil
   elseif not phase and v[10] then
@@ -16,8 +16,8 @@ local function open_replay(phase)
   elseif newer_log(v[8]) then
     return newer_log(v[8])
   end
-  meta = { watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), dead_cursor = v[4] or '0-0', rebuild_until = v[7] or '+',
-    fold_version = tonumber(v[8] or 1), overload = overload_of(v[9]), shed = {} }
+  meta = { log = v[12] or '0-0', watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), dead_cursor = v[4] or '0-0', rebuild_until = v[7] or '+',
+    fold_version = tonumber(v[8] or 1), overload = overload_of(v[9]), shed = {}, carried_after = v[11] }
   -- In place, an event that has its letter is passed over; one that is refused without a letter was not folded before, as
   -- behind a watermark that was lost: a group's cursor may stand before it.
   writes_letters = phase == 'fold'
@@ -45,6 +45,16 @@ local function refused_ids(last)
   end
 end
 
+-- Whether a replay believes an entry, as a decision that was made on the state before it. Events of a new log that are kept
+-- behind restored ones (`carried_after`) were decided without these: of a job that was submitted before, they knew nothing.
+local function is_believed(id, e)
+  if not meta.carried_after or not e.job_id or at_or_before(id, meta.carried_after) then
+    return true
+  end
+  local submitted = rcall('HGET', flush(key.job(e.job_id)), 'submit_id')
+  return submitted and not at_or_before(submitted, meta.carried_after)
+end
+
 -- Fold an entry as it was folded when it was new; a refused one lets time pass, and nothing else. Returns the refusal where
 -- a newer program took over: the entries before it are folded, it and those behind it are not.
 local function replay_entry(id, flat, refused)
@@ -58,7 +68,7 @@ local function replay_entry(id, flat, refused)
       note_source_position(e)
     end
   else
-    fold_event('events', id, flat, e, true)
+    fold_event('events', id, flat, e, is_believed(id, e))
   end
   meta.watermark, meta.folded = id, meta.folded + 1
 end
@@ -73,7 +83,7 @@ local function close_replay(rebuilt)
   rcall('HDEL', key.meta, 'begin', 'done')
   if rebuilt then
     local back_ts = clock_ms()
-    rcall('HDEL', key.meta, 'rebuilding', 'rebuild_until', 'rebuild_from', 'dead_cursor')
+    rcall('HDEL', key.meta, 'rebuilding', 'rebuild_until', 'rebuild_from', 'dead_cursor', 'carried_after')
     rcall('HSET', key.meta, 'rebuilt_ts', format_int(math.max(back_ts, tonumber(match(meta.watermark, '^%d+')))))
     move_group(events, meta.watermark, { 'ENTRIESREAD', format_int(meta.folded) })
   end

@@ -30,7 +30,7 @@ local function decide_due()
   end
 end
 
--- End a step of a worker. Returns {more, next_due_ts, now, folded, sources, held, watermark}, or an error: `more` is 1 if
+-- End a step of a worker. Returns {more, next_due_ts, now, folded, sources, held, archived, log, watermark}, or an error: `more` is 1 if
 -- the bound was reached before the work was done; `sources` is the event that last changed the sources, '' for none;
 -- `held` lists the sources with more to give, each with the ms after which to ask.
 local function close_step(more, gap, held_sources)
@@ -42,5 +42,5 @@ local function close_step(more, gap, held_sources)
   if gap then
     return redis.error_reply(gap)
   end
-  return { more, due_ts, now_text, format_int(meta.folded), meta.sources, held_sources, meta.watermark }
+  return { more, due_ts, now_text, format_int(meta.folded), meta.sources, held_sources, meta.archived, meta.log, meta.watermark }
 end

@@ -48,6 +48,20 @@ local function overload_of(text)
   return since
 end
 
+-- Halt where the server has evicted keys since the last look, which may have been any of the state: a worker folds it again.
+-- The count is written down first, so that keys that are evicted while it is folded are noticed as well.
+local function halt_on_eviction(about)
+  local policy, evicted = match(about, 'maxmemory_policy:([%w-]+)'), match(about, 'evicted_keys:(%d+)')
+  local before = meta.evicted_keys
+  if evicted and evicted ~= before then
+    rcall('HSET', key.meta, 'evicted_keys', evicted)
+    if before and tonumber(evicted) > tonumber(before) and find(policy or '', '^allkeys') then
+      halt('the server evicted ' .. format_int(evicted - before) .. ' keys by its maxmemory-policy ' .. policy
+        .. ': set noeviction, or give it more memory')
+    end
+  end
+end
+
 -- How much of the server's memory is used, in percent; nil where it was looked at a moment ago, or may not be asked.
 -- Memory is shed before it is gone, because facts and completions need some. To ask costs as much as a small call, and takes
 -- a permission that not every user has: a user without it leaves it to the others.
@@ -56,11 +70,12 @@ local function memory_used()
   if clock >= meta.memory_ts and clock - meta.memory_ts < limit.memory_ms then
     return nil
   end
-  local about = redis.pcall('INFO', 'memory')
+  local about = redis.pcall('INFO', 'memory', 'stats')
   if type(about) ~= 'string' then
     return nil
   end
   rcall('HSET', key.meta, 'memory_ts', format_int(clock))
+  halt_on_eviction(about)
   local used, all = match(about, 'used_memory:(%d+)'), tonumber(match(about, '\nmaxmemory:(%d+)') or 0)
   return all > 0 and math.floor(100 * tonumber(used) / all) or 0
 end

@@ -18,6 +18,8 @@ end
 -- Write what this call counted; a sum of zero too, so that a counter exists however the log was cut into calls.
 local function write_counters()
   for counter, by in pairs(bumps) do
-    rcall('HINCRBY', key.counters, counter, by)
+    if rcall('HINCRBY', key.counters, counter, by) < 0 then
+      halt('counter ' .. counter .. ' fell below zero: keys of the state are gone')
+    end
   end
 end

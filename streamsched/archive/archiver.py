@@ -10,11 +10,11 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 
 from ..connect.outage import Backoff, is_away
 from ..contract.entries import Entry, position, refusal
-from ..contract.errors import LogGap, SchedulerError, passes
+from ..contract.errors import LogGap, LogWiped, SchedulerError, passes
 from ..engine.script import script
 from ..log.live import LiveLog
 from .fork import compare_end
@@ -78,6 +78,8 @@ class Archiver:
         """Dead letters trimmed off their stream in this run."""
         self.stopping = anyio.Event()
         self._token, self._trims = secrets.token_hex(8), False  # once it has trimmed, an earlier one may not
+        self._announced = False
+        self._log = "0-0"  # where the entries that wait to be written were read
         self._entries: list[Entry] = []
         self._bytes = 0
         self._oldest = 0.0
@@ -85,7 +87,8 @@ class Archiver:
     async def run(self) -> None:
         """Archive until :attr:`stopping` is set, and then what is left.
 
-        It waits out a server that is away, out of memory or rebuilding its state, and a full disk.
+        It waits out a server that is away, out of memory or rebuilding its state, a full disk, and a log that was wiped
+        until an operator has restored it.
 
         Raises:
             LogFork: the log holds other entries than the archive.
@@ -105,7 +108,7 @@ class Archiver:
                     await self.stopping.wait()
             except (SchedulerError, RedisError, OSError) as problem:
                 given_up = stopping and backoff.failures >= LAST_TRIES
-                if given_up or not (is_away(problem) or isinstance(problem, OSError) or passes(problem)):
+                if given_up or not (is_away(problem) or isinstance(problem, OSError | LogWiped) or passes(problem)):
                     raise
                 log.error("not archived", problem=str(problem))
                 await backoff.wait()
@@ -115,20 +118,38 @@ class Archiver:
 
         Raises:
             LogFork, LogGap: see :meth:`run`.
+            LogWiped: the server has lost the log of this archive.
             ArchiveLocked: another archiver that trims has taken over since.
             OSError: the disk is full; nothing half done stays.
         """
         more = True
         while more:
             await anyio.to_thread.run_sync(self.writer.still_ours)
+            log = await self.live.check_wiped(self.writer.archive.log)
+            if log != self._log:
+                self._log, self._entries, self._bytes = log, [], 0
             await self.check_fork()
             watermark, folded = await self.live.watermark()
+            if folded and not self._announced:
+                await self._announce()
             await self._read(watermark)
             more = self._full
             if more or flush or (self._entries and time.monotonic() - self._oldest >= self.max_age_s):
                 more = not await self._write(watermark, folded) or more
         if self.trim:
             await self._trim()
+
+    @property
+    def _where(self) -> str:
+        return f"{self.writer.archive.folder.resolve()} on {socket.gethostname()}"
+
+    async def _announce(self) -> None:
+        """Note where the archive is: if the server loses the log, the fleet waits until it is restored from there."""
+        try:
+            await self.live.redis.hset(self.live.keys("meta"), "archive", self._where)
+        except ReadOnlyError:
+            log.info("the archive is not announced: this server is a replica")
+        self._announced = True
 
     @property
     def _full(self) -> bool:
@@ -157,8 +178,8 @@ class Archiver:
             )
 
     async def _write(self, watermark: str, folded: int) -> bool:
-        """Write what was read as one segment; returns false if the events may come from two histories and must be read
-        again."""
+        """Write what was read as one segment; returns false if events and letters may come from two histories, and must
+        be read again."""
         if not self._entries:
             return True
         archive = self.writer.archive
@@ -172,6 +193,8 @@ class Archiver:
         letters, letters_last = await self._letters(archive.letters_last, self._entries[-1].id)
         if await self._replication_id() != archive.manifest.replication_id:
             return False
+        if await self.live.check_wiped(archive.log) != self._log:
+            return False  # flushed since: the letters of these events are lost, and refused ones would pass for true
         entries = self._entries
         await anyio.to_thread.run_sync(self.writer.add, before, entries, letters, letters_last)
         self._entries, self._bytes = [], 0
@@ -216,7 +239,6 @@ class Archiver:
         if not archive.segments:
             return
         await anyio.to_thread.run_sync(self.writer.verify_end)
-        where = f"{archive.folder.resolve()} on {socket.gethostname()}"
         more = 1
         while more:
             trimmed, more, _ = await script("trim_log")(
@@ -225,7 +247,7 @@ class Archiver:
                 prefix=self.live.keys.prefix,
                 batch=TRIM_BATCH,
                 archived=archive.last,
-                archive=where,
+                archive=self._where,
                 archiver=self._token,
                 takes_over=int(not self._trims),
             )

@@ -94,6 +94,11 @@ class Archive:
         return self.segments[0].first if self.segments else "0-0"
 
     @property
+    def log(self) -> str:
+        """The log of which this is the archive, by the id of its first event; ``0-0`` if that is not held."""
+        return self.first if self.before == 0 else "0-0"
+
+    @property
     def last(self) -> str:
         """Id of the last event held; ``0-0`` if there is none."""
         return self.segments[-1].last if self.segments else "0-0"

@@ -11,7 +11,15 @@ import anyio
 
 from ..connect.stream import read_stream
 from ..contract.entries import position
-from ..contract.errors import NotPermitted, ResultTimeout, SchedulerClosed, SchedulerError, UnknownJob, UnknownSource
+from ..contract.errors import (
+    LogWiped,
+    NotPermitted,
+    ResultTimeout,
+    SchedulerClosed,
+    SchedulerError,
+    UnknownJob,
+    UnknownSource,
+)
 from ..contract.jobs import ENDED, JobState
 from ..engine.partition import Partition
 
@@ -163,7 +171,12 @@ class ResultListener:
             some = job_ids[start : start + LOOK_BATCH]
             accepted = self._accepted.intersection(some)  # before the read: one may be accepted meanwhile
             keys = [self._partition.keys.job(job_id) for job_id in some]
-            rows = await self._partition.read_state(*((lambda pipe, key=key: pipe.hmget(key, FIELDS)) for key in keys))
+            reads = [(lambda pipe, key=key: pipe.hmget(key, FIELDS)) for key in keys]
+            try:
+                rows = await self._partition.read_state(*reads)
+            except LogWiped as problem:
+                self._lose(problem)
+                raise
             for job_id, row in zip(some, rows, strict=True):
                 if row[0] is not None and job_id in self._waiting:
                     self._known.add(job_id)
@@ -173,6 +186,13 @@ class ResultListener:
                     self._drop(job_id)
                     lost = "the log has lost it, or its retention is over: submit it again"
                     self._fail(self._waiting.pop(job_id, ()), UnknownJob(f"job {job_id}: {lost}"))
+
+    def _lose(self, problem: LogWiped) -> None:
+        """Fail every waiting caller: the log is gone, and its jobs with it unless an operator restores it."""
+        for futures in self._waiting.values():
+            self._fail(futures, problem)
+        for forgotten in (self._waiting, self._accepted, self._known, self._in_log):
+            forgotten.clear()
 
     def _deliver(self, job_id: str, row: Sequence[Any]) -> None:
         status, node_id, result_json, error = row
@@ -202,6 +222,13 @@ class Job:
         state = "not awaited" if self._expected is None else "ended" if self._expected.done() else "awaited"
         return f"<Job {self.job_id} {state}>"
 
+    @property
+    def _is_lost(self) -> bool:
+        future = self._expected
+        if future is None or not future.done() or future.cancelled():
+            return False
+        return isinstance(future.exception(), LogWiped)
+
     async def result(self, timeout: float | None = None) -> JobResult:
         """Wait until the job has ended.
 
@@ -212,8 +239,9 @@ class Job:
             ResultTimeout: it had not ended by then. The job goes on, and may be awaited again.
             UnknownJob: its end will never be known: a crash or a failover lost it, or it is past its retention.
             SchedulerClosed: the scheduler that would read the result was closed. The job goes on.
+            LogWiped: the server has lost the log. When it is restored, the result may be awaited again.
         """
-        if self._expected is None:
+        if self._expected is None or self._is_lost:
             self._expected = self._results.expect(self.job_id)
             self._results.accepted(self.job_id)
             await self._results.look_up([self.job_id])

@@ -13,7 +13,7 @@ from ..state.overview import Overview
 from ..state.pairs import PairView
 from ..state.partition import PartitionView
 
-CONDITION = {"ok": "green", "rebuilding": "yellow", "halted": "bold red", "gap": "bold red"}
+CONDITION = {"ok": "green", "rebuilding": "yellow", "halted": "bold red", "gap": "bold red", "wiped": "bold red"}
 
 TOO_MUCH = {"waiting": "too many jobs wait", "memory": "the server's memory is nearly full"}
 

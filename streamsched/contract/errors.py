@@ -200,6 +200,23 @@ class LogGap(SchedulerError):
     about = About.PARTITION
 
 
+class LogWiped(SchedulerError):
+    """The server has lost the log: it was flushed, or replaced by an empty one. Nothing is folded until an operator has
+    restored the log with ``streamsched rebuild --from DIR --replace``."""
+
+    code = "WIPED"
+    about = About.PARTITION
+
+    @classmethod
+    def of(cls, lost: str, found: str | None) -> LogWiped:
+        """Return the error for a log whose first event was ``lost``, where one that begins with ``found`` is now."""
+        another = f", another began at {found}" if found else ""
+        return cls(
+            f"the log that began at {lost} is gone{another}: the server was flushed or replaced. Restore it with "
+            "`streamsched rebuild --from ARCHIVE --replace`; `streamsched rebuild --forget` gives it up"
+        )
+
+
 class ServerOutOfMemory(SchedulerError):
     """The server has reached ``maxmemory``: free memory or raise the limit. Nothing was written."""
 
@@ -331,6 +348,7 @@ ERRORS: dict[str, type[SchedulerError]] = {
         PartitionHalted,
         PartitionRebuilding,
         LogGap,
+        LogWiped,
         ServerOutOfMemory,
         ServerReadOnly,
         ServerCannotReplicate,
@@ -357,8 +375,8 @@ def error_of(code: str, detail: str = "") -> SchedulerError:
 
 
 def passes(problem: BaseException) -> bool:
-    """Return whether a refusal is not about the event, and may pass by waiting; a gap in the log does not pass."""
-    lasting = LogGap | NewerLog | ServerTooOld | WrongKeyType
+    """Return whether a refusal is not about the event, and may pass by waiting; a gap or a lost log does not."""
+    lasting = LogGap | LogWiped | NewerLog | ServerTooOld | WrongKeyType
     return (
         isinstance(problem, SchedulerError)
         and problem.about in (About.PARTITION, About.SERVER)

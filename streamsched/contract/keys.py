@@ -37,6 +37,12 @@ KEYS: dict[str, Key] = {
     "dead_codes": Key(
         "dead:codes", "hash", "call", "Number of dead letters by code. It belongs to the letters and not to the state."
     ),
+    "dead_ordered": Key(
+        "dead:ordered",
+        "stream",
+        "operators",
+        "While `rebuild --replace` runs: the dead letters in the order of two logs.",
+    ),
     "inbox": Key(
         "inbox:%s", "stream", "call, nodes", "Assignments for the nodes of a mailbox. The node trims what it has read."
     ),
@@ -141,6 +147,12 @@ SOFT_META_FIELDS = (
     "archived",
     "archive",
     "archiver",
+    "log",
+    "wiped",
+    "lost",
+    "forgotten",
+    "carried_after",
+    "evicted_keys",
 )
 """Not part of ``state == fold(log)``: they come from calls, heartbeats and ingresses, not from the log."""
 

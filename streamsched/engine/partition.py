@@ -21,6 +21,7 @@ from ..connect.outage import NO_ANSWER, Backoff, drop_idle_connections, is_away,
 from ..connect.url import of_partition
 from ..contract.errors import (
     InvalidField,
+    LogWiped,
     PartitionHalted,
     PartitionRebuilding,
     SchedulerError,
@@ -48,8 +49,8 @@ BATCH_BYTES = 2**20
 PATIENCE_S = 30.0
 """How long a call goes on trying while the server is away or failing over, or the partition is being rebuilt."""
 
-WHOLE = ("rebuilding", "begin", "done", "rebuilt_ts")
-"""Fields of the partition's own hash that tell whether its state is whole, and when it was last rebuilt."""
+WHOLE = ("rebuilding", "begin", "done", "rebuilt_ts", "log", "wiped", "forgotten")
+"""Fields of the partition's own hash that tell whether its state is whole, since when, and of which log."""
 
 LOSS = "docs/durability.md"
 """Where it says what may be lost, and what to do then."""
@@ -77,6 +78,8 @@ class Partition:
         self._streams = {name: keys(name) for name in ("events", "heartbeats", "dead")}
         self._queue: list[tuple[bytes, asyncio.Future[Answer]]] = []
         self._sender: asyncio.Task[None] | None = None
+        self._log = "0-0"  # the first event of the log that this process knows
+        self._archived = 0  # whether that log is in an archive
         self._known = ""  # the last event that the server is known to have had
         self._made = 0  # connections when that was known
         self._ahead_ms: float | None = None  # the scheduler's clock less that of this process which only goes forward
@@ -140,9 +143,13 @@ class Partition:
             await backoff.wait()
 
     async def _call(self, name: str, **given: Any) -> Any:
-        """Run one of the scripts that move the log; the last part of its reply is the id of the last event."""
+        """Run one of the scripts that move the log; its reply ends with whether the log is in an archive, its
+        first and its last event."""
         nonce = secrets.token_hex(4)
-        reply = await script(name)(self.redis, **self._streams, prefix=self.keys.prefix, nonce=nonce, **given)
+        given |= self._streams | {"prefix": self.keys.prefix, "nonce": nonce}
+        given |= {"known_log": self._log, "archived": self._archived}
+        reply = await script(name)(self.redis, **given)
+        self._archived, self._log = reply[-3:-1]
         made = connections_made(self.redis)
         if made == self._made or await self._look_back():
             self._made, self._known = made, reply[-1]
@@ -175,6 +182,7 @@ class Partition:
 
         Raises:
             PartitionHalted, PartitionRebuilding: the state did not become whole within the patience of this partition.
+            LogWiped: the server has lost the log that this process knows, and that an archive holds.
             ServerUnreachable, SchedulerError: see :meth:`patiently`.
         """
 
@@ -186,7 +194,9 @@ class Partition:
                     queue(pipe)
                 pipe.hmget(self.keys("meta"), WHOLE)
                 before, *replies, behind = await pipe.execute()
-            for rebuilding, begin, done, _ in (before, behind):
+            for rebuilding, begin, done, _, first, wiped, forgotten in (before, behind):
+                if wiped is not None or (self._archived and self._log not in ("0-0", first, forgotten)):
+                    raise LogWiped.of(wiped or self._log, first)
                 if rebuilding is not None:
                     raise PartitionRebuilding("the state is being rebuilt: it is read when it is whole")
                 if begin != done:
@@ -209,6 +219,7 @@ class Partition:
             PartitionHalted: the state is damaged; a worker rebuilds it.
             PartitionRebuilding: it is being rebuilt.
             LogGap: entries of the log vanished before they were folded.
+            LogWiped: the server has lost the log that this process knows, and that an archive holds.
             ServerReadOnly: a replica answered.
             ServerCannotReplicate: the server lacks the replicas that it is to have.
             RedisError: the server is away. The call may be repeated freely.
@@ -315,7 +326,7 @@ class Partition:
         """Send events until each is answered; those whose caller has gone meanwhile are not sent once more."""
         while waiting := [one for one in taken if not one[1].done()]:
             own = b"[" + b",".join(encoded for encoded, _ in waiting) + b"]"
-            more, now, answers, _ = await self._call("append", batch=BATCH, own=own)
+            more, now, answers, *_ = await self._call("append", batch=BATCH, own=own)
             self._ahead_ms = int(now) - time.monotonic() * 1000
             if more == 1:  # most have to wait for what is ahead of them to be folded
                 for position, *answer in answers:

@@ -53,7 +53,7 @@ def encoded(fields: list[str]) -> bytes:
 
 
 def reply_of(parts: list[Any]) -> Reply:
-    more, due, now, folded, sources, held, _ = parts
+    more, due, now, folded, sources, held, *_ = parts
     waits = {name: int(ms) for name, ms in zip(held[::2], held[1::2], strict=True)}
     return Reply(bool(more), int(due) if due else None, int(now), int(folded), sources, waits)
 

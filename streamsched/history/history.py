@@ -38,7 +38,10 @@ class History:
 
         Raises:
             LogGap: the log begins after the end of the archive.
+            LogWiped: the archive is of another log, which the server has lost.
         """
+        if self.live and self.archive:
+            await self.live.check_wiped(self.archive.log)
         live = await self.live.span() if self.live else Span("0-0", "0-0", 0, 0)
         kept = self.archive
         if kept is None or not kept.count:
@@ -58,7 +61,10 @@ class History:
 
         Raises:
             LogGap: the first entries are neither in the log nor in the archive; the text says the remedy.
+            LogWiped: the server has lost the log.
         """
+        if self.live:
+            await self.live.check_wiped()
         span = await self.span()
         if span.before and after == "0-0":
             held = f"the history starts at {span.first}" if span.count else "the history is empty"

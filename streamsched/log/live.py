@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..contract.entries import Chunk, Entry, position, refusal
+from ..contract.errors import LogWiped
 from ..contract.keys import Keys
 
 if TYPE_CHECKING:
@@ -57,6 +58,21 @@ class LiveLog:
         """Return the id of the last folded event, and how many were folded."""
         watermark, folded = await self.redis.hmget(self.keys("meta"), ("watermark", "folded"))
         return (watermark or b"0-0").decode(), int(folded or 0)
+
+    async def check_wiped(self, known: str = "0-0") -> str:
+        """Return the id of the first event of the log, ``0-0`` before it is folded.
+
+        Args:
+            known: the first event of the log that the caller knows; ``0-0`` (default) for none.
+
+        Raises:
+            LogWiped: the server has lost its log, or the one that the caller knows.
+        """
+        first, wiped = (text and text.decode() for text in await self.redis.hmget(self.keys("meta"), ("log", "wiped")))
+        gone = first is None and not await self.redis.exists(self.keys("events"), self.keys("meta"))
+        if wiped or (known != "0-0" and (gone or first not in (None, known))):
+            raise LogWiped.of(wiped or known, first)
+        return first or "0-0"
 
     async def span(self) -> Span:
         """Return the range of the log up to the watermark."""

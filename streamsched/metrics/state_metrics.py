@@ -19,7 +19,7 @@ from .follower import OTHER
 SHOWN = 50
 """Language pairs that have a series of their own."""
 
-CONDITIONS = ("ok", "rebuilding", "halted", "gap")
+CONDITIONS = ("ok", "rebuilding", "halted", "gap", "wiped")
 
 STATES = {OPEN: "open", FULL: "full", UNWILLING: "not_accepting", CORDONED: "cordoned", OFFLINE: "offline"}
 """States of a node; each node is in one, the last that applies."""

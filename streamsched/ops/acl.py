@@ -50,7 +50,7 @@ DIRECT = {
 }
 """Commands that a role calls outside the scripts."""
 
-DIRECT["operator"] = " ".join(DIRECT.values()) + " hincrby"
+DIRECT["operator"] = " ".join(DIRECT.values()) + " hincrby hsetnx rename"
 
 WHOLE = "~{prefix}*"
 KEYS = {

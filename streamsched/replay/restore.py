@@ -24,7 +24,11 @@ CHUNK = 1000
 
 
 async def restore(
-    redis: Any, keys: Keys, archive: Archive, progress: Callable[[int], None] = lambda folded: None
+    redis: Any,
+    keys: Keys,
+    archive: Archive,
+    progress: Callable[[int], None] = lambda folded: None,
+    replace: bool = False,
 ) -> int:
     """Drop the state of a partition, fold its archive, then the log after it; returns the number of events folded.
 
@@ -37,10 +41,12 @@ async def restore(
         keys: the partition.
         archive: its archive, from the first event on.
         progress: called with the number of events folded so far.
+        replace: take the place of a log that began without the archive's events; its own events are kept behind them.
 
     Raises:
         ArchiveDamaged: a segment does not match its manifest.
         LogGap: events between archive and log, or before the archive, are missing; nothing was dropped.
+        LogWiped: the log is another one than that of the archive; nothing was dropped.
         LogFork: the log has continued without the archive's events; nothing was dropped, and the text holds the remedy.
         PartitionRebuilding: another caller rebuilds it.
         PartitionHalted: an event cannot be folded; the text says which.
@@ -56,7 +62,7 @@ async def restore(
     phase, source, watermark, begin, done = await redis.hmget(keys("meta"), wanted)
     if phase is None or source is None:
         await anyio.to_thread.run_sync(_check_all, archive)
-        await _prepare(redis, keys, archive)
+        await _prepare(redis, keys, archive, replace)
         phase = "drop"
     elif begin != done or (phase == "archive" and watermark is None):
         await redis.hset(keys("meta"), "rebuilding", "drop")  # a call was torn, or a snapshot load was interrupted
@@ -73,7 +79,7 @@ def _check_all(archive: Archive) -> None:
         archive.checked(piece)
 
 
-async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
+async def _prepare(redis: Any, keys: Keys, archive: Archive, replace: bool) -> None:
     """Let the log continue after the end of the archive, and mark the state to be dropped."""
     answer = "AGAIN"
     while answer == "AGAIN":
@@ -92,6 +98,8 @@ async def _prepare(redis: Any, keys: Keys, archive: Archive) -> None:
             events=keys("events"),
             dead=keys("dead"),
             prefix=keys.prefix,
+            began=archive.first,
+            replace=int(replace),
             last=archive.last,
             count=archive.count,
             first=first,
@@ -161,11 +169,11 @@ async def _put_back_letters(redis: Any, keys: Keys, archive: Archive) -> None:
         async with redis.pipeline(transaction=True) as pipe:
             for letter in letters[start : start + CHUNK]:
                 pipe.execute_command("XADD", keys("dead"), letter.id, *letter.flat)
-                pipe.hincrby(keys("dead_codes"), _counted_as(letter), 1)
+                pipe.hincrby(keys("dead_codes"), counted_as(letter), 1)
             await pipe.execute()
 
 
-def _counted_as(letter: Entry) -> str:
+def counted_as(letter: Entry) -> str:
     """Return the code under which a dead letter is counted, as ``bury`` of the scripts does."""
     fields = fields_of(letter)
     again = fields["stream"] == "events" and ENTRY_ID.fullmatch(fields.get(RETRY, ""))

@@ -1,4 +1,4 @@
-"""Where a partition stands: ok, rebuilding, halted, or with a gap in its log."""
+"""Where a partition stands: ok, rebuilding, halted, with a gap in its log, or without the log that it had."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 from redis.exceptions import ResponseError
 
 from ..connect.client import role_in
+from ..contract.errors import LogWiped
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
 from .letters import count_letters
@@ -22,7 +23,7 @@ class PartitionView(msgspec.Struct, kw_only=True):
     namespace: str
     partition: int
     condition: str
-    """``ok``, ``rebuilding``, ``halted``, or ``gap``."""
+    """``ok``, ``rebuilding``, ``halted``, ``gap``, or ``wiped``."""
     trouble: str
     """The fault and its remedy; empty if there is none."""
     watermark: str
@@ -52,6 +53,15 @@ class PartitionView(msgspec.Struct, kw_only=True):
     """The server's clock at the time of reading, ms since the epoch."""
 
 
+def lost_log(lost: str, found: str | None) -> str:
+    """Say that a log was lost that no archive holds, as far as the fleet knew."""
+    return (
+        f"the log that began at {lost} is gone with its jobs: the server was flushed or replaced. No archive of it was "
+        f"known, so the fleet goes on with the one that began at {found or 'no event yet'}. `streamsched rebuild "
+        "--forget` accepts that, `--from ARCHIVE --replace` restores it"
+    )
+
+
 async def read_partition(redis: Any, keys: Keys) -> PartitionView:
     """Read where a partition stands.
 
@@ -72,6 +82,10 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
     elif meta.get("begin") != meta.get("done"):
         torn = f"a call was torn at {meta.get('begin')}"
         condition, trouble = "halted", f"{meta.get('halted', torn)}; a running worker rebuilds the state from its log"
+    elif "wiped" in meta:
+        condition, trouble = "wiped", LogWiped.of(meta["wiped"], meta.get("log")).detail
+    elif "lost" in meta:
+        condition, trouble = "wiped", lost_log(meta["lost"], meta.get("log"))
     elif folded > added or (length < added and await _unread(redis, keys, meta) < added - folded):
         lost = "more events were folded than the log took in" if folded > added else "unfolded entries are missing"
         condition, trouble = "gap", f"{lost}: restore the log, then `streamsched rebuild`"

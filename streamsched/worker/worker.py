@@ -18,7 +18,7 @@ from ..connect.background import background_task
 from ..connect.client import connect
 from ..connect.outage import Backoff, block_ms, drop_idle_connections, is_away, is_read_only
 from ..connect.url import of_partition
-from ..contract.errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
+from ..contract.errors import LogGap, LogWiped, PartitionHalted, PartitionRebuilding, SchedulerError
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
 from ..engine.partition import PATIENCE_S, Partition, open_partition
@@ -75,8 +75,8 @@ class Worker:
     async def run(self) -> None:
         """Work until :meth:`stop`.
 
-        A server that is away is waited for; a torn state is rebuilt; a gap in the log is reported again and again, and
-        nothing is decided until an operator has repaired it.
+        A server that is away is waited for; a torn state is rebuilt; a log with a gap, or that the server has lost, is
+        reported, and nothing is decided until an operator has repaired it.
 
         Raises:
             ServerTooOld: the server is older than Redis 7.0.
@@ -109,6 +109,8 @@ class Worker:
                 await self._rebuild(partition, problem)
             except LogGap as problem:
                 self._report("the log has a gap", problem)
+            except LogWiped as problem:
+                self._report("the log was wiped", problem)
             except (SchedulerError, RedisError, OSError) as problem:
                 self._report("server away" if is_away(problem) else "call failed", problem)
                 if is_read_only(problem):

@@ -55,6 +55,11 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
         {},
         "Entries of the log of s/0 are missing; no decision is taken.",
     ),
+    "StreamschedLogWiped": (
+        [series("partition_condition", "1x30", condition="wiped")],
+        {},
+        "The server has lost the log of s/0.",
+    ),
     "StreamschedPartitionHalted": (
         [series("partition_condition", "0 1 0 1 1x26", condition="halted")],
         {},

@@ -16,7 +16,7 @@ from streamsched.archive.archiver import Archiver
 from streamsched.archive.reader import Archive
 from streamsched.archive.writer import ArchiveWriter
 from streamsched.connect.client import connect
-from streamsched.contract.errors import LogFork, LogGap, PartitionRebuilding
+from streamsched.contract.errors import LogFork, LogGap, LogWiped, PartitionRebuilding
 from streamsched.contract.events import JobSubmitted
 from streamsched.contract.keys import Keys
 from streamsched.contract.wire import to_wire
@@ -125,7 +125,7 @@ async def test_a_log_that_lost_its_end_is_mended_from_the_archive(log: Ledger, l
     assert await state_of(log) == before
 
 
-async def test_a_wiped_partition_that_went_on_without_its_past_is_a_fork(
+async def test_a_wiped_partition_that_went_on_without_its_past_is_not_rebuilt_unasked(
     log: Ledger, live: LiveLog, tmp_path: Path
 ) -> None:
     await story(log, "a")
@@ -133,7 +133,7 @@ async def test_a_wiped_partition_that_went_on_without_its_past_is_a_fork(
     await wipe(log)
     await story(log, "b")
     before = await state_of(log)
-    with pytest.raises(LogFork, match="events of its own"):
+    with pytest.raises(LogWiped, match="--replace"):
         await restore(log.redis, log.keys, kept)
     assert await state_of(log) == before
 

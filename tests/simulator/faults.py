@@ -188,7 +188,15 @@ class Mishaps:
         more = 1
         while more:
             more = world.run(
-                script("advance")(world.wire, **world.streams, prefix=world.keys.prefix, batch=256, nonce=world.nonce())
+                script("advance")(
+                    world.wire,
+                    **world.streams,
+                    prefix=world.keys.prefix,
+                    batch=256,
+                    nonce=world.nonce(),
+                    known_log="0-0",
+                    archived=0,
+                )
             )[0]
 
     def _stream(self) -> Stream:

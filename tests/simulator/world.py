@@ -264,7 +264,15 @@ class World:
     def advance(self, batch: int) -> list[Any]:
         """One call of a worker."""
         reply: list[Any] = self.run(
-            script("advance")(self.wire, **self.streams, prefix=self.keys.prefix, batch=batch, nonce=self.nonce())
+            script("advance")(
+                self.wire,
+                **self.streams,
+                prefix=self.keys.prefix,
+                batch=batch,
+                nonce=self.nonce(),
+                known_log="0-0",
+                archived=0,
+            )
         )
         self.note(f"    advance(batch={batch}) → {reply}")
         if reply[0]:
@@ -278,7 +286,14 @@ class World:
         door = Door(self.checker)
         reply = self.run(
             script("append")(
-                self.wire, **self.streams, prefix=self.keys.prefix, batch=batch, nonce=self.nonce(), own=own
+                self.wire,
+                **self.streams,
+                prefix=self.keys.prefix,
+                batch=batch,
+                nonce=self.nonce(),
+                known_log="0-0",
+                archived=0,
+                own=own,
             )
         )
         more, answers = reply[0], reply[2]
@@ -299,7 +314,14 @@ class World:
 
     def take_in(self, batch: int, names: Sequence[str]) -> list[Any]:
         """One call of a worker for what waits in ingress streams."""
-        given = {**self.streams, "prefix": self.keys.prefix, "batch": batch, "nonce": self.nonce()}
+        given = {
+            **self.streams,
+            "prefix": self.keys.prefix,
+            "batch": batch,
+            "nonce": self.nonce(),
+            "known_log": "0-0",
+            "archived": 0,
+        }
         reply: list[Any] = self.run(script("ingest")(self.wire, **given, speakers=" ".join(names)))
         self.note(f"    take_in(batch={batch}, {' '.join(names)}) → {reply}")
         return reply

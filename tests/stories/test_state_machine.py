@@ -245,7 +245,17 @@ class Partition(RuleBasedStateMachine):
         """A worker calls once, and dies before it calls again."""
         call = script("advance")
         nonce = str(len(self.submitted))
-        self.do(call(self.redis, **self.ledger.streams(), prefix=self.keys.prefix, batch=batch, nonce=nonce))
+        self.do(
+            call(
+                self.redis,
+                **self.ledger.streams(),
+                prefix=self.keys.prefix,
+                batch=batch,
+                nonce=nonce,
+                known_log="0-0",
+                archived=0,
+            )
+        )
 
     @rule()
     def catch_up(self) -> None:

@@ -34,7 +34,14 @@ class Ledger:
         await self._stand_still()
         own = json.dumps([to_wire(event) if isinstance(event, Event) else event for event in events])
         reply = await script("append")(
-            self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed", own=own
+            self.redis,
+            **self.streams(),
+            prefix=self.keys.prefix,
+            batch=batch,
+            nonce="5eed",
+            known_log="0-0",
+            archived=0,
+            own=own,
         )
         answers: list[list[str]] = reply[2]
         return answers
@@ -47,7 +54,13 @@ class Ledger:
         """Advance once, however much that leaves to do; returns the reply."""
         await self._stand_still()
         reply: list[Any] = await script("advance")(
-            self.redis, **self.streams(), prefix=self.keys.prefix, batch=batch, nonce="5eed"
+            self.redis,
+            **self.streams(),
+            prefix=self.keys.prefix,
+            batch=batch,
+            nonce="5eed",
+            known_log="0-0",
+            archived=0,
         )
         return reply
 
@@ -71,7 +84,14 @@ class Ledger:
 
     async def take_in(self, *sources: str, batch: int = 256) -> dict[str, int]:
         """Take in what sources have said until nothing is left to do now; returns who has to wait, and how long."""
-        given = {**self.streams(), "prefix": self.keys.prefix, "batch": batch, "nonce": "5eed"}
+        given = {
+            **self.streams(),
+            "prefix": self.keys.prefix,
+            "batch": batch,
+            "nonce": "5eed",
+            "known_log": "0-0",
+            "archived": 0,
+        }
         while True:
             await self._stand_still()
             reply: list[Any] = await script("ingest")(self.redis, **given, speakers=" ".join(sources))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import anyio
 import typer
 
-from ...console.terminal import OK, REFUSED, agreed, bar, say
+from ...connect.client import connect
+from ...console.terminal import OK, REFUSED, agreed, bar, complain, say
 from ...console.terminal import as_json as print_json
+from ...log.live import LiveLog
 from ...replay.rebuild import rebuild as fold_again
 from ..options import Json, Target, command, needs_archive
 
@@ -19,13 +22,28 @@ async def rebuild(
     source: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Fold this archive first, then the log.")
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --from: in the place of a log that began without the archive.")
+    ] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Give up a log that was wiped, and go on with what is there.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
 ) -> int:
     """Drop the state and fold the log again. --from folds an archive first, if the log is gone or was trimmed.
-    Calls wait until it is done. If it is interrupted, run it again: it continues."""
+    Calls wait until it is done. If it is interrupted, run it again: it continues.
+
+    --replace mends a server that was flushed, or replaced by an empty one: the archive comes back, and the events of
+    the new log stay behind it. Without an archive, --forget accepts the loss."""
+    if replace and source is None:
+        raise typer.BadParameter("give the archive of the lost log with --from", param_hint="--replace")
+    if forget and source is not None:
+        raise typer.BadParameter("give one of --forget and --from", param_hint="--forget")
     if source is not None:
         needs_archive()
+    if forget:
+        return await _forget(target, yes, json)
 
     keys = target.settings.keys
     async with target.open() as partition:
@@ -48,6 +66,15 @@ async def rebuild(
             set_total(length)
             if archive is None:
                 folded = await fold_again(redis, keys, progress)
+            elif replace:
+                from ...replay.replace import replace as put_back
+
+                raw = connect(target.settings.url, decode=False)
+                try:
+                    folded = await put_back(redis, LiveLog(raw, keys), archive, progress)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await raw.aclose()
             else:
                 from ...replay.restore import restore
 
@@ -56,4 +83,23 @@ async def rebuild(
         print_json({"folded": folded})
     else:
         say(f"rebuilt from {folded} events")
+    return OK
+
+
+async def _forget(target: Target, yes: bool, json: bool) -> int:
+    from ...replay.replace import forget
+
+    keys = target.settings.keys
+    what = f"The log that {keys.prefix.rstrip(':')} has lost is given up: its jobs, nodes and pauses do not come back."
+    if not await agreed(what, "Forget it?", yes):
+        return REFUSED
+    async with target.open() as partition:
+        lost = await forget(partition.redis, keys)
+    if lost is None:
+        complain(f"{keys.prefix.rstrip(':')} has lost no log: there is nothing to forget")
+        return REFUSED
+    if json:
+        print_json({"forgotten": lost})
+    else:
+        say(f"the log that began at {lost} is given up; the workers go on by themselves")
     return OK

@@ -7,7 +7,7 @@ export default {
   "help.space": "play, pause", "help.n": "next, previous event of the chosen kind", "help.now": "return to now",
   "help.slash": "filter the log", "help.f": "find a node", "help.arrows": "on the time bar: step; with Shift ten steps",
   "help.grid": "among the nodes: move, Enter opens", "help.esc": "close what is open", "help.keys": "Single-letter keys are on",
-  "condition.ok": "Live", "condition.rebuilding": "Rebuilding", "condition.halted": "Halted", "condition.gap": "Gap in the log",
+  "condition.ok": "Live", "condition.rebuilding": "Rebuilding", "condition.halted": "Halted", "condition.gap": "Gap in the log", "condition.wiped": "Log wiped",
   "condition.away": "Server away", "condition.connecting": "Connecting…", "condition.past": "Past", "condition.lagging": "Lagging",
   "condition.idle": "No worker",
   "trouble.away": "The server does not answer: {problem}. The page shows the last known state.",

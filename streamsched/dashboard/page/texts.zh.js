@@ -7,7 +7,7 @@ export default {
   "help.space": "播放、暂停", "help.n": "所选类型的下一个、上一个事件", "help.now": "回到现在",
   "help.slash": "筛选日志", "help.f": "查找节点", "help.arrows": "在时间条上：移动一步；按住 Shift 移动十步",
   "help.grid": "在节点间：移动，回车打开", "help.esc": "关闭已打开的内容", "help.keys": "启用单字母快捷键",
-  "condition.ok": "实时", "condition.rebuilding": "重建中", "condition.halted": "已停止", "condition.gap": "日志缺失",
+  "condition.ok": "实时", "condition.rebuilding": "重建中", "condition.halted": "已停止", "condition.gap": "日志缺失", "condition.wiped": "日志已被清空",
   "condition.away": "服务器无响应", "condition.connecting": "连接中…", "condition.past": "过去", "condition.lagging": "有滞后",
   "condition.idle": "没有工作进程",
   "trouble.away": "服务器没有响应：{problem}。此处显示最后已知的状态。",
