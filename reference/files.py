@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import asyncapi, cli_page, configuration_page, events_page, keys_page, python_page
+from .pages import asyncapi, cli_page, configuration_page, events_page, keys_page, python_page
 
 ROOT = Path(__file__).resolve().parent.parent
 

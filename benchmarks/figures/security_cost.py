@@ -23,7 +23,7 @@ from streamsched.contract.keys import Keys
 from streamsched.node.node import Node
 from streamsched.node.task import Assignment
 from streamsched.ops.acl import rules
-from tests.support.tls import Certificates, over_tls
+from tests.support.servers.tls import Certificates, over_tls
 
 from ..harness.bench import Bench
 from ..harness.figures import Figure

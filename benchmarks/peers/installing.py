@@ -64,8 +64,9 @@ def install(peer: Peer) -> tuple[list[str], str]:
 
 
 def environment_of(peer: Peer) -> dict[str, str]:
-    """The environment variables of a peer's adapter."""
-    return os.environ | peer.environment | {"NODE_MODULES": str(CACHE / peer.folder / "node_modules")}
+    """The environment variables of a peer's adapter: it imports ``contract`` from the folder of the adapters."""
+    folders = {"PYTHONPATH": str(ADAPTERS), "NODE_MODULES": str(CACHE / peer.folder / "node_modules")}
+    return os.environ | peer.environment | folders
 
 
 def _install_python(peer: Peer, folder: Path) -> str:

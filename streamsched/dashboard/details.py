@@ -12,7 +12,7 @@ from ..history.rows import SPOKEN, UNSHOWN, short
 from ..history.story import Step, trace
 from ..state.jobs import read_job
 from ..state.nodes import read_node
-from .filtered_history import FilteredHistory
+from .log_index.filtered_history import FilteredHistory
 
 STEPS = 200
 """Steps of a story that are shown, the last ones."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..connect.client import connect
 from ..contract.keys import Keys
 from ..history.history import History
-from .filtered_history import IndexedLog
-from .index import Index
+from .log_index.filtered_history import IndexedLog
+from .log_index.index import Index
 
 if TYPE_CHECKING:
     from ..archive.reader import Archive

@@ -26,9 +26,9 @@ from ..history.search import latest_rows
 from ..server.embedded import ServerDidNotStart
 from .actions import action_of, carry_out
 from .details import about
-from .filtered_history import FilteredHistory
 from .guard import Guard, Operators
-from .index import END, KINDS
+from .log_index.filtered_history import FilteredHistory
+from .log_index.index import END, KINDS
 from .watcher import CHARTS_MS, Watcher
 
 PAGE = Path(__file__).resolve().parent / "page"

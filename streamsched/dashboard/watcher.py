@@ -21,11 +21,11 @@ from ..history.rows import row_of, short
 from ..history.search import latest_rows
 from ..server.embedded import ServerDidNotStart
 from ..state.partition import PartitionView, read_partition
-from .index import Index
 from .letters import latest_letters
+from .log_index.index import Index
+from .past.time_travel import TimeTravel
 from .reader import Reader
 from .state_reader import StateReader
-from .time_travel import TimeTravel
 from .view import ROWS, View
 
 log = structlog.get_logger(__name__)

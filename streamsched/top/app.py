@@ -19,8 +19,8 @@ from textual.worker import Worker
 from ..console.terminal import INTERRUPTED
 from ..contract.errors import SchedulerError
 from ..dashboard.details import about
-from ..dashboard.filtered_history import FilteredHistory
-from ..dashboard.index import END
+from ..dashboard.log_index.filtered_history import FilteredHistory
+from ..dashboard.log_index.index import END
 from ..dashboard.watcher import Watcher
 from ..history.filter import matches
 from ..history.search import latest_rows

@@ -30,7 +30,7 @@ from ..campaign.proxy import Proxy
 from ..support.ledger import Ledger
 from ..support.live import until
 from ..support.processes import Cli
-from ..support.watched import AT_ONCE
+from ..support.servers.watched import AT_ONCE
 
 pytestmark = pytest.mark.anyio
 

@@ -107,7 +107,7 @@ def test_every_peer_has_an_adapter_that_compiles_and_states_its_limits() -> None
 
 
 def test_the_adapter_on_node_js_agrees_with_the_contract() -> None:
-    source = (ADAPTERS / "bullmq_node.mjs").read_text()
+    source = (ADAPTERS / "queues" / "bullmq_node.mjs").read_text()
     found = dict(re.findall(r"\b(SLOTS|CONCURRENCY|HELD) = (\d+)", source))
     assert found == {name: str(getattr(contract, name)) for name in ("SLOTS", "CONCURRENCY", "HELD")}
     assert "HEAD = 2 + 2 * SLOTS" in source

@@ -12,16 +12,16 @@ import msgspec
 
 from streamsched.server.embedded import ServerDidNotStart
 
-from .check import Evidence, Verdict, check
-from .evidence import gather
+from .checker.check import Evidence, Verdict, check
+from .checker.evidence import gather
+from .checker.story import Breach
 from .faults.fault import Fault
 from .stage import TIMEOUT_MS, Stage, StageFailed
-from .story import Breach
 
 BEFORE_S, AFTER_S = 1.5, 0.5
 """How long the system runs before the fault, and behind its drain."""
 
-WRAPPED = ("tests.campaign.wrapped", "streamsched")
+WRAPPED = ("tests.campaign.processes.wrapped", "streamsched")
 
 REDIS = shutil.which("redis-server")
 

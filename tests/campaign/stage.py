@@ -22,7 +22,7 @@ from streamsched.contract.wire import to_wire
 from streamsched.demo.processes import Child, Processes
 from streamsched.server.embedded import EmbeddedServer
 
-from .journal import Journal, now_ms
+from .checker.journal import Journal, now_ms
 
 TIMEOUT_MS = 2500
 """``heartbeat_timeout_ms``: twelve times shorter than the default, because a run is."""
@@ -155,7 +155,7 @@ class Stage:
         return producer
 
     def _own(self, module: str, name: str, *arguments: str) -> Child:
-        program = [*self.program[:-1], f"tests.campaign.{module}"]
+        program = [*self.program[:-1], f"tests.campaign.processes.{module}"]
         place = [self.url, self.keys.namespace, str(self.folder), name]
         return self.crew.run(name, [sys.executable, "-m", *program, *place, *arguments], self._clean())
 

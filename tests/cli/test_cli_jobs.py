@@ -12,8 +12,8 @@ import pytest
 from streamsched.contract.keys import Keys
 from streamsched.server.embedded import EmbeddedServer
 
-from ..support.aof import SYNCED
 from ..support.processes import SUBMIT, Cli, alive, eventually
+from ..support.servers.aof import SYNCED
 
 
 def node_is_open(cli: Cli, node_id: str = "n1") -> bool:

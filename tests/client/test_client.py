@@ -35,8 +35,8 @@ from streamsched.node.node import Node
 from streamsched.node.task import Assignment
 from streamsched.server.embedded import EmbeddedServer
 
-from ..support.aof import SYNCED
 from ..support.live import running, until
+from ..support.servers.aof import SYNCED
 
 pytestmark = pytest.mark.anyio
 

@@ -24,8 +24,8 @@ from streamsched.node.task import Assignment
 from streamsched.server.embedded import EmbeddedServer
 from streamsched.worker.worker import Worker
 
-from ..support.aof import SYNCED, log_of
 from ..support.live import facts, until
+from ..support.servers.aof import SYNCED, log_of
 
 pytestmark = pytest.mark.anyio
 

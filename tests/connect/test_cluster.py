@@ -20,10 +20,10 @@ from streamsched.ops.settings import load as settings
 from streamsched.server.embedded import EmbeddedServer
 
 from ..conftest import REDIS, SERVERS
-from ..support.clustered import Cluster, client_of
 from ..support.load import Load, all_is_well, outcome
 from ..support.processes import SUBMIT, Cli, eventually
-from ..support.tls import Certificates, tls_options
+from ..support.servers.clustered import Cluster, client_of
+from ..support.servers.tls import Certificates, tls_options
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ from streamsched.ops.settings import SettingsError, load
 from streamsched.server.embedded import EmbeddedServer
 
 from ..support.processes import SUBMIT, Cli, eventually
-from ..support.tls import Certificates, over_tls
+from ..support.servers.tls import Certificates, over_tls
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,10 @@ import jsonschema
 import pytest
 
 import streamsched
-from reference import asyncapi, events_page, keys_page, python_page, words
+from reference import words
 from reference.files import FILES, ROOT
 from reference.kinds import KINDS
+from reference.pages import asyncapi, events_page, keys_page, python_page
 from streamsched.contract.events import JobSubmitted, NodeDrained, NodeRegistered
 from streamsched.contract.keys import KEYS
 from streamsched.contract.wire import EVENTS

@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from streamsched.contract.keys import Keys
-from streamsched.dashboard import checkpoints
 from streamsched.dashboard import state_reader as scene
-from streamsched.dashboard import time_travel as moments
+from streamsched.dashboard.past import checkpoints
+from streamsched.dashboard.past import time_travel as moments
 from streamsched.server.embedded import EmbeddedServer
 
 from ..support.dashboard import OPERATOR, Dashboard, dashboard

@@ -10,11 +10,12 @@ import pytest
 
 from streamsched.contract.entries import fields_of, position
 from streamsched.contract.keys import Keys
-from streamsched.dashboard import checkpoints, index
-from streamsched.dashboard.checkpoints import Checkpoints
-from streamsched.dashboard.filtered_history import FilteredHistory, IndexedLog
-from streamsched.dashboard.index import END, Index
-from streamsched.dashboard.series import STEPS_MS, Series, quantile
+from streamsched.dashboard.log_index import index
+from streamsched.dashboard.log_index.filtered_history import FilteredHistory, IndexedLog
+from streamsched.dashboard.log_index.index import END, Index
+from streamsched.dashboard.log_index.series import STEPS_MS, Series, quantile
+from streamsched.dashboard.past import checkpoints
+from streamsched.dashboard.past.checkpoints import Checkpoints
 from streamsched.dashboard.view import View
 from streamsched.history.history import History
 from streamsched.history.story import trace

@@ -17,9 +17,9 @@ from streamsched.contract.keys import Keys
 from streamsched.dashboard.routes import PAGE
 from streamsched.server.embedded import EmbeddedServer, free_port
 
-from ..support.aof import SYNCED
 from ..support.chromium import SCREENSHOTS, chromium
 from ..support.processes import Cli, eventually
+from ..support.servers.aof import SYNCED
 
 TOKEN = "open-sesame-open-sesame"
 POOLS = ("en-zh", "de-en", "en-fr")
@@ -331,7 +331,7 @@ def test_the_page_reads_chinese_and_remembers_it(page: Page, world: World) -> No
 
 
 TRIAL = """async () => {
-  const { LineChart } = await import("/page/linechart.js");
+  const { LineChart } = await import("/page/panels/linechart.js");
   const box = document.createElement("div");
   box.id = "trial";
   box.style.cssText = "position: fixed; left: 0; top: 0; width: 468px; height: 150px; z-index: 99; background: white";
@@ -391,7 +391,7 @@ def test_a_chart_points_at_what_is_under_the_pointer_until_it_leaves(page: Page,
     assert page.evaluate("cursor") is None
 
 
-TICKS = "async ([name, ...given]) => (await import('/page/linechart.js'))[name](...given)"
+TICKS = "async ([name, ...given]) => (await import('/page/panels/linechart.js'))[name](...given)"
 
 
 @pytest.mark.parametrize(
@@ -425,10 +425,10 @@ def names_in(file: Path) -> set[str]:
 
 
 def test_every_text_that_the_page_asks_for_exists_in_both_languages() -> None:
-    english, chinese = names_in(PAGE / "texts.en.js"), names_in(PAGE / "texts.zh.js")
+    english, chinese = names_in(PAGE / "texts" / "en.js"), names_in(PAGE / "texts" / "zh.js")
     assert english - chinese - {"figure.workers_1", "figure.delayed_1"} == set()
     sources = "".join(
-        path.read_text() for path in (*PAGE.glob("*.js"), PAGE / "index.html") if "texts." not in path.name
+        path.read_text() for path in (*PAGE.rglob("*.js"), PAGE / "index.html") if path.parent.name != "texts"
     )
     asked = set(re.findall(r"\bt\(\"([\w.]+)\"[,)]", sources)) | set(
         re.findall(r"data-t(?:-\w+)?=\"([\w.]+)\"", sources)

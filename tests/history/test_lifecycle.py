@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 import streamsched
 from streamsched.contract.entries import job_id_of, position
-from streamsched.dashboard.index import Index
+from streamsched.dashboard.log_index.index import Index
 from streamsched.demo.tally import Tally
 from streamsched.history.history import History
 from streamsched.history.lifecycle import Lifecycle, Step, What

@@ -19,9 +19,9 @@ from streamsched.contract.keys import Keys
 from streamsched.history.filter import matches
 from streamsched.server.embedded import EmbeddedServer
 
-from ..support.aof import SYNCED
 from ..support.ledger import Ledger
 from ..support.processes import Cli, eventually
+from ..support.servers.aof import SYNCED
 
 pytestmark = pytest.mark.anyio
 

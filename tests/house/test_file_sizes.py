@@ -1,8 +1,9 @@
-"""The size of source files: a limit for each language, and named exceptions that may only shrink."""
+"""The sizes of source files, with named exceptions that may only shrink, and of folders."""
 
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 TABLE = tomllib.loads(Path(__file__).with_name("file_sizes.toml").read_text())
 FOLDERS = ("streamsched", "lua", "reference", "tests", "benchmarks")
+NOT_OURS = {"node_modules", "screenshots", "__pycache__"}
 
 
 def files() -> Iterator[tuple[str, int]]:
     """Yield the path of each source file below the root, and its lines."""
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in TABLE["limits"] and "node_modules" not in path.parts:
+            if path.suffix in TABLE["limits"] and not NOT_OURS & set(path.parts):
                 yield path.relative_to(ROOT).as_posix(), len(path.read_text().splitlines())
 
 
@@ -62,3 +64,23 @@ def test_an_exception_fits_its_file_to_the_line(lines: int | None, exception: in
 @pytest.mark.parametrize("name", ["lua/advance.lua", "streamsched/__init__.py", "tests/house/test_file_sizes.py"])
 def test_the_files_that_are_measured_are_those_of_the_tree(name: str) -> None:
     assert name in dict(files())
+
+
+MOST_FILES = 14
+"""How many files a folder of code may hold."""
+
+FULL_FOLDERS = {
+    "lua": "the scripts that Python calls: one file for each call",
+    "lua/fold": "one file for each event",
+}
+"""Folders that may hold more, and why."""
+
+
+def test_no_folder_of_code_holds_more_files_than_a_reader_can_survey() -> None:
+    held = Counter(
+        path.parent.relative_to(ROOT).as_posix()
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and not NOT_OURS & set(path.parts)
+    )
+    assert {folder for folder, count in held.items() if count > MOST_FILES} == set(FULL_FOLDERS)

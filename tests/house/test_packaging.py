@@ -53,6 +53,9 @@ def test_the_wheel_carries_its_scripts(built: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path)
     assert loaded_from(tmp_path, tmp_path) == str(tmp_path / "streamsched" / "lua")
     assert (tmp_path / "streamsched" / "history" / "views.sql").is_file(), "what `streamsched query` reads"
+    page = Path("streamsched", "dashboard", "page")
+    shown = {path.relative_to(ROOT) for path in (ROOT / page).rglob("*.*")}
+    assert {path.relative_to(tmp_path) for path in (tmp_path / page).rglob("*.*")} == shown, "what the dashboard serves"
 
 
 def test_the_source_distribution_carries_its_scripts(built: Path, tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from . import decisions, jobs, letters, load, nodes, pauses, requests, scheduler, sources  # noqa: F401 - they say which fold is whose
 from .contract import DECISIONS, EVENTS
 from .fields import FACTS, checked
-from .folds import Entry, apply
+from .folds import decisions, jobs, letters, load, nodes, pauses, requests, scheduler, sources  # noqa: F401 - each registers its folds
+from .folds.registry import Entry, apply
+from .folds.scheduler import retire
 from .indexes import Value, keys_of
 from .refusals import Refused, Unlawful
-from .scheduler import retire
 from .state import State
 
 Flat = Sequence[bytes] | Sequence[str]

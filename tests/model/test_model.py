@@ -14,10 +14,10 @@ from streamsched.engine.source import facts
 
 from ..golden.fold import recorded
 from . import contract, fold
-from .folds import FOLDS
+from .folds.registry import FOLDS
 from .indexes import kind_of
 
-MODEL = sorted(path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("test_"))
+MODEL = sorted(path for path in Path(__file__).parent.rglob("*.py") if not path.name.startswith("test_"))
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.ndjson"))
 
 

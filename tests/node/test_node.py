@@ -28,8 +28,8 @@ from streamsched.contract.keys import Keys
 from streamsched.node import Assignment, Handler, Node
 from streamsched.server.embedded import EmbeddedServer
 
-from ..support.aof import SYNCED
 from ..support.live import facts, running, until
+from ..support.servers.aof import SYNCED
 
 pytestmark = pytest.mark.anyio
 

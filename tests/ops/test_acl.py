@@ -21,8 +21,8 @@ from streamsched.engine.script import script
 from streamsched.ops.acl import ROLES, commands_of, rules
 from streamsched.server.embedded import free_port
 
-from ..support.guarded import SECRET, Guarded, guarded
 from ..support.processes import SUBMIT, Cli, eventually
+from ..support.servers.guarded import SECRET, Guarded, guarded
 
 pytestmark = pytest.mark.anyio
 

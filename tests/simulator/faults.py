@@ -8,10 +8,10 @@ from streamsched.contract.errors import LogGap, SchedulerError
 from streamsched.engine.script import script
 from streamsched.engine.source import facts
 
-from .archivist import Archivist
-from .observations import require
+from .actors.archivist import Archivist
+from .actors.speaker import Speaker
+from .checks.observations import require
 from .redis_double.values import ZERO, SortedSet, Stream, id_of
-from .speaker import Speaker
 from .world import AWAY, World
 
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..model.state import HELD, TERMINAL
-from .archivist import Archivist
+from .actors.archivist import Archivist
+from .actors.ingress import Behind, NodeBehind, ProducerBehind
+from .actors.nodes import POOLS, Node
+from .actors.operator import Operator
+from .actors.producers import Producer
+from .actors.speaker import Speaker
+from .actors.workers import Worker
+from .checks.final_checks import look_back
+from .checks.observations import Violation
 from .faults import Mishaps
-from .final_checks import look_back
-from .ingress import Behind, NodeBehind, ProducerBehind
-from .nodes import POOLS, Node
-from .observations import Violation
-from .operator import Operator
-from .producers import Producer
 from .redis_double.double import Double
 from .redis_double.values import Stream
-from .speaker import Speaker
-from .workers import Worker
 from .world import Event, World
 
 ROUNDS = 80

@@ -15,10 +15,10 @@ from streamsched.contract.keys import Keys
 from streamsched.engine.script import script
 from streamsched.engine.source import sources
 
-from .admission import Door
-from .checks import Checker
+from .checks.admission import Door
+from .checks.checker import Checker
+from .checks.observations import OTHER, Call, Violation
 from .marks import MARKS
-from .observations import OTHER, Call, Violation
 from .redis_double.double import Broken, Double
 from .redis_double.values import ReplyError
 from .transport import Request, Wire, drive, error_of

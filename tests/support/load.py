@@ -19,7 +19,7 @@ from streamsched.replay.rebuild import drop, refold
 from streamsched.replay.values import difference, read_state
 
 from .live import until
-from .watched import PATIENCE_S
+from .servers.watched import PATIENCE_S
 
 
 class Load:

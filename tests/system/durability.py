@@ -29,8 +29,8 @@ from streamsched.engine.partition import Partition
 from streamsched.server.embedded import EmbeddedServer
 
 from ..campaign.proxy import Proxy
-from ..support.parted import Halves, lacks, parting
-from ..support.watched import AT_ONCE
+from ..support.servers.parted import Halves, lacks, parting
+from ..support.servers.watched import AT_ONCE
 
 KEYS = Keys("durability")
 

@@ -17,8 +17,8 @@ from streamsched.contract.keys import Keys
 from streamsched.server.embedded import EmbeddedServer
 
 from ..conftest import REDIS
-from ..support.aof import LENIENT, SYNCED, digests, log_of, states, wholes
 from ..support.ledger import Ledger
+from ..support.servers.aof import LENIENT, SYNCED, digests, log_of, states, wholes
 
 pytestmark = pytest.mark.anyio
 

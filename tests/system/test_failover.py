@@ -17,8 +17,8 @@ from streamsched.server.embedded import EmbeddedServer
 from ..conftest import REDIS, SERVERS
 from ..support.load import Load, all_is_well, log_of, tokens_of
 from ..support.processes import Cli
-from ..support.tls import Certificates
-from ..support.watched import Watched
+from ..support.servers.tls import Certificates
+from ..support.servers.watched import Watched
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 from streamsched.contract.errors import ServerCannotReplicate
 
 from ..support.load import outcome
-from ..support.parted import KEYS, Halves, lacks, parting
+from ..support.servers.parted import KEYS, Halves, lacks, parting
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,7 @@ from ..conftest import REDIS, SERVERS
 from ..support.ledger import Ledger
 from ..support.live import until
 from ..support.processes import SUBMIT, Cli, eventually
-from ..support.watched import AT_ONCE
+from ..support.servers.watched import AT_ONCE
 
 pytestmark = pytest.mark.anyio
 

@@ -32,10 +32,10 @@ from streamsched.top.keys import KeysScreen
 from streamsched.top.story import StoryScreen
 from streamsched.top.tables import LONGEST
 
-from ..support.aof import SYNCED
 from ..support.chromium import SCREENSHOTS
 from ..support.ledger import Ledger
 from ..support.processes import Cli
+from ..support.servers.aof import SYNCED
 
 pytestmark = pytest.mark.anyio
 

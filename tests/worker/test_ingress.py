@@ -17,8 +17,8 @@ from streamsched.contract.keys import Keys
 from streamsched.node.node import Node
 from streamsched.ops.acl import source_rules
 
-from ..support.guarded import SECRET, Guarded, guarded
 from ..support.processes import Cli, eventually
+from ..support.servers.guarded import SECRET, Guarded, guarded
 
 pytestmark = pytest.mark.anyio
 

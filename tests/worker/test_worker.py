@@ -23,9 +23,9 @@ from streamsched.replay.values import difference, read_state
 from streamsched.server.embedded import EmbeddedServer, free_port
 from streamsched.worker.worker import Worker
 
-from ..support.aof import SYNCED
 from ..support.live import running, until
 from ..support.processes import Cli, eventually
+from ..support.servers.aof import SYNCED
 
 
 @pytest.fixture

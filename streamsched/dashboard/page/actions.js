@@ -3,7 +3,7 @@
 import { $, h, say } from "./dom.js";
 import * as net from "./net.js";
 import { on, store } from "./store.js";
-import { t } from "./texts.js";
+import { t } from "./texts/texts.js";
 
 // Show a dialog; resolves with what its form holds, or null.
 export function dialog(title, body, buttons) {

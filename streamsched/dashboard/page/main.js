@@ -1,17 +1,17 @@
 // Puts the page together: colours, language, keys, and who is asking.
 
 import * as actions from "./actions.js";
-import * as charts from "./charts.js";
+import * as charts from "./panels/charts.js";
 import { $, h, kept, say } from "./dom.js";
-import * as figures from "./figures.js";
-import * as log from "./log.js";
+import * as figures from "./panels/figures.js";
+import * as log from "./panels/log.js";
 import * as net from "./net.js";
-import * as nodes from "./nodes.js";
-import * as pairs from "./pairs.js";
+import * as nodes from "./panels/nodes.js";
+import * as pairs from "./panels/pairs.js";
 import { changed, on, store } from "./store.js";
-import * as story from "./story.js";
-import { languageNow, setLanguage, t, translate } from "./texts.js";
-import * as timebar from "./timebar.js";
+import * as story from "./panels/story.js";
+import { languageNow, setLanguage, t, translate } from "./texts/texts.js";
+import * as timebar from "./panels/timebar.js";
 
 const THEMES = ["auto", "light", "dark"];
 let theme = kept.get("theme") ?? "auto";

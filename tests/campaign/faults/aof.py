@@ -16,10 +16,10 @@ from streamsched.server.embedded import EmbeddedServer
 
 from ...model import fold
 from ...model.refusals import Unlawful
-from ...support.aof import LENIENT, MULTI, digests, log_of, states, tail
-from ..check import Evidence
+from ...support.servers.aof import LENIENT, MULTI, digests, log_of, states, tail
+from ..checker.check import Evidence
+from ..checker.story import Breach
 from ..stage import Stage, StageFailed
-from ..story import Breach
 from .fault import Fault
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..check import Evidence
+from ..checker.check import Evidence
 from ..stage import Stage
 from .fault import Fault
 
@@ -13,7 +13,7 @@ class ArchiverDies(Fault):
     name = "archiver killed between steps"
     how = "five times SIGKILL before a drawn one of: fsync, rename, fsync of the folder, the manifest's, trims"
     heal_how = "started again"
-    program = ("tests.campaign.wrapped", "streamsched")
+    program = ("tests.campaign.processes.wrapped", "streamsched")
     hold_s = 0.0
     ends: ClassVar[str] = "kill"
     died = 0

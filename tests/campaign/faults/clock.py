@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from streamsched.server.embedded import server_binary
 
-from ..check import Evidence
+from ..checker.check import Evidence
 from ..stage import Stage
 from .fault import Fault
 

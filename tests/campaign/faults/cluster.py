@@ -9,8 +9,8 @@ from redis import Redis
 
 from streamsched.server.embedded import EmbeddedServer
 
-from ...support.clustered import Cluster, cluster_options, move_at_once, move_key_by_key, slot_of
-from ..check import Allowance, Evidence
+from ...support.servers.clustered import Cluster, cluster_options, move_at_once, move_key_by_key, slot_of
+from ..checker.check import Allowance, Evidence
 from ..stage import Stage, StageFailed
 from .fault import Fault
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from ..check import Allowance, Evidence
+from ..checker.check import Allowance, Evidence
 from ..stage import Stage
 from .fault import Fault
 

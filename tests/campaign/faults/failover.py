@@ -11,11 +11,11 @@ from redis import Redis
 
 from streamsched.server.embedded import EmbeddedServer, free_port, server_binary
 
-from ...support.parted import lacks
-from ..check import Allowance, Evidence
+from ...support.servers.parted import lacks
+from ..checker.check import Allowance, Evidence
+from ..checker.story import Breach
 from ..proxy import Proxy
 from ..stage import Stage, StageFailed
-from ..story import Breach
 from .fault import Fault
 
 

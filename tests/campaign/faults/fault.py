@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..check import Allowance, Evidence
+from ..checker.check import Allowance, Evidence
+from ..checker.story import Breach
 from ..stage import Stage
-from ..story import Breach
 
 NOTHING = Allowance()
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from streamsched.demo.processes import Child
 
-from ..check import Evidence
+from ..checker.check import Evidence
+from ..checker.story import Breach
 from ..stage import RATE, Stage
-from ..story import Breach
 from .fault import Fault
 
 

@@ -154,7 +154,7 @@ class StopArchiver(Stop):
 class Cancel(Kill):
     """Every task of the process is cancelled, wherever it is; a process that ends by that is started again."""
 
-    program = ("tests.campaign.wrapped", "streamsched")
+    program = ("tests.campaign.processes.wrapped", "streamsched")
 
     def prepare(self, stage: Stage) -> None:
         super().prepare(stage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar
 
-from ..check import Evidence
+from ..checker.check import Evidence
 from ..mutants import composed
 from ..proxy import Proxy
 from ..stage import Stage

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from ..check import Evidence
+from ..checker.check import Evidence
 from ..stage import Stage
 from .fault import Fault
 
@@ -85,7 +85,7 @@ class OutOfMemory(Fault):
 class TwoVersions(Fault):
     name = "two versions and SCRIPT FLUSH"
     how = "a worker and a host whose scripts have other bytes beside the others, SCRIPT FLUSH every 50 ms for 3 s"
-    program = ("tests.campaign.wrapped", "streamsched")
+    program = ("tests.campaign.processes.wrapped", "streamsched")
     hold_s = 0.0
 
     def strike(self, stage: Stage) -> None:

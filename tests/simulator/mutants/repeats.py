@@ -38,13 +38,13 @@ REPEATS = [
     Bug(
         "an append carries an identity before it is sent",
         "the repeat of an append is a second job",
-        "tests.simulator.speaker.repeatable",
+        "tests.simulator.actors.speaker.repeatable",
         instead=lambda flat: flat,
     ),
     Bug(
         "a job_id is chosen before the first try",
         "each try is another job",
-        "tests.simulator.speaker.Speaker.repeat",
+        "tests.simulator.actors.speaker.Speaker.repeat",
         instead=lambda self: _repeat_under_another_name(self),
     ),
     Bug(

@@ -1,0 +1,1 @@
+"""The index of a history, and what is counted and found with it."""

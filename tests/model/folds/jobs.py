@@ -1,0 +1,252 @@
+"""Jobs, as producers and nodes speak of them: submitted, started, handed back, ended."""
+
+from __future__ import annotations
+
+from ..contract import ID_BYTES, PRIORITY_STEP
+from ..refusals import Refused
+from ..state import HELD, TERMINAL, Job, State
+from .load import admit
+from .nodes import begun_all
+from .registry import Entry, folds
+from .requests import remember, said_of
+
+CONTENT = (
+    "session_id",
+    "src_lang",
+    "tgt_lang",
+    "payload_json",
+    "priority",
+    "deadline_ts",
+    "not_before_ts",
+    "max_attempts",
+    "affinity",
+    "immediate",
+    "deliver",
+)
+"""What makes two submissions the same. Where the answer goes, and in which trace, does not: a client that restarted has
+another address."""
+
+
+def queue(job: Job, at: int, until_ts: int | None) -> None:
+    """Let a job wait: for a node, or first for its time."""
+    if until_ts is not None and until_ts > at:
+        job.wait_for("due", until_ts)
+    else:
+        job.timer = ""
+
+
+def let_go(state: State, job_id: str, job: Job) -> None:
+    """Take a job off the node that holds it."""
+    node = state.nodes[job.node_id or ""]
+    node.held.discard(job_id)
+    node.unread.discard(job_id)
+
+
+def end(state: State, entry: Entry, job_id: str, job: Job, status: str, error: str | None) -> None:
+    """End a job for good."""
+    if job.status in HELD:
+        let_go(state, job_id, job)
+    job.status, job.finished_ts, job.timer = status, entry.at, ""
+    if error is not None:
+        job.error = error
+    state.ended.append(job_id)
+    state.counted[status] += 1
+
+
+def hand_back(state: State, job_id: str, job: Job, cause: str) -> None:
+    """Take a job off its node, for the scheduler to say at its next decision where it goes."""
+    let_go(state, job_id, job)
+    job.status, job.attempt, job.cause = "created", "", cause
+    job.wait_for("retry", 0)
+
+
+@folds("job.submitted")
+def submitted(
+    state: State,
+    entry: Entry,
+    session_id: str,
+    src_lang: str,
+    tgt_lang: str,
+    job_id: str | None,
+    priority: int | None,
+    deadline_ts: int | None,
+    not_before_ts: int | None,
+    immediate: str | None,
+    request_id: str | None,
+    **more: object,
+) -> None:
+    """A session asks for work; asking twice with the same id is one job, if all else is the same."""
+    job_id = job_id or f"{session_id}:{request_id or entry.entry_id}"
+    if len(job_id.encode()) > ID_BYTES:
+        raise Refused("INVALID_FIELD")
+    if job_id in state.jobs:
+        if any(state.jobs[job_id].asked.get(name) != entry.raw.get(name) for name in CONTENT):
+            raise Refused("JOB_CONFLICT")
+        return
+    meant = (
+        src_lang != tgt_lang
+        and (deadline_ts is None or deadline_ts > entry.at)
+        and (deadline_ts is None or not_before_ts is None or not_before_ts < deadline_ts)
+        and not (immediate == "true" and not_before_ts is not None)
+    )
+    if not meant:
+        raise Refused("INVALID_FIELD")
+    if immediate != "true":
+        admit(state)
+    asked = {name: entry.raw[name] for name in (*CONTENT, "reply_to", "traceparent") if name in entry.raw}
+    order = state.counted["submitted"] - (priority or 0) * PRIORITY_STEP
+    job = Job(asked=asked, submit_id=entry.entry_id, order=order, created_ts=entry.at)
+    if immediate == "true":
+        job.wait_for("decide", 0)
+    else:
+        queue(job, entry.at, not_before_ts)
+    state.jobs[job_id] = job
+    state.counted["submitted"] += 1
+
+
+def held(state: State, job_id: str, node_id: str, attempt: str | None) -> Job:
+    """Return a job that this node holds under this attempt; no other node may report on it.
+
+    Raises:
+        Refused: with the reason.
+    """
+    job = state.jobs.get(job_id)
+    if job is None:
+        raise Refused("UNKNOWN_JOB")
+    if job.status in TERMINAL:
+        raise Refused("ALREADY_TERMINAL")
+    if job.status not in HELD or (attempt is not None and attempt != job.attempt):
+        raise Refused("STALE_ATTEMPT")
+    if node_id != job.node_id:
+        raise Refused("NODE_MISMATCH")
+    return job
+
+
+def limit_run(state: State, job: Job, at: int) -> None:
+    """Give a job its time to run, if there is a limit."""
+    timeout = state.config("job_timeout_ms")
+    if timeout:
+        job.wait_for("run", at + timeout)
+    else:
+        job.timer = ""
+
+
+def begin(state: State, job_id: str, job: Job, node_id: str) -> None:
+    """Note that a node has begun a job."""
+    job.status = "running"
+    if job.delivered:
+        state.nodes[node_id].unread.discard(job_id)
+        begun_all(state.nodes[node_id])
+
+
+@folds("job.started")
+def started(state: State, entry: Entry, job_id: str, node_id: str, attempt: str) -> None:
+    """The holder has begun; saying so twice changes nothing."""
+    job = held(state, job_id, node_id, attempt)
+    if job.status == "running":
+        return
+    job.started_ts = entry.at
+    begin(state, job_id, job, node_id)
+    limit_run(state, job, entry.at)
+
+
+@folds("job.progressed")
+def progressed(
+    state: State,
+    entry: Entry,
+    job_id: str,
+    node_id: str,
+    attempt: str,
+    progress_json: str | None,
+    request_id: str | None,
+) -> None:
+    """The holder reports progress: its time limit restarts, if it has one."""
+    if said_of(state.jobs.get(job_id), request_id):
+        return
+    job = held(state, job_id, node_id, attempt)
+    remember(job, request_id)
+    job.progressed_ts = entry.at
+    if progress_json is not None:
+        job.progress_json = progress_json
+    if job.timer == "run" and state.config("job_timeout_ms"):
+        limit_run(state, job, entry.at)
+
+
+@folds("job.declined")
+def declined(
+    state: State,
+    entry: Entry,
+    job_id: str,
+    node_id: str,
+    attempt: str,
+    reason: str | None,
+    begun: str | None,
+    request_id: str | None,
+) -> None:
+    """The holder hands the job back; ``full`` also says how many jobs it can hold: those that it is left with."""
+    if said_of(state.jobs.get(job_id), request_id):
+        return
+    job = held(state, job_id, node_id, attempt)
+    remember(job, request_id)
+    job.begun = job.status == "running" or begun == "true"
+    hand_back(state, job_id, job, f"declined: {reason or 'no reason given'}")
+    if reason == "full":
+        node = state.nodes[node_id]
+        node.full_at = len(node.held)
+
+
+@folds("job.completed")
+def completed(
+    state: State,
+    entry: Entry,
+    job_id: str,
+    node_id: str,
+    status: str,
+    attempt: str | None,
+    result_json: str | None,
+    error: str | None,
+    ran_ms: int | None,
+    request_id: str | None,
+) -> None:
+    """The holder ends the job, or fails; what it said before it may say again."""
+    job = state.jobs.get(job_id)
+    if job and (said_before(job, node_id, status, attempt) or said_of(job, request_id)):
+        return
+    job = held(state, job_id, node_id, attempt)
+    remember(job, request_id)
+    if ran_ms is not None and job.status == "dispatched":  # its start was not reported
+        job.started_ts = max(entry.at - ran_ms, int((job.attempt or "").split("-")[0]))
+        begin(state, job_id, job, node_id)
+    if status == "failed" and job.delivered and job.attempts < state.max_attempts(job):
+        job.failed_attempt, job.error = job.attempt, error or ""
+        hand_back(state, job_id, job, "failed")
+        return
+    if result_json is not None:
+        job.result_json = result_json
+    end(state, entry, job_id, job, status, error)
+
+
+def said_before(job: Job, node_id: str, status: str, attempt: str | None) -> bool:
+    """Whether this very completion was accepted before."""
+    if status == "failed" and attempt is not None and attempt == job.failed_attempt:
+        return True
+    return job.status == status and job.node_id == node_id and attempt in (None, job.attempt)
+
+
+@folds("job.cancelled")
+def cancelled(state: State, entry: Entry, job_id: str, reason: str | None) -> None:
+    """The job was cancelled."""
+    job = state.jobs.get(job_id)
+    if job is None:
+        raise Refused("UNKNOWN_JOB")
+    if job.status == "cancelled":
+        return
+    if job.status in TERMINAL:
+        raise Refused("ALREADY_TERMINAL")
+    end(state, entry, job_id, job, "cancelled", reason)
+
+
+@folds("session.released")
+def released(state: State, entry: Entry, session_id: str) -> None:
+    """A conversation is over: its next job may go anywhere."""
+    state.sessions.pop(session_id, None)

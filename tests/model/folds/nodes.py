@@ -1,0 +1,155 @@
+"""Nodes: who is there, who accepts, who belongs to which pool."""
+
+from __future__ import annotations
+
+from ..contract import LAST_WINDOW
+from ..pools import Entry as PoolEntry
+from ..refusals import Refused, require
+from ..state import Node, Pool, State
+from .registry import Entry, folds
+from .sources import speaker
+
+
+def known(state: State, node_id: str) -> Node:
+    """Return a node that has registered; any other is refused."""
+    if node_id not in state.nodes:
+        raise Refused("UNKNOWN_NODE")
+    return state.nodes[node_id]
+
+
+def hears(node: Node, at: int, online: bool, accepting: bool | None) -> None:
+    """Take in what is now known of a node's presence.
+
+    Who comes back accepts, unless it says otherwise, and what was learnt of its size is forgotten. Who says that it
+    accepts although it was full is asked for twice as much.
+    """
+    if online != node.online:
+        node.online, node.since_ts = online, at
+        if online:
+            node.full_at = None
+            accepting = accepting is not False
+    elif accepting and node.full_at is not None:
+        node.full_at = node.full_at * 2 + 1
+    if accepting is not None:
+        node.accepting = accepting
+
+
+def begun_all(node: Node) -> None:
+    """Trust a node that has started everything it was given with twice as many."""
+    if not node.unread and node.window < LAST_WINDOW:
+        node.window *= 2
+
+
+def flag(word: str | None) -> bool | None:
+    """Read ``true`` or ``false``; what was not said stays unknown."""
+    return None if word is None else word == "true"
+
+
+@folds("node.registered")
+def registered(
+    state: State,
+    entry: Entry,
+    node_id: str,
+    cap_json: str,
+    pool_names_json: list[PoolEntry] | None,
+    mailbox: str | None,
+    incarnation: str | None,
+) -> None:
+    """A node announces itself and is there from now on; announcing anything else replaces what it said before."""
+    listed = entry.raw.get("pool_names_json")
+    node = state.nodes.get(node_id)
+    same = node and (node.cap_json, node.pool_names_json, node.mailbox) == (cap_json, listed, mailbox)
+    theirs = [pool for pool in pool_names_json or [] if pool.pool_id in state.pools]
+    changed = any(state.pools[pool.pool_id].languages != pool.languages for pool in theirs)
+    if not same and speaker(state, entry.raw) and changed:
+        raise Refused("NOT_PERMITTED")
+    node = state.nodes.setdefault(node_id, Node(since_ts=entry.at))
+    node.incarnation = incarnation or node.incarnation or entry.entry_id
+    if not node.online:
+        hears(node, entry.at, True, None)
+    if same:
+        return
+    node.cap_json, node.pool_names_json, node.mailbox = cap_json, listed, mailbox
+    node.pools = [pool.pool_id for pool in pool_names_json or []]
+    for pool in pool_names_json or []:
+        state.pools[pool.pool_id] = Pool(pool.name, pool.languages)
+
+
+@folds("node.heartbeat")
+def heartbeat(
+    state: State,
+    entry: Entry,
+    node_id: str,
+    online: str,
+    load_json: str | None,
+    accepting: str | None,
+    incarnation: str | None,
+) -> None:
+    """A beat that its sender put on the log: the change of presence is this fact itself."""
+    node = known(state, node_id)
+    if incarnation not in (None, node.incarnation):
+        raise Refused("NODE_SUPERSEDED")
+    hears(node, entry.at, online == "true", flag(accepting))
+
+
+@folds("node.offline")
+def offline(state: State, entry: Entry, node_id: str, reason: str | None) -> None:
+    """A node is reported as gone."""
+    hears(known(state, node_id), entry.at, False, None)
+
+
+@folds("node.cordoned")
+def cordoned(state: State, entry: Entry, node_id: str, reason: str | None) -> None:
+    """No new jobs for a node."""
+    node = known(state, node_id)
+    node.cordoned, node.cordon_reason = True, reason or ""
+
+
+@folds("node.drained")
+def drained(state: State, entry: Entry, node_id: str, reason: str | None) -> None:
+    """No new jobs, and what it has not started comes back."""
+    node = known(state, node_id)
+    node.cordoned, node.cordon_reason = True, reason or "drained"
+
+
+@folds("node.uncordoned")
+def uncordoned(state: State, entry: Entry, node_id: str, reason: str | None) -> None:
+    """New jobs again."""
+    node = known(state, node_id)
+    node.cordoned, node.cordon_reason = False, None
+
+
+def decided_about(state: State, node_id: str) -> Node:
+    """Return the node of a decision."""
+    require(node_id in state.nodes, f"{node_id} has never registered")
+    return state.nodes[node_id]
+
+
+@folds("node.expired")
+def expired(state: State, entry: Entry, node_id: str, last_heartbeat_ts: str) -> None:
+    """A node was silent for longer than it may; what is softer than its presence, its beats, the log cannot tell."""
+    node = decided_about(state, node_id)
+    require(node.online, f"{node_id} is offline already")
+    heard = max(node.since_ts, state.resumed_ts or 0)
+    require(entry.at >= heard + state.config("heartbeat_timeout_ms"), f"{node_id} was heard of at {heard}")
+    hears(node, entry.at, False, None)
+    state.counted["expired_nodes"] += 1
+
+
+@folds("node.recovered")
+def recovered(state: State, entry: Entry, node_id: str, accepting: str) -> None:
+    """A beat showed that a node is there."""
+    node = decided_about(state, node_id)
+    require(not node.online, f"{node_id} is online already")
+    hears(node, entry.at, True, flag(accepting))
+
+
+@folds("node.reported")
+def reported(state: State, entry: Entry, node_id: str, online: str, accepting: str) -> None:
+    """A beat said that a node goes, pauses, or takes up work again."""
+    node = decided_about(state, node_id)
+    came = online == "true" and not node.online
+    news = online != ("true" if node.online else "false") or flag(accepting) != node.accepting
+    full = accepting == "true" and node.full_at is not None and not node.is_open
+    require(not came and (news or full), f"{node_id} is just what the beat said")
+    hears(node, entry.at, online == "true", flag(accepting))
