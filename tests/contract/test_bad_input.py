@@ -17,7 +17,6 @@ from streamsched.contract.kinds import LIMITS
 from streamsched.engine.source import facts
 from streamsched.server.embedded import EmbeddedServer
 
-from ..conftest import REDIS
 from ..support.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
@@ -441,11 +440,7 @@ async def test_another_program_s_key_in_the_place_of_a_stream_is_named_and_left_
     assert [key async for key in redis.scan_iter(match=keys.prefix + "*")] == [keys(stream)]
 
 
-PROGRAMS = [None, Path(REDIS)] if REDIS else [None]
-
-
-@pytest.mark.parametrize("binary", PROGRAMS, ids=["valkey", "redis"][: len(PROGRAMS)])
-async def test_a_server_that_is_full_refuses_and_nothing_was_written(binary: Path | None, keys: Keys) -> None:
+async def test_a_server_that_is_full_refuses_and_nothing_was_written(binary: Path, keys: Keys) -> None:
     with EmbeddedServer(binary=binary) as server:
         redis: Any = Redis.from_url(server.url, decode_responses=True, protocol=2)
         ledger = Ledger(redis, keys)
@@ -466,8 +461,7 @@ async def test_a_server_that_is_full_refuses_and_nothing_was_written(binary: Pat
         await redis.aclose()
 
 
-@pytest.mark.parametrize("binary", PROGRAMS, ids=["valkey", "redis"][: len(PROGRAMS)])
-async def test_a_replica_refuses_and_says_where_to_go(binary: Path | None, keys: Keys) -> None:
+async def test_a_replica_refuses_and_says_where_to_go(binary: Path, keys: Keys) -> None:
     with EmbeddedServer(binary=binary) as server:
         redis: Any = Redis.from_url(server.url, decode_responses=True, protocol=2)
         ledger = Ledger(redis, keys)

@@ -19,7 +19,6 @@ from streamsched import Assignment, JobState, Keys, Node, Scheduler, SubmitReque
 from streamsched.connect import background
 from streamsched.server.embedded import EmbeddedServer
 
-from ..conftest import REDIS, SERVERS
 from ..support.live import until
 
 pytestmark = pytest.mark.anyio
@@ -28,14 +27,10 @@ TROUBLE_S = 1.0
 WITHIN_S = 30
 
 
-@pytest.fixture(params=SERVERS)
-def own_server(request: pytest.FixtureRequest) -> EmbeddedServer:
+@pytest.fixture
+def own_server(binary: Path) -> EmbeddedServer:
     """A server of the test's own: it is made to misbehave."""
-    if request.param == "valkey":
-        return EmbeddedServer(append_only=True)
-    if REDIS is None:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
-    return EmbeddedServer(append_only=True, binary=Path(REDIS))
+    return EmbeddedServer(append_only=True, binary=binary)
 
 
 class Fleet(NamedTuple):

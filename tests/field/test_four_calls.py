@@ -32,8 +32,6 @@ from streamsched import (
 )
 from streamsched.server.embedded import EmbeddedServer
 
-from ..conftest import REDIS, SERVERS
-
 pytestmark = pytest.mark.anyio
 
 P = "scheduler:{0}:"
@@ -56,11 +54,8 @@ class System:
         )
 
 
-@pytest.fixture(params=SERVERS)
-async def system(request: pytest.FixtureRequest) -> AsyncIterator[System]:
-    if request.param == "redis" and REDIS is None:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
-    binary = Path(REDIS) if request.param == "redis" and REDIS else None
+@pytest.fixture
+async def system(binary: Path) -> AsyncIterator[System]:
     with EmbeddedServer(binary=binary) as server:
         raw = Redis.from_url(server.url, decode_responses=True, protocol=2)
         async with Scheduler.connect(server.url) as calls:

@@ -18,8 +18,6 @@ from streamsched import Assignment, JobState, Keys, Node, Scheduler, SubmitReque
 from streamsched.contract.errors import ERRORS, About, NotPermitted, ServerForbids, is_of_event, passes
 from streamsched.server.embedded import EmbeddedServer
 
-from ..conftest import REDIS, SERVERS
-
 pytestmark = pytest.mark.anyio
 
 WITHIN_S = 30
@@ -116,11 +114,8 @@ async def serving(server: EmbeddedServer, handler: Any) -> AsyncIterator[tuple[A
         await admin.aclose()
 
 
-@pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("code", REFUSALS)
-async def test_a_job_that_ends_while_nothing_is_accepted_keeps_its_result(kind: str, code: str) -> None:
-    if kind == "redis" and REDIS is None:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
+async def test_a_job_that_ends_while_nothing_is_accepted_keeps_its_result(binary: Path, code: str) -> None:
     begun, may_end, runs = anyio.Event(), anyio.Event(), []
 
     async def slow(assignment: Assignment) -> str:
@@ -130,7 +125,6 @@ async def test_a_job_that_ends_while_nothing_is_accepted_keeps_its_result(kind: 
             await may_end.wait()
         return "done"
 
-    binary = Path(REDIS) if kind == "redis" and REDIS else None
     server = EmbeddedServer(binary=binary, options={"enable-protected-configs": "yes"})
     refuse, accept = REFUSALS[code]
     async with serving(server, slow) as (admin, scheduler):

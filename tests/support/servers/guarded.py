@@ -77,7 +77,7 @@ class Guarded:
 
 
 @contextmanager
-def guarded(binary: Path | None, folder: Path) -> Iterator[Guarded]:
+def guarded(binary: Path, folder: Path) -> Iterator[Guarded]:
     """Yield a guarded server and what runs on it; everything ends with the block."""
     data = folder / "server"
     data.mkdir()

