@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import fakeredis
 import pytest
@@ -29,27 +28,11 @@ from streamsched.contract.errors import (
 from streamsched.contract.events import (
     Event,
     JobCancelled,
-    JobCompleted,
-    JobDeclined,
-    JobProgressed,
-    JobStarted,
-    JobStatus,
     JobSubmitted,
-    LetterDropped,
     NodeCordoned,
-    NodeDrained,
     NodeHeartbeat,
-    NodeOffline,
     NodeRegistered,
-    NodeUncordoned,
-    PairPaused,
-    PairResumed,
-    PoolPaused,
-    PoolResumed,
-    SchedulerConfigured,
-    SessionReleased,
     SourceAdmitted,
-    SourceRevoked,
     SourceRole,
 )
 from streamsched.contract.keys import Keys
@@ -58,6 +41,7 @@ from streamsched.engine.partition import Partition
 from streamsched.engine.script import scheduler_error
 from streamsched.replay.values import read_state
 
+from ..support.example_events import EXAMPLES
 from ..support.lossy import LossyFake
 
 pytestmark = pytest.mark.anyio
@@ -73,43 +57,18 @@ def partition(lossy: LossyFake) -> Partition:
     return Partition(lossy, Keys("quick"), patience_s=5)
 
 
-REGISTERED = NodeRegistered(node_id="n1", cap_json="{}", pool_names_json='[{"id":1,"name":"en-zh"}]')
+REGISTERED = NodeRegistered(node_id="n1", cap_json="{}", pool_names_json='[{"id":"en-zh","name":"en-zh"}]')
 ONLINE = NodeHeartbeat(node_id="n1", online=True)
 SUBMITTED = JobSubmitted(session_id="s1", src_lang="en", tgt_lang="zh", payload_json="{}", job_id="j1")
 
 ADMITTED = SourceAdmitted(source="web", role=SourceRole.PRODUCER)
-ONE_OF_EACH: dict[str, Callable[[str], Event]] = {
-    "node.registered": lambda attempt: REGISTERED,
-    "node.heartbeat": lambda attempt: ONLINE,
-    "node.offline": lambda attempt: NodeOffline(node_id="n1"),
-    "node.cordoned": lambda attempt: NodeCordoned(node_id="n1", reason="hot"),
-    "node.uncordoned": lambda attempt: NodeUncordoned(node_id="n1"),
-    "node.drained": lambda attempt: NodeDrained(node_id="n1"),
-    "pool.paused": lambda attempt: PoolPaused(pool_id="1"),
-    "pool.resumed": lambda attempt: PoolResumed(pool_id="1"),
-    "pair.paused": lambda attempt: PairPaused(src_lang="en", tgt_lang="zh"),
-    "pair.resumed": lambda attempt: PairResumed(src_lang="en", tgt_lang="zh"),
-    "job.submitted": lambda attempt: SUBMITTED,
-    "job.started": lambda attempt: JobStarted(job_id="j1", node_id="n1", attempt=attempt),
-    "job.progressed": lambda attempt: JobProgressed(job_id="j1", node_id="n1", attempt=attempt, progress_json="1"),
-    "job.declined": lambda attempt: JobDeclined(job_id="j1", node_id="n1", attempt=attempt, reason="no"),
-    "job.completed": lambda attempt: JobCompleted(
-        job_id="j1", node_id="n1", attempt=attempt, status=JobStatus.FINISHED
-    ),
-    "job.cancelled": lambda attempt: JobCancelled(job_id="j1"),
-    "session.released": lambda attempt: SessionReleased(session_id="s1"),
-    "source.admitted": lambda attempt: SourceAdmitted(source="web", role=SourceRole.PRODUCER, rate=7),
-    "source.revoked": lambda attempt: SourceRevoked(source="web"),
-    "scheduler.configured": lambda attempt: SchedulerConfigured(max_attempts=5),
-    "letter.dropped": lambda attempt: LetterDropped(letter="1700000000000-0", reason="seen"),
-}
 
 
 def test_every_event_of_the_contract_is_tried() -> None:
-    assert set(ONE_OF_EACH) == set(EVENTS)
+    assert set(EXAMPLES) == set(EVENTS)
 
 
-@pytest.mark.parametrize("kind", sorted(ONE_OF_EACH))
+@pytest.mark.parametrize("kind", sorted(EXAMPLES))
 async def test_an_append_whose_reply_was_lost_has_one_effect(kind: str) -> None:
     outcomes = []
     for lost in (0, 2):
@@ -119,7 +78,7 @@ async def test_an_append_whose_reply_was_lost_has_one_effect(kind: str) -> None:
             await partition.append(event)
         attempt = await lossy.hget("quick:{0}:job:j1", "attempt")
         lossy.lose = lost
-        await partition.append(ONE_OF_EACH[kind](str(attempt)))
+        await partition.append(EXAMPLES[kind](str(attempt), "1700000000000-0"))
         counters = await lossy.hgetall("quick:{0}:counters")
         counters.pop("dead", None)
         jobs = {key: len(value) for key, value in (await read_state(lossy, Keys("quick"))).items() if "job" in key}
@@ -191,7 +150,7 @@ def test_every_code_has_one_exception_and_an_explanation() -> None:
 
 @pytest.mark.parametrize("kind", sorted(EVENTS))
 def test_events_read_back_as_they_were_written(kind: str) -> None:
-    event = ONE_OF_EACH[kind]("1-0-feed")
+    event = EXAMPLES[kind]("1-0-feed", "1-0")
     flat = to_wire(event)
     assert flat[:2] == ["type", kind]
     assert from_wire(dict(zip(flat[::2], flat[1::2], strict=True))) == event
