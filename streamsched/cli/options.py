@@ -169,13 +169,8 @@ def pair_of(text: str) -> tuple[str, str]:
     return src, tgt
 
 
-def needs_archive() -> None:
-    """Check that the Parquet extra is installed.
-
-    Raises:
-        UsageProblem: it is missing; the text says how to install it.
-    """
-    terminal.needs("pyarrow", "archive", "pyarrow")
+class Options:
+    """Base of a dataclass of options that several commands share. A parameter of such a type adds all its fields."""
 
 
 Body = Callable[..., Awaitable[int | None]]
@@ -186,22 +181,35 @@ def command(
 ) -> Callable[[Body], typer.core.TyperCommand]:
     """Make a command of an async function ``body(target, …) -> exit code or None``.
 
-    The command has the common options, except those in ``without``. Its help is the docstring, with ``example`` as the
-    last line. ``name`` is its name; by default that of the function.
+    The command has the common options, except those in ``without``. If it is given
+    an ``archive``, it checks first that the Parquet extra is installed. Its help is the docstring, with ``example`` as
+    the last line. ``name`` is its name; by default that of the function.
     """
     offered = {key: note for key, note in COMMON.items() if key not in without}
 
     def register(body: Body) -> typer.core.TyperCommand:
-        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+        own: list[inspect.Parameter] = []
+        shared: dict[str, type[Options]] = {}
+        for parameter in list(inspect.signature(body, eval_str=True).parameters.values())[1:]:
+            note = parameter.annotation
+            if isinstance(note, type) and issubclass(note, Options):
+                shared[parameter.name] = note
+                own += inspect.signature(note, eval_str=True).parameters.values()
+            else:
+                own.append(parameter)
 
         @functools.wraps(body)
         def entry(**given: Any) -> None:
             flags = {key: given.pop(key) for key in offered}
             config, patience = flags.pop("config", None), flags.pop("patience", None)
+            for key, group in shared.items():
+                given[key] = group(**{name: given.pop(name) for name in inspect.signature(group).parameters})
 
             async def run() -> int | None:
                 from ..ops.settings import load
 
+                if given.get("archive") is not None:
+                    terminal.needs("pyarrow", "archive", "pyarrow")
                 return await body(Target(load(flags, config), patience), **given)
 
             terminal.run(run)

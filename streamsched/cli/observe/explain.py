@@ -16,7 +16,7 @@ from ...history.history import History
 from ...replay.at import state_at
 from ...server.embedded import EmbeddedServer
 from .. import completion
-from ..options import ArchiveDir, Json, Offline, Target, command, needs_archive
+from ..options import ArchiveDir, Json, Offline, Target, command
 
 
 @command("streamsched explain job s1:4711")
@@ -29,9 +29,6 @@ async def explain(
     json: Json = False,
 ) -> int:
     """Explain why a job is where it is. For a waiting job: why each node of its pair cannot receive it."""
-    if archive is not None:
-        needs_archive()
-
     async with target.history(archive, offline) as history, _state(target, history, offline) as redis:
         found = await explain_job(redis, history, name)
         if found is None:

@@ -17,7 +17,7 @@ from ...history.tail import Note, follow
 from ...sanitize import mask, one_line
 from .. import completion
 from ..durations import since_when
-from ..options import ArchiveDir, Json, Target, command, needs_archive
+from ..options import ArchiveDir, Json, Target, command
 
 HIGHEST = 2**64 - 1
 """The last number within a millisecond."""
@@ -45,9 +45,6 @@ async def tail(
 ) -> int:
     """Follow the log. Prints every event once it is folded; for a refused event also the reason. Payloads
     and results are not shown. Ends on Ctrl-C. Continues after a restart of the server, and reports it on stderr."""
-    if archive is not None:
-        needs_archive()
-
     wanted = " ".join(words or [])
     async with target.history(archive, offline=False) as history, target.open() as partition:
         printer = Printer(json)

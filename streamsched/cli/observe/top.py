@@ -10,16 +10,13 @@ import anyio
 from ...console.terminal import OK, USAGE, complain
 from ...dashboard.reader import Reader
 from ...dashboard.watcher import Watcher
-from ..options import ArchiveDir, Target, command, needs_archive
+from ..options import ArchiveDir, Target, command
 
 
 @command("streamsched top")
 async def top(target: Target, archive: ArchiveDir = None) -> int:
     """Watch nodes, jobs and the log in the terminal. Enter shows the history of a node or a job and why it waits; ?
     names the keys; q, Ctrl-C or SIGTERM ends it. Read-only."""
-    if archive is not None:
-        needs_archive()
-
     from ...top.app import Top
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

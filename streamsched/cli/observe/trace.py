@@ -13,7 +13,7 @@ from ...contract.errors import OutsideLog
 from ...history.story import Step, span_words
 from ...history.story import trace as steps_of
 from .. import completion
-from ..options import ArchiveDir, Json, Offline, Target, command, needs_archive, pair_of
+from ..options import ArchiveDir, Json, Offline, Target, command, pair_of
 
 
 @command("streamsched trace job s1:4711")
@@ -29,9 +29,6 @@ async def trace(
     pool or a language pair: who paused and resumed it, and what was configured."""
     if kind == "pair":
         pair_of(name)
-    if archive is not None:
-        needs_archive()
-
     async with target.history(archive, offline) as history:
         found = 0
         screen = console()

@@ -20,7 +20,7 @@ from ...replay.at import state_at
 from ...replay.scratch import Scratch
 from ...server.embedded import EmbeddedServer
 from ...state.overview import read_overview
-from ..options import ArchiveDir, Json, Offline, Target, command, needs_archive
+from ..options import ArchiveDir, Json, Offline, Target, command
 
 
 @command("streamsched at 2026-01-31T09:30:00Z --archive ./archive")
@@ -41,8 +41,6 @@ async def at(
 
     A moment is an event, or a time: then the state is that after the last event at or before it.
     """
-    if archive is not None:
-        needs_archive()
     if port is not None and not serve:
         raise UsageProblem("--port needs --serve")
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,7 @@ from ...sanitize import mask, one_line
 from ...state.letters import count_letters
 from .. import completion
 from ..durations import since_when
-from ..options import ArchiveDir, Json, Target, command, needs_archive
+from ..options import ArchiveDir, Json, Options, Target, command
 
 Ids = Annotated[
     list[str] | None,
@@ -39,17 +40,34 @@ Ids = Annotated[
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="All letters that match --code, --type and --since.")]
-Code = Annotated[
-    str | None,
-    typer.Option(help="Only letters with this code, such as UNKNOWN_JOB.", autocompletion=completion.codes),
-]
-Type = Annotated[
-    str | None, typer.Option("--type", help="Only letters with this event type.", autocompletion=completion.all_types)
-]
-Since = Annotated[
-    str | None,
-    typer.Option(metavar="TIME|AGE", help="Only letters since then: ISO 8601, ms, or an age: 90s, 15m, 2h, 7d."),
-]
+
+
+@dataclass(frozen=True)
+class Selection(Options):
+    """The options that select letters."""
+
+    code: Annotated[
+        str | None,
+        typer.Option(help="Only letters with this code, such as UNKNOWN_JOB.", autocompletion=completion.codes),
+    ] = None
+    type_: Annotated[
+        str | None,
+        typer.Option("--type", help="Only letters with this event type.", autocompletion=completion.all_types),
+    ] = None
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME|AGE", help="Only letters since then: ISO 8601, ms, or an age: 90s, 15m, 2h, 7d."),
+    ] = None
+
+    def filter(self, handled: bool = False) -> LetterFilter:
+        """Return the letters that the options select, with or without those that were retried or dropped.
+
+        Raises:
+            UsageProblem: ``since`` is neither a time nor an age.
+        """
+        since_ts = 0 if self.since is None else since_when(self.since)[0]
+        return LetterFilter(code=self.code, type=self.type_, since_ts=since_ts, handled=handled)
+
 
 REASON = 100
 """Most characters of a reason in a line of the list."""
@@ -58,23 +76,18 @@ REASON = 100
 @command("streamsched dead list --code UNKNOWN_JOB --since 2h", name="list")
 async def list_letters(
     target: Target,
-    code: Code = None,
-    type_: Type = None,
-    since: Since = None,
+    selection: Selection,
     handled: Annotated[bool, typer.Option("--handled", help="Include letters that were retried or dropped.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Letters to show.")] = 50,
     archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:
     """List open dead letters, the latest first. A letter is open until it is retried or dropped."""
-    if archive is not None:
-        needs_archive()
-
     trimmed = 0
     async with opened(target, archive) as (partition, letters):
         shown: list[Letter] = []
         more = False
-        async for letter in letters.newest_first(wanted(code, type_, since, handled)):
+        async for letter in letters.newest_first(selection.filter(handled)):
             more = len(shown) == limit
             if more:
                 break
@@ -101,9 +114,6 @@ async def show_letter(
     json: Json = False,
 ) -> int:
     """Show one letter: why it was refused, each field of the event, and whether it can be retried."""
-    if archive is not None:
-        needs_archive()
-
     async with opened(target, archive) as (_, letters):
         found = await letters.get(letter)
     if json:
@@ -125,21 +135,16 @@ async def show_letter(
 @command("streamsched dead retry --all --code INTERNAL", name="retry")
 async def retry_letters(
     target: Target,
+    *,
     letters: Ids = None,
     every: All = False,
-    code: Code = None,
-    type_: Type = None,
-    since: Since = None,
+    selection: Selection,
     archive: ArchiveDir = None,
     json: Json = False,
 ) -> int:
     """Append the events of letters again, in the order in which they were refused. Each takes effect once, however
     often it is retried; a letter that is refused again stays listed. Exit code 1 if any was refused."""
-    if archive is not None:
-        needs_archive()
-
-    named(letters, every, code, type_, since)
-    asked = wanted(code, type_, since)
+    asked = chosen(letters, every, selection)
     done = Done()
     async with opened(target, archive) as (partition, queue):
         async for page in _pages(queue, letters or [], asked):
@@ -151,11 +156,10 @@ async def retry_letters(
 @command("streamsched dead drop 1700000000000-0 --reason 'sent by a test' --yes", name="drop")
 async def drop_letters(
     target: Target,
+    *,
     letters: Ids = None,
     every: All = False,
-    code: Code = None,
-    type_: Type = None,
-    since: Since = None,
+    selection: Selection,
     reason: Annotated[str | None, typer.Option(help="Kept in the log.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     archive: ArchiveDir = None,
@@ -163,11 +167,7 @@ async def drop_letters(
 ) -> int:
     """Remove letters from the list: they need no action. The log keeps the reason, `list --handled` shows them, and
     they can still be retried."""
-    if archive is not None:
-        needs_archive()
-
-    named(letters, every, code, type_, since)
-    asked = wanted(code, type_, since)
+    asked = chosen(letters, every, selection)
     done, codes = Done(), Counter[str]()
     async with opened(target, archive) as (partition, queue):
         async for page in _pages(queue, letters or [], asked):
@@ -179,16 +179,6 @@ async def drop_letters(
             await _each(page, done, lambda letter: letter.handled, lambda letter: drop(partition, letter, reason), json)
     _sum(done, "dropped", json)
     return REFUSED if done.refused else OK
-
-
-def wanted(code: str | None, type_: str | None, since: str | None, handled: bool = False) -> LetterFilter:
-    """Read the flags that select letters.
-
-    Raises:
-        UsageProblem: ``since`` is neither a time nor an age.
-    """
-    since_ts = 0 if since is None else since_when(since)[0]
-    return LetterFilter(code=code, type=type_, since_ts=since_ts, handled=handled)
 
 
 @asynccontextmanager
@@ -316,16 +306,17 @@ def _sum(done: Done, what: str, json: bool) -> None:
     say(f"{done.accepted} {what}{refused}" + (f", {done.untouched} were handled before" if done.untouched else ""))
 
 
-def named(letters: Ids, every: bool, *chosen: str | None) -> None:
-    """Check that a command selects letters in exactly one way.
+def chosen(letters: Ids, every: bool, selection: Selection) -> LetterFilter:
+    """Return the letters that a command acts on if no ids are given.
 
     Raises:
-        UsageProblem: it does not select them, or in two ways.
+        UsageProblem: it selects no letters, or selects them in two ways.
     """
     if bool(letters) == every:
         raise UsageProblem("give the ids of letters, or --all for all that match --code, --type and --since")
-    if letters and any(chosen):
+    if letters and selection != Selection():
         raise UsageProblem("--code, --type and --since need --all, and no ids")
+    return selection.filter()
 
 
 dead = typer.core.TyperGroup(

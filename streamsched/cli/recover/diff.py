@@ -15,7 +15,7 @@ from ...replay.at import state_at
 from ...replay.diff import Change, changes
 from ...sanitize import one_line
 from ...server.embedded import EmbeddedServer
-from ..options import ArchiveDir, Json, Offline, Target, command, needs_archive
+from ..options import ArchiveDir, Json, Offline, Target, command
 from .at import moment_words
 
 
@@ -30,9 +30,6 @@ async def diff(
     json: Json = False,
 ) -> int:
     """Show what changed between two moments."""
-    if archive is not None:
-        needs_archive()
-
     async with target.history(archive, offline) as history:
         moments = [await history.id_at(first), await history.id_at(second)]
         async with AsyncExitStack() as stack:

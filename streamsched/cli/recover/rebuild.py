@@ -13,13 +13,13 @@ from ...console.terminal import OK, REFUSED, agreed, bar, complain, say
 from ...console.terminal import as_json as print_json
 from ...log.live import LiveLog
 from ...replay.rebuild import rebuild as fold_again
-from ..options import Json, Target, command, needs_archive
+from ..options import Json, Target, command
 
 
 @command("streamsched rebuild --from ./archive --yes")
 async def rebuild(
     target: Target,
-    source: Annotated[
+    archive: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Fold this archive first, then the log.")
     ] = None,
     replace: Annotated[
@@ -36,12 +36,10 @@ async def rebuild(
 
     --replace mends a server that was flushed, or replaced by an empty one: the archive comes back, and the events of
     the new log stay behind it. Without an archive, --forget accepts the loss."""
-    if replace and source is None:
+    if replace and archive is None:
         raise typer.BadParameter("give the archive of the lost log with --from", param_hint="--replace")
-    if forget and source is not None:
+    if forget and archive is not None:
         raise typer.BadParameter("give one of --forget and --from", param_hint="--forget")
-    if source is not None:
-        needs_archive()
     if forget:
         return await _forget(target, yes, json)
 
@@ -49,12 +47,12 @@ async def rebuild(
     async with target.open() as partition:
         redis: Any = partition.redis
         length: int = await redis.xlen(keys("events"))
-        archive = None
-        if source is not None:
+        kept = None
+        if archive is not None:
             from ...archive.reader import Archive
 
-            archive = Archive.open(source, keys)
-            length = max(length, archive.count)
+            kept = Archive.open(archive, keys)
+            length = max(length, kept.count)
         what = (
             f"This drops the folded state of {keys.prefix.rstrip(':')} (nodes, pools, jobs, sessions, "
             f"timers) and folds its {length} events again. The log, dead letters, inboxes and heartbeats stay. "
@@ -64,21 +62,21 @@ async def rebuild(
             return REFUSED
         with bar("folding") as (progress, set_total):
             set_total(length)
-            if archive is None:
+            if kept is None:
                 folded = await fold_again(redis, keys, progress)
             elif replace:
                 from ...replay.replace import replace as put_back
 
                 raw = connect(target.settings.url, decode=False)
                 try:
-                    folded = await put_back(redis, LiveLog(raw, keys), archive, progress)
+                    folded = await put_back(redis, LiveLog(raw, keys), kept, progress)
                 finally:
                     with anyio.CancelScope(shield=True):
                         await raw.aclose()
             else:
                 from ...replay.restore import restore
 
-                folded = await restore(redis, keys, archive, progress)
+                folded = await restore(redis, keys, kept, progress)
     if json:
         print_json({"folded": folded})
     else:

@@ -13,7 +13,7 @@ from ...ops.settings import without_secret
 from ...replay.diff import shown_difference
 from ...replay.scratch import open_scratch
 from ...replay.verify import Difference, Item, Verifier
-from ..options import ArchiveDir, Json, Target, command, needs_archive
+from ..options import ArchiveDir, Json, Target, command
 
 
 @command("streamsched verify")
@@ -30,9 +30,6 @@ async def verify(
 ) -> int:
     """Compare the state with the fold of the log. Works key by key, while the partition runs. Exit code 1 on a
     difference: prints the key, both values, and the first event after which they differ."""
-    if archive is not None:
-        needs_archive()
-
     if scratch is not None:
         without_secret("--scratch", scratch)
     async with (

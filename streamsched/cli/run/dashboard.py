@@ -17,7 +17,7 @@ from ...dashboard.reader import Reader
 from ...dashboard.server import serving
 from ...ops import logs
 from ...sanitize import mask
-from ..options import ArchiveDir, LogFormat, Target, command, needs_archive
+from ..options import ArchiveDir, LogFormat, Target, command
 
 TOKEN_ENV = "STREAMSCHED_DASHBOARD_TOKEN"
 EVERYWHERE = ("", "0.0.0.0", "[::]")
@@ -41,9 +41,6 @@ async def dashboard(
 ) -> None:
     """Show the partition in a browser. Now, or at any moment of its history. Read-only without a token.
     Ends on SIGTERM or Ctrl-C."""
-    if archive is not None:
-        needs_archive()
-
     logs.configure(log_format)
     host, port = address_of("--bind", bind)
     token, names = token_of(token_file), names_of(host, tuple(host_name or ()))
