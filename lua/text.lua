@@ -45,7 +45,7 @@ local function bytes_before(a, b)
   return #a < #b
 end
 
--- Whether one stream id stands at or before another; '+' is the end of every stream. A part may have 20 digits, which a
+-- Whether one stream id is at or before another; '+' is the end of every stream. A part may have 20 digits, which a
 -- double does not hold: of two parts the longer one is the larger one.
 local function at_or_before(a, b)
   if b == '+' then

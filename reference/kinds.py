@@ -1,4 +1,4 @@
-"""What may stand in a field of each kind, as the folds check it. The tests ask a server whether it has these bounds."""
+"""What a field of each kind may hold, as the folds check it. The tests ask a server whether it has these bounds."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ async def paint(page: Page, address: str) -> float:
 
 
 async def appended_to_seen(page: Page, ground: Ground) -> list[float]:
-    """Append one event after the other, each as its own call, and return how long it took each to stand in the log."""
+    """Append one event after the other, each as its own call, and return how long each took to be in the log."""
     appended: list[str] = []
     for n in range(APPENDS):
         answer = await ground.append(submission(n, False))

@@ -23,7 +23,7 @@ def cpu_s(process: psutil.Process) -> float:
 
 
 class Process:
-    """A running process of ours that reads lines and answers lines."""
+    """A running process of the benchmarks that reads lines and answers lines."""
 
     def __init__(self, name: str, started: subprocess.Popen[str]) -> None:
         self.name, self._started = name, started
@@ -74,7 +74,7 @@ def running(*words: str, cores: Sequence[int] = (), talks: bool = True) -> Itera
 
     Args:
         words: the module and its arguments.
-        talks: whether it is one of ours, which answers lines; else it is ended by SIGTERM.
+        talks: whether it answers lines; else it is ended by SIGTERM.
     """
     pipe = subprocess.PIPE if talks else None
 

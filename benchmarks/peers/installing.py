@@ -99,5 +99,5 @@ def _run(command: list[str], folder: Path) -> str:
         raise NotInstalled(f"{command[0]}: {problem}") from None
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if "error" in line.lower()]
-        raise NotInstalled((lines or ["failed without a word"])[-1][:300])
+        raise NotInstalled((lines or ["failed without output"])[-1][:300])
     return done.stdout

@@ -149,4 +149,4 @@ def _end_of(output: IO[bytes]) -> str:
     output.seek(0)
     lines = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()]
     named = [line for line in lines if "Error" in line or "error" in line]  # what follows one is where it was raised
-    return (named or lines or ["without a word"])[-1][-300:]
+    return (named or lines or ["without output"])[-1][-300:]

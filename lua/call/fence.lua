@@ -26,8 +26,8 @@ local function is_foreign(reason)
 end
 
 -- Run a call. Where it breaks before its first write, nothing has happened and the error is passed on. Where it breaks
--- after that, or where the state itself was found damaged, the fence stays up and the partition halts. Whoever sent a call
--- that broke for another reason than a foreign key learns that it was this call, so that it does not send it again.
+-- after that, or where the state itself was found damaged, the fence stays up and the partition halts. The sender of
+-- a call that broke for another reason than a foreign key learns that it was this call, so that it does not send it again.
 local function guarded(body)
   local done, reply = pcall(body)
   if done then

@@ -1,4 +1,4 @@
--- Where the partition stands at the beginning of a call.
+-- The position of the partition at the beginning of a call.
 
 -- Whether the state is folded by a newer version of the folds: to go on with older ones would ruin it. Returns the refusal.
 local function newer_log(version)

@@ -24,7 +24,7 @@ local function open_replay(phase)
 end
 
 -- The ids of the log's entries up to `last` that became dead letters when they were new: a replay skips them, so that it
--- never folds a refused event. Dead letters of the log stand in its order, so both are read side by side.
+-- never folds a refused event. Dead letters have the order of the log, so both are read side by side.
 local function refused_ids(last)
   local ids = {}
   while true do

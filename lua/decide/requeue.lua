@@ -8,7 +8,7 @@ local function requeue(job_id, job, cause)
   local began = failed or cause == 'node lost' and job.status == 'running' or job.begun and true
   local exhausted
   if not job.deliver then
-    exhausted = 'delivered by its caller, so nobody can send it to another node'
+    exhausted = 'delivered by its caller, so no other node can receive it'
   elseif began and job.attempts >= job.max_attempts then
     exhausted = 'attempt ' .. job.attempts .. ' of ' .. job.max_attempts
   elseif not began and not full and job.misses + 1 >= limit.misses then

@@ -1,4 +1,4 @@
--- A client cancels the job: it ends at once, and the node that holds it is told.
+-- A client cancels the job: it ends at once, and the node that holds it is notified.
 -- FIELDS: job_id:id reason?:text
 local job = read_job(job_id)
 if not job then

@@ -1,4 +1,4 @@
--- The job's deadline has passed: it ends, and the node that holds it is told.
+-- The job's deadline has passed: it ends, and the node that holds it is notified.
 -- FACT: job_id
 local job = read_job(job_id)
 if is_held(job) then

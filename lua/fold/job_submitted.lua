@@ -11,7 +11,7 @@ if src_lang == tgt_lang then
   refuse_event('INVALID_FIELD', 'tgt_lang equals src_lang: a job translates between two languages')
 end
 if deadline_ts and tonumber(deadline_ts) <= at then
-  refuse_event('INVALID_FIELD', 'deadline_ts ' .. deadline_ts .. ' is in the past (the log stands at ' .. at_text .. '): give a later one, in ms')
+  refuse_event('INVALID_FIELD', 'deadline_ts ' .. deadline_ts .. ' is in the past (the log is at ' .. at_text .. '): give a later one, in ms')
 end
 if deadline_ts and not_before_ts and tonumber(not_before_ts) >= tonumber(deadline_ts) then
   refuse_event('INVALID_FIELD', 'not_before_ts is not before deadline_ts: the job could never run')

@@ -1,4 +1,4 @@
--- An operator empties a node: it gets no new jobs, and is told to hand back those it has not started; those that run may end.
+-- An operator empties a node: it gets no new jobs and hands back those it has not started; those that run may end.
 -- FIELDS: node_id:id reason?:text request_id?:id
 -- ONCE: node_id
 known_node(node_id)

@@ -1,5 +1,5 @@
 -- A node announces itself, what it can do, and the pools it belongs to: it comes online, and this counts as its first beat.
--- Announcing again replaces its pools. Another `incarnation` is another process under the same id: the older one is told to stop.
+-- Announcing again replaces its pools. Another `incarnation` is another process under the same id: the older one stops.
 -- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id incarnation?:id request_id?:id
 -- ONCE: node_id
 local info = key.node_info(node_id)

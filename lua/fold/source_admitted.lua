@@ -1,8 +1,8 @@
--- An operator admits a source, which may not append to the log itself: what stands in its ingress is taken in from now on.
+-- An operator admits a source, which may not append to the log itself: the entries of its ingress are taken in from now on.
 -- FIELDS: source:source role:role node_id?:id rate?:amount size?:amount backlog?:amount priority?:priority reason?:text request_id?:id
 -- ONCE: -
 if (role == 'node') ~= (node_id ~= nil) then
-  refuse_event('INVALID_FIELD', role == 'node' and 'node_id is missing: name the one node that the source speaks for'
+  refuse_event('INVALID_FIELD', role == 'node' and 'node_id is missing: name the one node that the source reports for'
     or 'node_id does not go with role producer: leave it out')
 end
 local known = sender_of(source)

@@ -18,7 +18,7 @@ local function sender_of(name)
   return sender
 end
 
--- A source was admitted or revoked: whoever asks next reads it again.
+-- A source was admitted or revoked: the next event of it reads it again.
 local function forget_sender(name)
   senders[name] = nil
 end
@@ -31,8 +31,8 @@ local function sender_in(e)
   end
 end
 
--- Refuse what the source of an event was not admitted for. A node speaks for itself, a producer for its own jobs and sessions,
--- whose ids begin with its name.
+-- Refuse an event that its source was not admitted for. A node may report only its own events, a producer only those of its own
+-- jobs and sessions, whose ids begin with its name.
 local function check_sender(e, stream)
   local sender = sender_in(e)
   if not sender then
@@ -53,7 +53,7 @@ local function check_sender(e, stream)
   end
   if role == 'node' then
     if e.node_id ~= sender.node_id then
-      may_not('speak for node ' .. format('%q', e.node_id or '') .. ', only for ' .. format('%q', sender.node_id)
+      may_not('report for node ' .. format('%q', e.node_id or '') .. ', only for ' .. format('%q', sender.node_id)
         .. ': give each node a source of its own')
     elseif e.mailbox and e.mailbox ~= sender.node_id then
       may_not('have its jobs put into another inbox: leave mailbox out')
@@ -75,8 +75,8 @@ local function check_sender(e, stream)
 end
 
 -- Note that an event of a source was folded or refused: the source is taken in up to there, so that a call which was torn
--- between copying and trimming copies nothing twice. A producer whose submission was refused is told so: through an ingress
--- it gets no other answer.
+-- between copying and trimming copies nothing twice. A producer whose submission was refused gets a reply: through an
+-- ingress it gets no other answer.
 local function note_source_position(e, problem)
   local sender = sender_in(e)
   if not sender then

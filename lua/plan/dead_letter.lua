@@ -18,7 +18,7 @@ local function write_dead_letter(stream, id, e, problem)
     letter[#letter + 1] = #e[name] > limit.payload and e[name]:sub(1, limit.payload) or e[name]
   end
   -- Counted beside the letters, which a rebuild leaves where they are, too. An event that was retried in vain is one thing to
-  -- handle, not two. Where a foreign key stands in the place of the counts, nothing is counted: that must not hold up the log.
+  -- handle, not two. If a foreign key is in the place of the counts, nothing is counted: that must not stop the log.
   local again = stream == 'events' and e.retry_of and find(e.retry_of, '^%d+%-%d+$')
   redis.pcall('HINCRBY', key.dead_codes, again and 'again' or problem.code, 1)
   rcall('XADD', dead, '*', unpack(letter))

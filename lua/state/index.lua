@@ -80,8 +80,8 @@ local function reindex_pair(pair)
   end
 end
 
--- Bring the indexes of nodes and pools in line, which every choice reads. What is written is a pure function of the state that
--- was marked, so it does not matter how many events lie between two calls of this: live and replay end alike.
+-- Bring the indexes of nodes and pools in line, which every choice reads. The result is a pure function of the state that was
+-- marked, so it does not matter how many events lie between two calls of this: live and replay end alike.
 local function reindex_nodes_and_pools()
   if next(dirty.node) then
     for node_id in pairs(dirty.node) do

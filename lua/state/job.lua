@@ -53,7 +53,7 @@ local function check_holder(job_id, job, node_id, attempt)
     refuse_event('STALE_ATTEMPT', 'attempt ' .. attempt .. ' of job ' .. job_id .. ' is over: the job has moved on')
   end
   if not is_held(job) then
-    refuse_event('STALE_ATTEMPT', 'job_id ' .. job_id .. ' waits for a node: nobody holds it')
+    refuse_event('STALE_ATTEMPT', 'job_id ' .. job_id .. ' waits for a node: no node holds it')
   end
   if node_id ~= job.node_id then
     refuse_event('NODE_MISMATCH', 'node_id ' .. node_id .. ' does not hold job ' .. job_id .. ': ' .. job.node_id

@@ -52,7 +52,7 @@ local function purge_ended()
   end
 end
 
--- End a job for good: it leaves its node or queue, is kept for its retention, and the client that waits for it is told.
+-- End a job for good: it leaves its node or queue, is kept for its retention, and the client that waits for it is notified.
 local function finish(job_id, job, status, result_json, problem)
   if is_held(job) then
     release(job_id, job)

@@ -13,7 +13,7 @@ local OPTIONS = { 'priority', 'deadline_ts', 'not_before_ts', 'max_attempts', 'a
   'immediate', 'deliver' }
 
 -- Whether this very submission was accepted before. The same id with other content is refused: one of the two jobs would
--- otherwise be lost without a word.
+-- otherwise be lost silently.
 local function submitted_before(job_id, e)
   if rcall('EXISTS', key.job(job_id)) == 0 then
     return false -- asked first, because it is nearly always so, and to read 13 fields costs six times as much

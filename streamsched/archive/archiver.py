@@ -205,7 +205,7 @@ class Archiver:
     async def _letters(self, after: str, until: str) -> tuple[list[Entry], str]:
         """Read the dead letters behind ``after`` about events up to ``until``, the end of the segment.
 
-        Letters stand in the order of their events. Those of later events belong to later segments: a reader that begins
+        Letters have the order of their events. Those of later events belong to later segments: a reader that begins
         in the middle of the archive looks for the letters of an event in the event's own segment.
         """
         letters: list[Entry] = []

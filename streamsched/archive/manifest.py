@@ -40,7 +40,7 @@ class Segment(msgspec.Struct, kw_only=True, frozen=True):
     created_ts: int
     own_letters: bool = False
     """Whether it holds the dead letters of its own events, and no others. In a segment of an older archive they may
-    stand in any segment before."""
+    be in any segment before."""
 
 
 class Manifest(msgspec.Struct, kw_only=True):

@@ -191,7 +191,7 @@ class Archive:
         return piece
 
     def number_up_to(self, entry_id: str) -> int:
-        """Return how many events of the log stand at or before an id, as far as the archive reaches.
+        """Return how many events of the log are at or before an id, as far as the archive reaches.
 
         Raises:
             ArchiveDamaged: see :meth:`read`.
@@ -251,7 +251,7 @@ class Archive:
 
     @staticmethod
     def _belongs(event: tuple[int, int], piece: Segment) -> bool:
-        """Tell whether a reader finds the letter of an event in a segment. In an older archive it may stand in any
+        """Tell whether a reader finds the letter of an event in a segment. In an older archive it may be in any
         segment before the one of its event, and never behind it."""
         return event >= position(piece.first) and (not piece.own_letters or event <= position(piece.last))
 

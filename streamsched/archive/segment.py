@@ -54,7 +54,7 @@ EVENTS, LETTERS = "events", "dead"
 
 SCHEMA = pa.schema(
     [
-        ("stream", pa.string()),  # `events`, or `dead` for the letters, which stand behind all events
+        ("stream", pa.string()),  # `events`, or `dead` for the letters, which follow all events
         ("ms", pa.int64()),  # the id in two parts
         ("seq", pa.int64()),
         *((name, pa.string()) for name in TEXTS),

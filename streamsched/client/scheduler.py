@@ -195,7 +195,7 @@ class Scheduler:
         Args:
             request: the job.
             reply: send its outcome to this process (default). Without it, awaiting the job looks the outcome up, which
-                takes seconds: use this for jobs that nobody waits for.
+                takes seconds: use this for jobs whose outcome no client awaits.
 
         Raises:
             JobConflict: the ``job_id`` was used before, for other content.

@@ -76,7 +76,7 @@ def submitting(
 ) -> AbstractContextManager[str | None]:
     """Cover a submission with a span; the context is the ``traceparent`` that goes with the job.
 
-    One that the caller gives goes with the job as it is, without a span of ours.
+    A ``traceparent`` that the caller gives goes with the job unchanged, without a new span.
     """
     tracer = tracer_in_use()
     if tracer is None or traceparent is not None:

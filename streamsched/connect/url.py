@@ -54,7 +54,7 @@ def place_of(url: str) -> ServerAddress:
 
     ``redis://``, ``rediss://`` (TLS) and ``unix://`` name a server. ``redis+sentinel://`` and ``rediss+sentinel://``
     name sentinels (port 26379 by default), and what those call the server. The login before the ``@`` is the server's;
-    that of the sentinels, if they want one, stands in ``?sentinel_username=`` and ``?sentinel_password=``.
+    that of the sentinels, if they want one, is in ``?sentinel_username=`` and ``?sentinel_password=``.
     ``?role=replica`` leads to a replica that is up, for a reader. ``redis+cluster://`` and
     ``rediss+cluster://`` name servers of a cluster (port 6379 by default), of which one that is up is enough; see
     :func:`of_partition`. Every other option goes to the connections, such as ``?socket_timeout=3`` (seconds, 10 by

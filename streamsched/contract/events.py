@@ -187,7 +187,7 @@ class SessionReleased(Event, tag="session.released"):
 
 
 class SourceRole(enum.StrEnum):
-    """What a source is: a ``producer`` of jobs of its own, or one ``node``, which speaks for itself alone."""
+    """What a source is: a ``producer`` of jobs of its own, or one ``node``, which reports only its own events."""
 
     PRODUCER = "producer"
     NODE = "node"
@@ -255,11 +255,11 @@ class SchedulerConfigured(Event, tag="scheduler.configured"):
     retention_ms: Duration | None = None
     policy: Policy | None = None
     max_waiting: Bound | None = None
-    """Jobs that may wait; more submissions are turned away, but for those that never wait."""
+    """Jobs that may wait; further submissions are refused, except those that never wait."""
     max_lag: Bound | None = None
-    """Events that the fold may be behind; more submissions are turned away by the calls that have to wait for it."""
+    """Events that the fold may be behind; beyond that, calls that must wait for it refuse submissions."""
     shed_memory_percent: Percent | None = None
-    """Of the server's ``maxmemory``, if it has one: how full it may be before submissions are turned away."""
+    """Percent of the server's ``maxmemory``, if it has one, above which submissions are refused."""
     request_id: Id | None = None
 
 

@@ -28,7 +28,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def work(assignment: Assignment) -> str:
-    """Stand in for a GPU: take the time that the job takes, and fail where the workload says so."""
+    """Simulate a GPU: take the time that the job takes, and fail where the workload says so."""
     task = msgspec.json.decode(assignment.payload_json, type=Work)
     await anyio.sleep(task.work_ms / 1000)
     if assignment.attempts <= task.failing_attempts:

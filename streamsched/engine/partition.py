@@ -238,7 +238,7 @@ class Partition:
         """Append an event, have it folded, and return what the scheduler said.
 
         Raises:
-            SchedulerError: the event was refused; it stands in the log and as a dead letter, with the same code.
+            SchedulerError: the event was refused; it is in the log, and a dead letter with the same code.
             ServerUnreachable: the server stayed away for the patience of this partition; the event may have arrived.
                 To be able to append it again, give it a ``request_id`` before the first time.
         """
@@ -253,7 +253,7 @@ class Partition:
 
         Raises:
             SchedulerError: the event was refused; or, once ``given_up()`` is true, why it could not be judged.
-            RedisError, OSError: the same, where the server's error has no code of ours.
+            RedisError, OSError: the same, where the server's error has no code of the contract.
         """
         backoff, flat = Backoff(), repeatable(to_wire(event))
         while True:
@@ -347,7 +347,7 @@ def _fail(taken: list[tuple[bytes, asyncio.Future[Answer]]], problem: Exception)
     """Hand an error to each caller that still waits."""
     if halted_by_this_call(problem):
         problem = PartitionHalted(
-            f"{problem.detail}; it is not made again. Its event may stand in the log, and take effect when a worker "
+            f"{problem.detail}; it is not made again. Its event may be in the log, and take effect when a worker "
             "has rebuilt the state: look at what it speaks of before you append it again, and report this error"
         )
     for _, future in taken:

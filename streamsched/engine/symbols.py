@@ -66,7 +66,7 @@ def chunks(source: str, body: str) -> tuple[Chunk, ...]:
     """Cut a library file into its top-level functions and variables.
 
     Raises:
-        ScriptError: something else stands at the top level.
+        ScriptError: the top level holds anything else.
     """
     found: list[Chunk] = []
     for text in re.split(r"^(?=local )", body, flags=re.MULTILINE):
@@ -74,7 +74,7 @@ def chunks(source: str, body: str) -> tuple[Chunk, ...]:
             continue
         match = re.match(r"local (function )?(\w+(?:, \w+)*)", text)
         if match is None or re.search(r"^(?!local |end$|[ }])\S", text, re.MULTILINE):
-            raise ScriptError(f"{source}: only local functions and variables stand at the top level of a library")
+            raise ScriptError(f"{source}: the top level of a library holds only local functions and variables")
         names = tuple(match[2].split(", "))
         found.append(chunk(source, text.rstrip(), names, keeps=not match[1] and not match[2].isupper()))
     return tuple(found)

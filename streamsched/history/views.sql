@@ -3,7 +3,7 @@ CREATE VIEW events AS
 SELECT ms || '-' || seq AS id, make_timestamp_ms(ms) AS ts, * EXCLUDE (stream, raw)
 FROM entries WHERE stream = 'events';
 
--- `handled` says what somebody has done about it; of what was done in vain there is a letter of its own
+-- `handled` says whether it was retried or dropped; a retry that was refused has a letter of its own
 CREATE VIEW dead_letters AS
 WITH letters AS (
   SELECT ms || '-' || seq AS letter_id, rest['id'] AS event_id, make_timestamp_ms(ms) AS ts, rest['stream'] AS stream, code, reason,
@@ -19,12 +19,12 @@ seen AS (
 )
 SELECT letters.*, handled FROM letters LEFT JOIN seen USING (letter_id);
 
--- what was refused changed nothing
+-- a refused event changed nothing
 CREATE VIEW folded AS
 SELECT * FROM events WHERE id NOT IN (SELECT event_id FROM dead_letters WHERE stream = 'events' AND event_id IS NOT NULL);
 
 CREATE VIEW jobs AS
-WITH told AS (
+WITH steps AS (
   SELECT *, CASE WHEN type = 'job.submitted' THEN coalesce(job_id, session_id || ':' || coalesce(rest['request_id'], id)) ELSE job_id END AS job
   FROM folded WHERE type LIKE 'job.%'
 ),
@@ -44,7 +44,7 @@ said AS (
     arg_max(rest['nodes'], (ms, seq)) FILTER (type = 'job.exhausted') AS begun_on,
     arg_max(struct_pack(kind := type, status := status, ms := ms, problem := coalesce(error, cause, reason, code)), (ms, seq))
       FILTER (type IN ('job.completed', 'job.cancelled', 'job.expired', 'job.exhausted', 'job.refused', 'job.requeued')) AS ending
-  FROM told GROUP BY job HAVING submitted_ms IS NOT NULL
+  FROM steps GROUP BY job HAVING submitted_ms IS NOT NULL
 ),
 judged AS (
   SELECT *, CASE ending.kind

@@ -40,7 +40,7 @@ def _counter(name: str, help: str, *labels: str) -> Metric:
 
 CATALOGUE = (
     # the partition
-    _gauge("server_up", "Whether the server answered this scrape; 0 leaves out all that is read from it."),
+    _gauge("server_up", "Whether the server answered this scrape; at 0, all metrics read from it are missing."),
     _gauge("partition_condition", "1 for the condition the partition is in, 0 for the others.", "condition"),
     _gauge("lag_events", "Events of the log that are not folded yet."),
     _gauge("heartbeats_lag_events", "Heartbeats that are not folded yet."),

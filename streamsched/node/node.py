@@ -153,8 +153,8 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave: hand back what is unfinished, say goodbye, stop beating. A node that another process has become says
-        nothing: it would speak for that one."""
+        """Leave: hand back what is unfinished, say goodbye, stop beating. A superseded node appends
+        nothing: its events would count as those of the new process."""
         gc.unfreeze()
         self.stop()
         if self._held.reports.superseded_by:
@@ -170,13 +170,13 @@ class Node:
                 await self._beating.aclose()  # a beat behind the goodbye would take it back
                 await self.scheduler.append(NodeOffline(node_id=self.node_id, reason=LEAVING))
             except (SchedulerError, RedisError, OSError) as problem:
-                # the server is gone too: its heartbeat timeout will say what we could not
+                # the server is gone too: the heartbeat timeout of the node will report it
                 log.warning("left without a goodbye", node_id=self.node_id, problem=str(problem))
         await self._beating.aclose()
         await self._reading.aclose()
 
     def _unseen(self) -> set[Task]:
-        """Return the jobs that nobody has been given to carry out."""
+        """Return the jobs that no task of the program has received."""
         unseen: set[Task] = set()
         with suppress(anyio.WouldBlock, anyio.EndOfStream):
             while True:

@@ -87,7 +87,7 @@ class Program:
 
 
 SECRETS = ("STREAMSCHED_PASSWORD", "STREAMSCHED_DASHBOARD_TOKEN")
-"""Variables of ours that a program does not inherit."""
+"""Variables of streamsched that a program does not inherit."""
 
 
 def _surroundings() -> dict[str, str]:

@@ -35,7 +35,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     accept_by_ts: int | None = None
     """When it goes to another node if it has not been started, ms since the epoch."""
     deadline_ts: int | None = None
-    """When its result is of no use any more, ms since the epoch."""
+    """The job expires if it has not ended by then, ms since the epoch."""
     retried: bool = False
     """It has been to a node before, which did not carry it through."""
     traceparent: str | None = None

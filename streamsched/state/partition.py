@@ -115,7 +115,7 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
 
 
 def shed_so_far(text: str | None) -> int:
-    """Read how many submissions the overload under way has turned away, as the scripts write it."""
+    """Read how many submissions the current overload has refused, as the scripts write it."""
     return sum(count for cause, count in msgspec.json.decode(text or "{}").items() if cause in CAUSES)
 
 

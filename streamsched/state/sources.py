@@ -15,7 +15,7 @@ class SourceView(msgspec.Struct, kw_only=True):
     source: str
     role: str
     node_id: str
-    """The node it speaks for; empty for a producer."""
+    """The node whose events it may append; empty for a producer."""
     waiting: int | None
     """Entries in its ingress; ``None`` if something else lives there."""
     rate: int

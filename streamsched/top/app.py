@@ -156,7 +156,7 @@ class Top(App[None]):
         more.update(Text(f"… {hidden:,} more: / finds them", "dim"))
 
     def _rows(self) -> list[dict[str, Any]]:
-        """Return the latest rows of the log; with a filter those that a search of it found, so that what is rare is
+        """Return the latest rows of the log; with a filter those that a search of it found, so that rare events are
         seen; and until it has, those of the latest rows that match."""
         rows = list(self.seen.log)
         if not self.wanted:

@@ -13,7 +13,7 @@ HOLDER = """  if attempt and attempt ~= job.attempt then
     refuse_event('STALE_ATTEMPT', 'attempt ' .. attempt .. ' of job ' .. job_id .. ' is over: the job has moved on')
   end
   if not is_held(job) then
-    refuse_event('STALE_ATTEMPT', 'job_id ' .. job_id .. ' waits for a node: nobody holds it')
+    refuse_event('STALE_ATTEMPT', 'job_id ' .. job_id .. ' waits for a node: no node holds it')
   end
   if node_id ~= job.node_id then
     refuse_event('NODE_MISMATCH', 'node_id ' .. node_id .. ' does not hold job ' .. job_id .. ': ' .. job.node_id
@@ -64,7 +64,7 @@ PLANTED: dict[str, Planted] = {
     "letters": Planted(
         Bug(
             "a refused event becomes a dead letter",
-            "it is gone without a word",
+            "it is gone silently",
             "call/event",
             "    write_dead_letter(stream, id, e, problem)\n",
         ),

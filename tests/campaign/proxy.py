@@ -43,7 +43,7 @@ class Proxy:
         return f"redis://127.0.0.1:{self.port}"
 
     def hang(self) -> None:
-        """Hold everything back, on old connections and new ones, without a word: what a cut cable looks like."""
+        """Hold everything back, on old connections and new ones, silently: what a cut cable looks like."""
         self._loop.call_soon_threadsafe(self._open.clear)
 
     def go_on(self) -> None:

@@ -22,7 +22,7 @@ ESCAPES = "\x1b[2J\x1b]0;gotcha\x07\r\x08\x7f"
 """What a raw terminal acts on; an id may not hold it, a reason or a payload may."""
 
 UNSEEN = "\x9b2J\u202e\u2066\u200b\ufeff\U000e0041"
-"""C1, directions, the unseen: characters that may stand in an id."""
+"""C1, directions, the unseen: characters that an id may hold."""
 
 TEXT = f"{ESCAPES}{UNSEEN}[bold]\\[link=file:///x]\n"
 NODE, JOB, SESSION, POOL = f"n{UNSEEN}", f"j{UNSEEN}", f"s{UNSEEN}", f"p{UNSEEN}"

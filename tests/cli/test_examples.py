@@ -139,7 +139,7 @@ def test_every_example_that_ends_does_what_it_shows(fleet: Cli) -> None:
         assert outcome.returncode == 0, (line, outcome)
 
     for path in DONE:
-        if path == "streamsched submit":  # which waits for somebody to do it
+        if path == "streamsched submit":  # which waits for a node
             fleet.start("node", "n2", "--pools", "en-zh", "--exec", "cat")
         if path == "streamsched at":
             run("streamsched archive --to ./archive --once")

@@ -1,4 +1,4 @@
-"""Dead letters: a retry takes effect once, a drop folds nothing, and both stand in the log."""
+"""Dead letters: a retry takes effect once, a drop folds nothing, and the log holds both."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_a_local_that_hides_a_name_of_a_library_is_refused(monkeypatch: pytest.M
 
 def test_a_library_that_does_something_by_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     changed(monkeypatch, a__b="local x = 1\nrcall('TIME')")
-    with pytest.raises(ScriptError, match="only local functions and variables stand at the top level"):
+    with pytest.raises(ScriptError, match="the top level of a library holds only local functions"):
         compose("advance")
 
 

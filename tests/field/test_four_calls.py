@@ -146,7 +146,7 @@ async def test_a_dispatch_without_a_node_says_what_is_missing(system: System) ->
     codes = [raised.value.code for raised in (none, empty, away)]
     assert codes == ["NO_POOL_FOR_LANG_PAIR", "EMPTY_POOL", "NO_AVAILABLE_NODE"]
     log = await system.raw.xrange(f"{P}events")
-    assert [e["code"] for _, e in log if e["type"] == "job.refused"] == codes  # each stands in the log
+    assert [e["code"] for _, e in log if e["type"] == "job.refused"] == codes  # each is in the log
 
 
 async def test_only_the_holder_completes_a_job_and_only_once(system: System) -> None:

@@ -54,7 +54,7 @@ async def cancel(ledger: Ledger, *numbers: int) -> None:
 
 
 async def outcome(ledger: Ledger) -> list[tuple[str, str, str]]:
-    """What the log says of too much: cause, how much, and where it is over, how many were turned away."""
+    """What the log says of an overload: cause, amount, and at its end, how many submissions were shed."""
     entries = await ledger.redis.xrange(ledger.keys("events"))
     facts = [fields for _, fields in entries if fields["type"] in ("scheduler.overloaded", "scheduler.relieved")]
     return [(fact["cause"], fact.get("measured", ""), fact.get("shed", "")) for fact in facts]
@@ -191,7 +191,7 @@ async def test_a_client_behind_a_long_log_hears_of_it_while_the_others_wait(redi
         with pytest.raises(Overloaded) as problem:
             await partition.append(job(1))
         assert problem.value.retry_after_ms == 1000
-        order.append("turned away")
+        order.append("shed")
 
     async def wait() -> None:
         await partition.append(NodeCordoned(node_id="n1"))
@@ -200,7 +200,7 @@ async def test_a_client_behind_a_long_log_hears_of_it_while_the_others_wait(redi
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
         group.start_soon(shed)
-    assert order == ["turned away", "folded"]
+    assert order == ["shed", "folded"]
     assert (await ledger.info())["cordoned"] == "true"
     await partition.append(job(1))
     assert [fact[0::2] for fact in await outcome(ledger)] == [("lag", ""), ("lag", "1")]

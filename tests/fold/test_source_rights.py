@@ -87,7 +87,7 @@ async def test_a_source_may_send_the_events_of_its_role_and_no_others(
     await ledger.take_in(source)
     entries = await ledger.redis.xrange(ledger.keys("events"))
     stamped = [(e["source"], e["source_id"]) for _, e in entries if "source_id" in e]
-    assert stamped[-1] == (source, entry_id), "what it said stands in the log, with its name"
+    assert stamped[-1] == (source, entry_id), "its event is in the log, with its name"
     refused = (await ledger.dead())[letters:]
     if role in roles:
         assert refused == []

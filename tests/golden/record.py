@@ -181,7 +181,7 @@ async def sources(log: Ledger) -> None:
 
 
 async def overload(log: Ledger) -> None:
-    """More jobs than may wait, turned away before they are written and behind it, until there is room again."""
+    """More jobs than may wait: submissions are shed before and after they are written, until there is room again."""
     await log.freeze()
     await log.append(["type", "scheduler.configured", "max_waiting", "3", "max_lag", "3", "shed_memory_percent", "100"])
     jobs = [["type", "job.submitted", "job_id", f"j{n}", "session_id", "s", "src_lang", "en", "tgt_lang", "zh",

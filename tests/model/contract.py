@@ -1,4 +1,4 @@
-"""What may stand in a log: the table of the design, section 5, with the kind of each field; ``?``: may be left out."""
+"""What a log may hold: the table of the design, section 5, with the kind of each field; ``?``: may be left out."""
 
 from __future__ import annotations
 

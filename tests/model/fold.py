@@ -101,7 +101,7 @@ def fold(entries: Iterable[tuple[str, Flat]], forged: Container[str] = ()) -> Fo
         forged: see :class:`Model`.
 
     Raises:
-        Unlawful: a decision stands in the log that nothing could have led to.
+        Unlawful: the log holds a decision that nothing could have led to.
     """
     model = Model(forged)
     for entry_id, flat in entries:

@@ -12,7 +12,7 @@ class Refused(Exception):
 
 
 class Unlawful(Exception):
-    """A decision stands in the log that nothing could have led to: the scheduler that wrote it has a bug."""
+    """The log holds a decision that nothing could have led to: the scheduler that wrote it has a bug."""
 
 
 def require(lawful: bool, why: str) -> None:

@@ -217,7 +217,7 @@ async def test_a_restarted_node_gives_back_what_it_held_before(server: EmbeddedS
         return f'"attempt {assignment.attempts}"'
 
     async with running(server, keys) as scheduler:
-        # its first life: a process that started a job and then died without a word
+        # its first life: a process that started a job and then died silently
         await scheduler.append(NodeRegistered(node_id="n1", cap_json="{}", pool_names_json='[{"name":"en-zh"}]'))
         await scheduler.append(NodeHeartbeat(node_id="n1", online=True))
         job = await scheduler.submit(work())

@@ -131,7 +131,7 @@ def test_each_role_may_do_its_work_and_is_refused_nothing_that_it_needs(system: 
 
 
 ELSEWHERE = ["XADD", "guarded:{1}:events", "*", "type", "x"]
-EVERYBODY: list[list[str]] = [
+FORBIDDEN_TO_ALL: list[list[str]] = [
     ["FLUSHALL"],
     ["FLUSHDB"],
     ["CONFIG", "GET", "requirepass"],
@@ -184,7 +184,7 @@ NOT_EVEN: list[tuple[str, list[str]]] = [
     ("operator", ["XGROUP", "DESTROY", "guarded:{0}:events", "fold"]),
 ]
 
-REFUSED = [*((role, command) for role in ROLES for command in EVERYBODY), *NOT_EVEN]
+REFUSED = [*((role, command) for role in ROLES for command in FORBIDDEN_TO_ALL), *NOT_EVEN]
 
 
 @pytest.mark.parametrize(

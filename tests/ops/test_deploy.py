@@ -1,4 +1,4 @@
-"""What stands in ``deploy/`` parses, lints clean, and says nothing that the programs do not take."""
+"""Every file in ``deploy/`` parses, lints clean, and says nothing that the programs do not take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which server program is started, and what stands in its place where there is none."""
+"""Which server program is started, and what is started where it is missing."""
 
 from __future__ import annotations
 

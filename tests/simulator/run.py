@@ -285,7 +285,7 @@ class Run:
         return [self.producer, *self.behind, self.mishaps.stranger, self.operator, *self.nodes]
 
     def unsaid(self) -> list[Any]:
-        """What was not answered, was turned away, or has not been taken in."""
+        """What was not answered, was shed, or has not been taken in."""
         said = [said for speaker in self.speakers() for said in (*speaker.unsure, *speaker.turned_away)]
         streams = [self.world.server.space.data.get(self.world.keys("ingress", name)) for name in self.operator.sources]
         waiting = [entry for stream in streams if isinstance(stream, Stream) for entry in stream.entries]

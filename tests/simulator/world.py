@@ -301,7 +301,7 @@ class World:
         if more == 1:
             self.mark("an append helped to fold")
             if any(code == "OVERLOADED" for _, code, _ in answers):
-                self.mark("turned away: lag")
+                self.mark("shed: lag")
             return None
         if more == 2:
             self.mark("an append left decisions")

@@ -42,7 +42,7 @@ MISTAKES = [
     Bug("a node that takes nothing begins small again", "with 16", "job.requeued", "'window', '8'", "'window', '16'"),
     Bug(
         "a submission with another priority is another one",
-        "it is lost without a word",
+        "it is lost silently",
         "state/repeat",
         "if field ~= 'reply_to' and",
         "if field ~= 'reply_to' and field ~= 'priority' and",
@@ -86,7 +86,7 @@ MISTAKES = [
         "waiting > bound",
     ),
     Bug(
-        "a job that does not wait is not turned away for those that do",
+        "a job that does not wait is not shed for those that do",
         "it is",
         "job.submitted",
         "if immediate ~= 'true' and waiting_is_full() then",

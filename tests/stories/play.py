@@ -1,4 +1,4 @@
-"""Plays a story on a real server, through the scripts, so that its decisions stand in the log with real tokens."""
+"""Plays a story on a real server, through the scripts, so that the log holds its decisions with real tokens."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ WORDS = [
 TIMES = [1, 1, 100, 100, 700, 700, 1_000, 3_000, 10_000, 21_000]
 ABSENCES = [3_000, 6_000, 12_000, 40_000]
 CHANGED = ["priority", "priority", "payload_json", "affinity", "deliver", "reply_to", "max_attempts"]
-EVERYBODY = [[("type", "node.heartbeat"), ("node_id", node_id), ("online", "true")] for node_id in NODES]
-ALL_ACCEPT = [[*beat, ("accepting", "true")] for beat in EVERYBODY]
+ALL_BEAT = [[("type", "node.heartbeat"), ("node_id", node_id), ("online", "true")] for node_id in NODES]
+ALL_ACCEPT = [[*beat, ("accepting", "true")] for beat in ALL_BEAT]
 
 
 def any_step(chance: random.Random, bad: list[Fields]) -> Step:
@@ -124,7 +124,7 @@ def any_step(chance: random.Random, bad: list[Fields]) -> Step:
         (2, lambda: Worked(chance.choice(NODES), chance.randrange(6), words, how)),
         (1, lambda: Lagged(words, how)),
         (1, lambda: Beaten([good_event(chance, "node.heartbeat") for _ in range(chance.randint(1, 3))])),
-        (4, lambda: Beaten(chance.choice([EVERYBODY, ALL_ACCEPT]))),
+        (4, lambda: Beaten(chance.choice([ALL_BEAT, ALL_ACCEPT]))),
         (3, lambda: Passed(chance.choice(TIMES), True)),
         (1, lambda: Passed(chance.choice(ABSENCES), False)),
         (2, lambda: Advanced(chance.choice([1, 2, 5, 256]))),

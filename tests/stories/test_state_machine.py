@@ -307,7 +307,7 @@ class Partition(RuleBasedStateMachine):
             if job["status"] == "created" and job["timer"] == "":
                 pair = f"{job['src_lang']}:{job['tgt_lang']}"
                 expected.setdefault(pair, {})[job_id] = float(job["order"])
-        assert waiting == expected, "each waiting job stands in the queue of its pair, and no other job does"
+        assert waiting == expected, "each waiting job is in the queue of its pair, and no other job does"
         assert set(timers) == {job_id for job_id, job in jobs.items() if job["timer"]}
         alive = {job_id: job for job_id, job in jobs.items() if job["status"] not in TERMINAL}
         assert deadlines == {j: float(job["deadline_ts"]) for j, job in alive.items() if "deadline_ts" in job}

@@ -100,7 +100,7 @@ class Ledger:
                 return held
 
     async def waiting(self, source: str) -> int:
-        """How many entries stand in the ingress of a source."""
+        """How many entries are in the ingress of a source."""
         return int(await self.redis.xlen(self.keys("ingress", source)))
 
     async def answer(self, event: Event | list[str]) -> list[str]:

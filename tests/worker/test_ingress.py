@@ -157,7 +157,7 @@ def test_a_source_can_do_nothing_but_write_to_its_ingress(system: Guarded, user:
 
 
 def test_what_others_say_in_an_ingress_of_theirs_is_theirs(system: Guarded) -> None:
-    """The node of one source is not spoken for by another, and no job of another's is cancelled."""
+    """A source reports for no node of another source, and cancels no job of another."""
     keys, dead = system.cli.keys, system.admin.xlen(system.cli.keys("dead"))
     submit = ("submit", "--source", "web", "--session", "s", "--src", "x", "--tgt", "y", "--job-id", "j3", "1")
     assert system.run("web", *submit).code == 0

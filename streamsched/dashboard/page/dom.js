@@ -15,7 +15,7 @@ export function h(tag, given = {}, ...children) {
   return element;
 }
 
-// Set a text only where it differs, so that nothing is laid out anew for nothing.
+// Set a text only where it differs, so that the layout is not computed again for nothing.
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -59,7 +59,7 @@ function keys(event) {
   if (does && does() !== false) event.preventDefault();
 }
 
-// A page that nobody sees asks for nothing; when it is seen again, it is shown what has changed.
+// A hidden page requests nothing; once it is visible again, it receives what has changed.
 function seen() {
   if (document.hidden) net.leave();
   else if (store.mode === "live") net.follow();

@@ -136,7 +136,7 @@ def _acknowledged(evidence: Evidence, allowed: Allowance) -> tuple[list[str], li
 
 
 def _sent_once(evidence: Evidence) -> list[Breach]:
-    """An event without an identity may stand in the log no more often than it was sent."""
+    """An event without an identity may be in the log no more often than it was sent."""
     found = Counter(fields["intent"] for _, fields in evidence.entries if "intent" in fields)
     breaches = []
     for who, lines in evidence.journals.items():

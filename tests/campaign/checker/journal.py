@@ -101,7 +101,7 @@ def read(path: Path) -> Iterator[Line]:
 
 
 def journalled(partition: Partition, journal: Journal) -> None:
-    """Have everything that goes through ``partition.append`` stand in ``journal``: before the call, and after it."""
+    """Record everything that goes through ``partition.append`` in ``journal``: before the call, and after it."""
     send: Callable[[list[str]], asyncio.Future[Answer]] = partition.append_soon
 
     def append_soon(fields: list[str]) -> asyncio.Future[Answer]:

@@ -23,7 +23,7 @@ class JobStory(msgspec.Struct):
 
 
 class Breach(msgspec.Struct, frozen=True):
-    """Something that must not stand in a log."""
+    """Something that a log must not hold."""
 
     rule: str
     text: str
@@ -117,4 +117,4 @@ def _by(fields: Mapping[str, str]) -> str:
 def _held(job: JobStory) -> str:
     if job.end:
         return f"ended: {job.end}"
-    return f"held by {job.node_id} under {job.attempt}" if job.node_id else "held by nobody"
+    return f"held by {job.node_id} under {job.attempt}" if job.node_id else "held by no node"

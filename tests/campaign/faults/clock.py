@@ -16,7 +16,7 @@ HOUR_S = 3600
 
 
 class ClockSet(Fault):
-    """The server runs under libfaketime, which reads its offset anew at each call; elapsed time is left alone."""
+    """The server runs under libfaketime, which reads its offset at each call; elapsed time is left alone."""
 
     heal_how = "set right again after 2 s"
     hold_s = 2.0

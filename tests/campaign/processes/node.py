@@ -40,7 +40,7 @@ class Work(msgspec.Struct):
 
 
 async def carry_out(assignment: Assignment, conduct: str) -> str:
-    """Stand in for a GPU."""
+    """Simulate a GPU."""
     try:
         work = msgspec.json.decode(assignment.payload_json, type=Work)
     except msgspec.DecodeError:  # a foreign payload

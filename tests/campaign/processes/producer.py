@@ -76,7 +76,7 @@ class Producer:
             self.journal.reported(job.job_id, result.status)
 
     async def _dispatch(self, asked: SubmitRequest) -> None:
-        """Have a node chosen, and stand in for it."""
+        """Have a node chosen, and act as that node."""
         request = DispatchRequest(
             session_id=asked.session_id,
             src_lang=asked.src_lang,

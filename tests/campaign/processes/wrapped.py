@@ -1,6 +1,6 @@
 """Runs a product module with something done to the process: ``python -m tests.campaign.processes.wrapped MODULE …``.
 
-What is done stands in the environment, as ``CAMPAIGN_PLANT`` and one of :data:`INSIDE`; the module runs as it would by
+The environment says what is done, as ``CAMPAIGN_PLANT`` and one of :data:`INSIDE`; the module runs as it would by
 itself.
 """
 

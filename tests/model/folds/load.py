@@ -1,4 +1,4 @@
-"""Too much at once: which submissions are turned away for it, and what the log says of it."""
+"""Overload: which submissions are shed, and what the log says of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def overloaded(state: State, entry: Entry, cause: str, measured: str, bound: str
     limits = {"lag": "max_lag", "memory": "shed_memory_percent", "waiting": "max_waiting"}
     require(cause in limits and cause not in state.overload, f"{cause} is known to be too much")
     require(int(bound) == state.config(limits[cause]), f"no such bound: {bound}")
-    if cause == "waiting":  # some may have been turned away, and so many served since that it is over already
+    if cause == "waiting":  # some may have been shed, and so many served since that it is over already
         require(int(measured) == waiting(state), f"{waiting(state)} jobs wait")
     else:
         require(int(measured) >= int(bound), f"{measured} is no more than {bound}")

@@ -115,7 +115,7 @@ class Archivist:
             world.note(f"    {problem}")
 
     def _same_history(self) -> bool:
-        """On another server, the end of the archive must stand in the log."""
+        """On another server, the end of the archive must be in the log."""
         world = self.world
         if self.seen_run != world.server_run:
             log = world.checker.by_id

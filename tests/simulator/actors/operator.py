@@ -15,7 +15,7 @@ OWN = 4
 
 
 class Letter:
-    """What was refused, as it stands in the stream of dead letters."""
+    """What was refused, as it is in the stream of dead letters."""
 
     def __init__(self, letter_id: str, flat: list[str]) -> None:
         self.id = letter_id
@@ -115,7 +115,7 @@ class Operator(Speaker):
         return [letter for letter in self.letters() if letter.code == "OVERLOADED" and letter.id not in handled]
 
     def see_to(self) -> None:
-        """Everything that was turned away is appended again; what is refused for another reason by now is dropped."""
+        """Every submission that was shed is appended again; what is refused for another reason by now is dropped."""
         known = self.world.checker.model.partition.letters
         retried = [letter.id for letter in self.letters() if known.get(letter.id, "").startswith("retried")]
         if retried:  # too late: it changes nothing

@@ -1,4 +1,4 @@
-"""What must hold of a call that turns submissions away: they leave no trace, and nothing else is turned away."""
+"""What must hold of a call that sheds submissions: they leave no trace, and nothing else is shed."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Door:
         let_in = [event for event, (code, *_) in zip(events, answers, strict=True) if code != "OVERLOADED"]
         for event, (code, detail, *_) in zip(events, answers, strict=True):
             if code == "OVERLOADED":
-                require(event["type"] == "job.submitted", f"turned away, and no submission: {event}")
+                require(event["type"] == "job.submitted", f"shed, and no submission: {event}")
                 twice = written.count(dict(event)) > let_in.count(event)
-                require(not twice, f"turned away, and written all the same: {event}")
+                require(not twice, f"shed, and written all the same: {event}")
                 require("retry_after_ms=" in detail, f"refused without a retry delay: {detail}")
-                self._checker.mark(f"turned away: {'memory' if 'memory' in detail else 'waiting'}")
+                self._checker.mark(f"shed: {'memory' if 'memory' in detail else 'waiting'}")
             elif event["type"] == "job.submitted" and self._short_of_memory:
                 require(name_of(event) in self._known, f"accepted while memory is short: {event}")

@@ -21,7 +21,7 @@ FOLDING = [
     ),
     Bug(
         "what is refused becomes a dead letter",
-        "it is gone without a word",
+        "it is gone silently",
         "call/event",
         "  if writes_letters then",
         "  if false then",

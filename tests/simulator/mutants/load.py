@@ -1,4 +1,4 @@
-"""Guards of too much at once: what is turned away, and what is said of it."""
+"""Guards against overload: what is shed, and what the log says of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ...support.planting import Bug
 
 LOAD = [
     Bug(
-        "what is turned away leaves nothing behind",
+        "a submission that is shed leaves nothing behind",
         "its submitter comes back, and there are two",
         "append",
         "return { 'OVERLOADED', shed_submission(scarce, now) }",
@@ -20,7 +20,7 @@ LOAD = [
         "return false and",
     ),
     Bug(
-        "where memory is short, submissions are turned away",
+        "while memory is short, submissions are shed",
         "completions are refused with them",
         "append",
         "meta.overload.memory and 'memory' or",
@@ -28,7 +28,7 @@ LOAD = [
     ),
     Bug(
         "it is said when there is room again",
-        "submissions are turned away for ever",
+        "submissions are shed for ever",
         "decide/overload",
         "if since and (least or most) <= bound - math.ceil(bound / 10) then",
         "if false then",

@@ -71,7 +71,7 @@ PLACES = [
     ),
     Bug(
         "the end of a job names the nodes that it began on",
-        "nobody learns which nodes it took down",
+        "the nodes that it took down stay unknown",
         "job.requeued",
         "plan_write('HSET', key.job(job_id), 'begun_on', keep_last(job.begun_on, node_id))",
         "",
@@ -119,7 +119,7 @@ PLACES = [
         "0",
     ),
     Bug(
-        "what is gathered is written before it is read",
+        "buffered writes are flushed before a read",
         "a decision sees what was",
         "plan/buffer",
         "  if command then",

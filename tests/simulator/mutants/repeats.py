@@ -16,7 +16,7 @@ REPEATS = [
     ),
     Bug(
         "a submission under a known job_id with other content is refused",
-        "one of two jobs is lost without a word",
+        "one of two jobs is lost silently",
         "state/repeat",
         "field ~= 'reply_to' and field ~= 'traceparent' and (stored[i] or nil) ~= e[field]",
         "false",

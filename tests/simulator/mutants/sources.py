@@ -6,8 +6,8 @@ from ...support.planting import Bug
 
 SOURCES = [
     Bug(
-        "a node's source speaks for its own node",
-        "any node speaks for all of them",
+        "a node's source may report for its own node only",
+        "any node may report for all of them",
         "ingress/source",
         "if e.node_id ~= sender.node_id then",
         "if false then",
@@ -21,7 +21,7 @@ SOURCES = [
     ),
     Bug(
         "what was taken in is not taken in again",
-        "behind a torn call it stands in the log twice",
+        "after a torn call it is in the log twice",
         "ingress/read",
         "elseif not at_or_before(id, sender.last_id) then",
         "else",

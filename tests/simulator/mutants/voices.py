@@ -1,4 +1,4 @@
-"""Guards of who may speak for a job."""
+"""Guards of which node may report for a job."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A network that falls into two halves, each with a client and sentinels: a master on one, its replicas on the other.
 
 The other half lives in a network namespace; what parts them is the cable between the two, so that neither hears of the
-other, while everybody goes on hearing those of its own half.
+other, while all go on hearing those of their own half.
 """
 
 from __future__ import annotations

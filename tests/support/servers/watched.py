@@ -175,7 +175,7 @@ class Watched:
         return self.until_promoted(old)
 
     def freeze(self, server: EmbeddedServer) -> None:
-        """Stop a server in its tracks: to everybody else it is as good as unreachable."""
+        """Stop a server in its tracks: to all others it is as good as unreachable."""
         os.kill(server.pid, signal.SIGSTOP)
         self._frozen.add(server)
 

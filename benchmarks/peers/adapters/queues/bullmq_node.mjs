@@ -1,4 +1,4 @@
-// BullMQ on Node.js. Starts are written to the board in batches, from memory: one write a job would be a cost of ours.
+// BullMQ on Node.js. Starts are written to the board in batches, from memory: one write a job would be a cost of the measurement.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 

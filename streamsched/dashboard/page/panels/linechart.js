@@ -6,7 +6,7 @@ const TIME_STEPS = [
   ...[1, 2, 3, 4, 6, 8, 12].map((n) => n * HOUR), ...[1, 2, 3, 5, 7, 15, 30, 60, 90, 180, 365].map((n) => n * DAY),
 ];
 const HEIGHT = 150;
-const PAD = { top: 8, right: 16, bottom: 26, left: 52 };   // the axes' labels stand in the bottom and left ones
+const PAD = { top: 8, right: 16, bottom: 26, left: 52 };   // the axes' labels are in the bottom and left ones
 const TIME_SPACE = 70, VALUE_SPACE = 28;                   // the least distance of two labels, in pixels
 const LABEL_GAP = 5, DOT = 3;
 
@@ -115,7 +115,7 @@ export class LineChart {
     const width = right - PAD.left, height = bottom - PAD.top;
     const { log } = this.#options;
     let [from, to] = [this.ts[0], this.ts.at(-1)];
-    if (from === to) [from, to] = [from - MINUTE / 2, from + MINUTE / 2];     // one point stands in the middle of a minute
+    if (from === to) [from, to] = [from - MINUTE / 2, from + MINUTE / 2];     // one point is in the middle of a minute
     const [low, high] = range(this.lines, log);
     const share = log ? (value) => Math.log(value / low) / Math.log(high / low) : (value) => value / high;
     return {

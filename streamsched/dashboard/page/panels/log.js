@@ -62,7 +62,7 @@ const draw = onFrame(() => {
 
 const key = () => `${store.mode} ${store.gen} ${filter} ${held} ${document.documentElement.lang}`;
 
-// With a filter the server searches, so that what is rare is found among what is frequent.
+// With a filter the server searches, so that rare events are found among frequent ones.
 async function search(further = false) {
   if (!filter || (asking && !further)) return;
   const wanted = filter, mode = store.mode;

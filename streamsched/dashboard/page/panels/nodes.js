@@ -20,9 +20,9 @@ let names = new Map();
 const poolNames = (set) => (store.nodes.sets[set] ?? []).map((id) => names.get(id) || id);
 
 function learnNames() {
-  const told = new Map((store.sections.pools ?? []).map(([id, name]) => [id, name]));
-  const same = told.size === names.size && [...told].every(([id, name]) => names.get(id) === name);
-  names = told;
+  const latest = new Map((store.sections.pools ?? []).map(([id, name]) => [id, name]));
+  const same = latest.size === names.size && [...latest].every(([id, name]) => names.get(id) === name);
+  names = latest;
   return !same;
 }
 

@@ -8,7 +8,7 @@ import { number, t } from "../texts/texts.js";
 
 let view = "pairs", chosen = null;
 
-// Whoever may act can pause a pair or a pool, or let it go on.
+// An operator can pause a pair or a pool, and resume it.
 function pauseButton(what, id, name, paused) {
   if (store.mode !== "live" || !store.operator) return null;
   const action = `${paused ? "resume" : "pause"}_${what}`;

@@ -13,7 +13,7 @@ const ENDED = ["finished", "failed", "cancelled", "expired", "refused"];
 
 export function openStory(kind, id) {
   if (!open) came = document.activeElement;
-  open = { kind, id, told: null, problem: null };
+  open = { kind, id, details: null, problem: null };
   draw();
   $("story").focus();
   read();
@@ -32,12 +32,12 @@ async function read() {
   if (!open) return; // closed while an action of its was under way
   const mine = ++asked, { kind, id } = open;
   try {
-    const told = await ask("about", { kind, id, at: store.at ?? undefined });
+    const details = await ask("about", { kind, id, at: store.at ?? undefined });
     if (mine !== asked || !open) return;
-    Object.assign(open, { told, problem: null });
+    Object.assign(open, { details, problem: null });
   } catch (problem) {
     if (mine !== asked || !open) return;
-    Object.assign(open, { problem: problem.message, told: null });
+    Object.assign(open, { problem: problem.message, details: null });
   }
   draw();
 }
@@ -61,8 +61,8 @@ function facts(state) {
   return [h("dl", {}, rows.map(([name, text]) => [h("dt", {}, t("field." + name).replace(/^field\./, "")), h("dd", {}, value(name, text))]).flat()), ...private_];
 }
 
-function why(told) {
-  const { why } = told;
+function why(details) {
+  const { why } = details;
   if (!why) return null;
   const pools = why.pools.map((pool) => h("div", { class: "against" },
     h("h4", {}, t(pool.paused ? "story.pool_paused" : "story.pool", { pool: pool.pool_id, n: number(pool.members_total) })),
@@ -73,20 +73,20 @@ function why(told) {
     h("p", { class: "answer" }, reasonWords(why.reason, why.summary)), pools);
 }
 
-function steps(told) {
-  const earlier = told.steps_total - told.steps.length;
+function steps(details) {
+  const earlier = details.steps_total - details.steps.length;
   return h("section", {}, h("h3", {}, t("story.story")),
     earlier > 0 ? h("p", { class: "quiet-text" }, t("story.more", { n: number(earlier) })) : null,
-    told.steps.length ? h("ol", { class: "steps" }, told.steps.map((step) => h("li", { class: step.refused ? "refused" : "" },
+    details.steps.length ? h("ol", { class: "steps" }, details.steps.map((step) => h("li", { class: step.refused ? "refused" : "" },
       h("span", { class: "when" }, h("time", { datetime: iso(step.ts), title: `${iso(step.ts)} · ${step.id}` }, exactClock(step.ts)),
         step.after_ms === null ? day(step.ts) : t("story.after", { span: span(step.after_ms) })),
       h("span", { class: "words" }, h("b", {}, step.type), " ", eventWords(step), step.refused ? h("em", {}, ` ${step.refused}`) : null)))) : h("p", { class: "empty" }, t("story.none")));
 }
 
-function actions(told) {
+function actions(details) {
   if (store.mode !== "live" || !store.operators) return null;
   if (!store.operator) return h("div", { class: "actions" }, h("button", { type: "button", class: "quiet", onclick: signIn }, t("operator.sign_in")));
-  const state = told.state ?? {}, buttons = [];
+  const state = details.state ?? {}, buttons = [];
   const button = (name) => buttons.push(h("button", { type: "button", class: name === "drain" || name === "cancel" ? "danger" : "", onclick: () => act(name, open.id).then((done) => done && read()) }, t("act." + name)));
   if (open.kind === "node" && Object.keys(state).length) { button(state.cordoned ? "uncordon" : "cordon"); button("drain"); }
   if (open.kind === "job" && state.status && !ENDED.includes(state.status)) button("cancel");
@@ -98,17 +98,17 @@ function draw() {
   if (!open) return;
   box.hidden = false;
   document.body.classList.add("with-story");
-  const { kind, id, told, problem } = open;
+  const { kind, id, details, problem } = open;
   const scrolled = box.scrollTop, inside = box.contains(document.activeElement) && document.activeElement !== box;
   const head = h("header", {},
     h("div", {}, h("p", { class: "kind" }, t("story." + kind), store.sections.moment ? " · " + t("story.as_of", { time: dayAndClock(store.sections.moment.ts) }) : ""),
       h("h2", { id: "story-title" }, id)),
     h("button", { type: "button", class: "quiet", id: "story-close", onclick: closeStory, "aria-label": t("close") }, "✕"));
-  const body = problem ? [h("p", { class: "empty" }, problem)] : !told ? [h("p", { class: "empty busy" }, t("story.loading"))] : [
-    actions(told), why(told),
-    Object.keys(told.state ?? {}).length ? h("section", {}, h("h3", {}, t("story.state")), facts(told.state), told.withheld ? h("p", { class: "quiet-text" }, t("story.withheld")) : null) : null,
-    told.jobs?.length ? h("section", {}, h("h3", {}, t("story.jobs")), h("p", { class: "names" }, told.jobs.map((job) => link("job", job)))) : null,
-    steps(told)];
+  const body = problem ? [h("p", { class: "empty" }, problem)] : !details ? [h("p", { class: "empty busy" }, t("story.loading"))] : [
+    actions(details), why(details),
+    Object.keys(details.state ?? {}).length ? h("section", {}, h("h3", {}, t("story.state")), facts(details.state), details.withheld ? h("p", { class: "quiet-text" }, t("story.withheld")) : null) : null,
+    details.jobs?.length ? h("section", {}, h("h3", {}, t("story.jobs")), h("p", { class: "names" }, details.jobs.map((job) => link("job", job)))) : null,
+    steps(details)];
   box.replaceChildren(head, ...body.filter(Boolean));
   box.scrollTop = scrolled;
   if (inside) box.focus();

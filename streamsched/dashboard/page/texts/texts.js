@@ -26,7 +26,7 @@ export function setLanguage(chosen) {
   changed("language");
 }
 
-// Fill in the texts that stand in the page itself.
+// Fill in the texts of the page itself.
 export function translate(root = document) {
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   for (const element of root.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
