@@ -19,7 +19,6 @@ PLACES = {
     What.SUBMITTED: "waiting",
     What.DISPATCHED: "held",
     What.WAITS_AGAIN: "waiting",
-    What.FAILED: "ended",
     What.ENDED: "ended",
 }
 """Where a job is after a step."""
@@ -102,10 +101,9 @@ class Tally:
             self.affinity[fields["affinity"]] += 1
         elif step.what is What.ENDED:
             self.outcomes[job_id], self._end_of[job_id] = step.outcome, end
-        elif step.what is What.FAILED:
-            self.outcomes[job_id] = step.outcome  # this is its end, unless it is requeued
         elif step.what is What.WAITS_AGAIN:
-            self.outcomes.pop(job_id, None)
+            for known in (self.outcomes, self._end_of):
+                known.pop(job_id, None)
         self._move(job_id, PLACES.get(step.what))
 
     def _move(self, job_id: str, place: str | None) -> None:

@@ -16,7 +16,7 @@ from ..contract.entries import job_id_of
 Fields = dict[bytes, bytes]
 
 FAILED_KEPT = 100_000
-"""Failed jobs that may be retried; beyond this number the oldest is forgotten."""
+"""Failed jobs whose facts are kept, because they may be retried; beyond this number the oldest is forgotten."""
 
 ENDS = {
     b"job.cancelled": "cancelled",
@@ -54,10 +54,10 @@ class What(enum.Enum):
     DISPATCHED = enum.auto()
     STARTED = enum.auto()
     WAITS_AGAIN = enum.auto()
-    """Its attempt ended, and it waits again."""
-    FAILED = enum.auto()
-    """Its attempt failed; ``job.requeued`` or ``job.exhausted`` follows."""
+    """Its attempt ended, and it waits again. A job that had failed is open again."""
     ENDED = enum.auto()
+    """It ended. A failed attempt ends the job, because no event follows the last permitted one; if the job is retried,
+    ``job.requeued`` follows. A failed job may end a second time, while it waits for its retry."""
 
 
 class Step(NamedTuple):
@@ -90,8 +90,8 @@ class Lifecycle:
         self._on: dict[bytes, set[bytes]] = {}
 
     def get(self, job_id: bytes) -> FollowedJob | None:
-        """Return a job that has not ended; ``None`` if the id is unknown."""
-        return self._jobs.get(job_id) or self._failed.get(job_id)
+        """Return a job that has not ended; ``None`` if it has ended, or the id is unknown."""
+        return self._jobs.get(job_id)
 
     def on(self, node_id: bytes) -> set[bytes]:
         """Return the jobs that a node holds."""
@@ -113,6 +113,8 @@ class Lifecycle:
             return self._dispatched(job_id, entry_id, ms, e)
         if kind == b"job.requeued":
             return self._requeued(job_id)
+        if kind in ENDS:
+            return self._ended(job_id, ENDS[kind])
         job = self.get(job_id)
         if job is None:
             return None
@@ -120,12 +122,10 @@ class Lifecycle:
             return self._started(job_id, job, ms, e)
         if kind == b"job.declined":
             return self._declined(job_id, job, e)
-        if kind == b"job.completed":
-            return self._completed(job_id, job, ms, e)
-        return self._ended(job_id, job, ENDS[kind]) if kind in ENDS else None
+        return self._completed(job_id, job, ms, e) if kind == b"job.completed" else None
 
     def _submitted(self, job_id: bytes, ms: int, e: Fields) -> Step | None:
-        if self.get(job_id) is not None:
+        if job_id in self._jobs or job_id in self._failed:
             return None  # a repeat changes nothing
         due_ms = max(ms, milliseconds(e.get(b"not_before_ts")))
         pair = e.get(b"src_lang", b""), e.get(b"tgt_lang", b"")
@@ -176,21 +176,21 @@ class Lifecycle:
         elif b"ran_ms" in e:  # a short job: only its end reports the start
             ran_ms = min(milliseconds(e[b"ran_ms"]), ms - job.held_since)
             accepted_ms = ms - job.held_since - ran_ms
-        if e.get(b"status") == b"finished":
-            return self._ended(job_id, job, "finished", accepted_ms, ran_ms)
-        self._let_go(job_id, job)
-        self._jobs.pop(job_id, None)
-        self._failed[job_id] = job
-        if len(self._failed) > FAILED_KEPT:
-            self._failed.popitem(last=False)
-        return Step(What.FAILED, job_id, job, "failed", accepted_ms=accepted_ms, ran_ms=ran_ms)
+        outcome = "finished" if e.get(b"status") == b"finished" else "failed"
+        step = self._ended(job_id, outcome, accepted_ms, ran_ms)
+        if outcome == "failed":
+            self._failed[job_id] = job
+            if len(self._failed) > FAILED_KEPT:
+                self._failed.popitem(last=False)
+        return step
 
     def _ended(
-        self, job_id: bytes, job: FollowedJob, outcome: str, accepted_ms: int | None = None, ran_ms: int | None = None
-    ) -> Step:
+        self, job_id: bytes, outcome: str, accepted_ms: int | None = None, ran_ms: int | None = None
+    ) -> Step | None:
+        job = self._jobs.pop(job_id, None) or self._failed.pop(job_id, None)
+        if job is None:
+            return None
         self._let_go(job_id, job)
-        self._jobs.pop(job_id, None)
-        self._failed.pop(job_id, None)
         return Step(What.ENDED, job_id, job, outcome, accepted_ms=accepted_ms, ran_ms=ran_ms)
 
     def _remember(self, job_id: bytes, job: FollowedJob) -> None:

@@ -141,8 +141,8 @@ class Index:
                 names.add(e[b"session_id"])
             return flow, None
         names.add(job_id)
-        names.add(e.get(b"session_id") or self._session_of(job_id))
         step = self._jobs.follow(kind, entry_id, ms, e)
+        names.add(e.get(b"session_id") or (step.job.session_id if step else self._session_of(job_id)))
         return flow, step.waited_ms if step else None
 
     def _session_of(self, job_id: bytes) -> bytes:
