@@ -40,7 +40,8 @@ async def read_stream(
         trouble: called with the error text when a read fails, and with an empty text when a read succeeds again.
 
     Yields the new entries in order; an empty list when ``longest_ms`` passed without any; ``None`` after each connect:
-    entries read before it may be gone. If the stream lost its end, reading continues where it differs.
+    entries read before it may be gone. If the stream lost its end, reading continues where it differs. An entry may
+    come twice: a reader that meets a new primary without it goes back, and a sentinel may then name the old one again.
     """
     redis = connect(url)
     backoff, made = Backoff(), 0

@@ -13,6 +13,10 @@ from .task import Assignment, Task
 
 log = structlog.get_logger(__name__)
 
+BEGUN_KEPT = 4096
+"""Attempts that a node remembers to have begun, 1 MB: more than an inbox shows again, which holds ``LIMITS["window"]``
+unread entries, and as many that were read and not trimmed yet."""
+
 
 class Held:
     """The jobs of one node, from their assignment to the scheduler's answer to their end.
@@ -30,6 +34,7 @@ class Held:
         """The event by which this process became the node; empty behind an ingress, which does not learn it."""
         self.tasks: dict[str, Task] = {}
         """Jobs that were taken and have not ended, by id."""
+        self._begun: dict[str, None] = {}  # attempts, the earliest first
 
     @property
     def room(self) -> int:
@@ -46,6 +51,23 @@ class Held:
         if not self.registered_id:
             return False
         return position(attempt.rpartition("-")[0]) < position(self.registered_id)
+
+    def note_begun(self, attempt: str) -> None:
+        """Remember that an attempt begins here."""
+        self._begun[attempt] = None
+        if len(self._begun) > BEGUN_KEPT:
+            del self._begun[next(iter(self._begun))]
+
+    def has_met(self, assignment: Assignment) -> bool:
+        """Whether an assignment was read before, and its attempt has begun here, is to begin, or is being declined.
+
+        After a failover an inbox may show again what was read. The scheduler may take such an attempt for one that is
+        in progress: the report of its end may be under way, or lost with the end of the log.
+        """
+        attempt, task = assignment.attempt, self.tasks.get(assignment.job_id)
+        if attempt in self._begun or attempt in self.reports.ending:
+            return True
+        return task is not None and task.assignment.attempt == attempt
 
     def take(self, assignment: Assignment) -> Task:
         """Take a job."""

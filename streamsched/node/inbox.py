@@ -134,6 +134,9 @@ class Inbox:
                 return None
             if self._held.is_earlier(assignment.attempt):
                 return None  # it was given back when this process registered
+            if self._held.has_met(assignment):
+                log.info("an assignment was read again", job_id=assignment.job_id, attempt=assignment.attempt)
+                return None  # if it is over and the scheduler has lost its end, the reconciler gives it back
             self._reconciler.doubtful.pop(assignment.job_id, None)
             refusal = self._refusal(assignment)
             if refusal is None:

@@ -34,9 +34,9 @@ class JobStarter:
 
     A job begins at once, and its report is sent in parallel: waiting for the answer would cost every job a round
     trip. If the answer says that the node no longer holds the job, the job is stopped. Three kinds of job wait for the
-    answer. A job read after a reconnect: a failover may deliver a job again that has ended. A job read late: it may
-    have moved to another node. A job that an earlier node did not finish: it may have crashed that node's process, so
-    this attempt must be counted before it runs, or the job would crash one node after another.
+    answer. A job read after a reconnect: a failover may deliver a job that is no longer this node's. A job read late:
+    it may have moved to another node. A job that an earlier node did not finish: it may have crashed that node's
+    process, so this attempt must be counted before it runs, or the job would crash one node after another.
     """
 
     def __init__(self, held: Held, begun: MemoryObjectSendStream[Task], beside: anyio.abc.TaskGroup) -> None:
@@ -57,7 +57,7 @@ class JobStarter:
             if task.revoked is None:
                 (sure if self._caught_up and _is_sure(task.assignment, now_ts) else unsure).append(task)
         for task in sure:
-            self._begun.send_nowait(task)
+            self._hand_over(task)
         if sure:
             self._beside.start_soon(self._tell, sure)
         if unsure:
@@ -94,7 +94,11 @@ class JobStarter:
             if self._held.reports.leaving:
                 await task.hand_back(LEAVING, begun=False)
                 continue
-            self._begun.send_nowait(task)
+            self._hand_over(task)
+
+    def _hand_over(self, task: Task) -> None:
+        self._held.note_begun(task.assignment.attempt)
+        self._begun.send_nowait(task)
 
     def _say_started(self, tasks: list[Task]) -> list[tuple[Task, asyncio.Future[Answer]]]:
         said: list[tuple[Task, asyncio.Future[Answer]]] = []
