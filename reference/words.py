@@ -44,6 +44,8 @@ FIELDS: dict[str, str] = {
     "request_id": "Chosen before the first try, so that a repeat takes effect once. Remembered for an hour.",
     "online": "Whether the node is online.",
     "load_json": "How busy the node is. People may read it; the choice of a node does not use it.",
+    "trouble": "What is wrong with the node, such as why it cannot read its inbox. People may read it; the choice of a "
+    "node does not use it. Left out: nothing is wrong.",
     "accepting": "Whether the node takes more jobs. Left out: unchanged.",
     "reason": "The reason; kept in the log.",
     "job_id": "The job.",

@@ -1,5 +1,18 @@
 -- The heartbeats: a stream beside the log, from which only changes become facts.
 
+-- Learn which senders of beats were in trouble at their last beat. `question` is SMISMEMBER of the senders. The partition
+-- notes whether any node is: nearly always none is, and then nothing is asked.
+local function ask_troubled(question)
+  if not meta.troubled or #question < 3 then
+    return
+  end
+  question[2] = key.troubled
+  local answers = rcall(unpack(question))
+  for i = 1, #answers do
+    in_trouble[question[i + 2]] = answers[i] == 1
+  end
+end
+
 -- Fold the beats that came since the last call, then record what they changed. Returns true when all are read.
 local beat_problems = {} -- by id, for the caller that sent the beat
 local function fold_beats()
@@ -15,6 +28,7 @@ local function fold_beats()
   end
   -- one question for all of them: who is online does not change before the reports below
   local answers = #entries > 0 and rcall(unpack(question))
+  ask_troubled(question)
   for i = 1, #entries do
     local id = entries[i][1]
     known_online = answers[i] == 1
@@ -25,6 +39,10 @@ local function fold_beats()
   local drained = #entries < most
   left = left - #entries
   report_nodes()
+  if meta.troubled and #entries > 0 and rcall('EXISTS', key.troubled) == 0 then -- the next beats need not ask
+    rcall('HDEL', key.meta, 'troubled')
+    meta.troubled = nil
+  end
   return drained
 end
 

@@ -86,11 +86,13 @@ local function open_call()
     end
   end
   meta = {
-    log = v.log or '0-0', archived = v.archive and 1 or 0, watermark = v.watermark or '0-0', folded = tonumber(v.folded or 0), heartbeats_watermark = v.heartbeats_watermark or '0-0',
+    log = v.log or '0-0', archived = v.archive and 1 or 0, watermark = v.watermark or '0-0', folded = tonumber(v.folded or 0),
+    heartbeats_watermark = v.heartbeats_watermark or '0-0',
     last_call_ts = tonumber(v.last_call_ts or 0), look_ts = v.look_ts or '0', clock_ts = v.clock_ts or '',
     resumed_since_ts = tonumber(v.resumed_since_ts or 0), resumed_ts = tonumber(v.resumed_ts or 0),
-    rebuilt_ts = tonumber(v.rebuilt_ts or 0), memory_ts = tonumber(v.memory_ts or 0), done = v.done, evicted_keys = v.evicted_keys,
-    fold_version = tonumber(v.fold_version or 1), sources = v.sources or '', overload = overload_of(v.overload),
+    rebuilt_ts = tonumber(v.rebuilt_ts or 0), memory_ts = tonumber(v.memory_ts or 0), evicted_keys = v.evicted_keys,
+    done = v.done, fold_version = tonumber(v.fold_version or 1), sources = v.sources or '', troubled = v.troubled,
+    overload = overload_of(v.overload),
     shed = v.shed and cjson.decode(v.shed) or {},
   }
   local clock = clock_ms()

@@ -1,6 +1,6 @@
 -- A node is alive. On the heartbeat stream the beat changes only soft fields; what changes with it (the node came online, left,
 -- stopped accepting) is decided at the tail and recorded as a fact. On the log the beat is that fact itself.
--- FIELDS: node_id:id online:flag load_json?:json accepting?:flag incarnation?:id request_id?:id
+-- FIELDS: node_id:id online:flag load_json?:json accepting?:flag trouble?:text incarnation?:id request_id?:id
 -- ONCE: node_id
 local info = key.node_info(node_id)
 if incarnation then
@@ -14,6 +14,14 @@ if load_json then
   plan_write('HSET', info, 'last_heartbeat_ts', at_text, 'load_json', load_json)
 else
   plan_write('HSET', info, 'last_heartbeat_ts', at_text)
+end
+if trouble and live then -- after a replay the next beat says it again
+  in_trouble[node_id], meta.troubled = true, 'true'
+  plan_write('HSET', info, 'trouble', trouble)
+  plan_write('SADD', key.troubled, node_id)
+  plan_write('HSET', key.meta, 'troubled', 'true')
+elseif in_trouble[node_id] or stream == 'events' then
+  forget_trouble(node_id)
 end
 if known_online and online == 'true' and not accepting then
   return -- nearly every beat ends here

@@ -3,8 +3,12 @@
 -- FIELDS: node_id:id cap_json:json pool_names_json?:pools mailbox?:id incarnation?:id request_id?:id
 -- ONCE: node_id
 local info = key.node_info(node_id)
-local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools', 'online', 'full_at', 'incarnation')
+local before = rcall('HMGET', info, 'cap_json', 'pool_names_json', 'mailbox', 'pools', 'online', 'full_at', 'incarnation',
+  'trouble')
 plan_write('HSET', info, 'last_heartbeat_ts', at_text, 'left_ts', at_text) -- soft: beats from before say nothing about now
+if before[8] then
+  forget_trouble(node_id)
+end
 if before[5] and before[5] ~= 'true' then
   set_liveness(node_id, 'true', nil, before[5], before[6])
 end

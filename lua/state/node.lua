@@ -10,6 +10,14 @@ local function known_node(node_id)
   return v[1], v[2], v[3], math.max(tonumber(v[4]), tonumber(v[5] or 0))
 end
 
+-- A node is not in trouble any more: a beat says nothing of it, it has registered, or it is gone.
+local in_trouble = {} -- by node: whether its last beat said so; fold_beats asks for those whose beats it reads
+local function forget_trouble(node_id)
+  in_trouble[node_id] = false
+  plan_write('HDEL', key.node_info(node_id), 'trouble')
+  plan_write('SREM', key.troubled, node_id)
+end
+
 -- Apply what is now known of a node's presence. Every event that says "I accept" also doubles the learnt bound: a node
 -- that was full is asked again, but not flooded again.
 local function set_liveness(node_id, online, accepting, was_online, full_at)
@@ -25,6 +33,7 @@ local function set_liveness(node_id, online, accepting, was_online, full_at)
     else
       plan_write('SREM', key.online, node_id)
       plan_write('ZREM', key.expiry, node_id)
+      forget_trouble(node_id)
     end
   elseif accepting == 'true' and full_at then
     plan_write('HSET', info, 'full_at', format_int(tonumber(full_at) * 2 + 1))

@@ -24,6 +24,8 @@ class HeartbeatRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     node_id: str
     online: bool
     load_json: str | None = None
+    trouble: str | None = None
+    """What is wrong with the node, for people; ``None`` (default) or an empty text: nothing is."""
 
 
 class DispatchRequest(msgspec.Struct, kw_only=True, frozen=True, gc=False):

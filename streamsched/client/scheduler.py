@@ -117,9 +117,15 @@ class Scheduler:
 
         Raises:
             UnknownNode: it has never registered here, or the server was wiped: register it first.
-            InvalidField: ``load_json`` is not JSON.
+            InvalidField: ``load_json`` is not JSON, or ``trouble`` is too long.
         """
-        await self.append(NodeHeartbeat(node_id=request.node_id, online=request.online, load_json=request.load_json))
+        beat = NodeHeartbeat(
+            node_id=request.node_id,
+            online=request.online,
+            load_json=request.load_json,
+            trouble=request.trouble or None,
+        )
+        await self.append(beat)
 
     async def dispatch_task(self, request: DispatchRequest) -> Dispatched:
         """Choose a node for a job, now. The caller delivers the job to it, unless ``deliver`` is set.

@@ -18,12 +18,17 @@ FAILURES: Counter[str] = Counter()
 """How often each background task of this process has failed, by name."""
 
 
-async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
+Failed = Callable[[str], None]
+"""Is called with the error each time a task fails."""
+
+
+async def supervise(name: str, run: Callable[[], Awaitable[None]], failed: Failed = lambda problem: None) -> None:
     """Call ``run()`` until it returns. If it raises, log the error, pause, and call it again.
 
     Args:
         name: what the task does, for logs and for :data:`FAILURES`.
         run: the work. It starts from the beginning each time.
+        failed: see :data:`Failed`; does nothing by default.
     """
     backoff = Backoff()
     while True:
@@ -33,6 +38,7 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
             return
         except Exception as problem:
             FAILURES[name] += 1
+            failed(repr(problem))
             if anyio.current_time() - began > STEADY_S:
                 backoff.reset()
             log.error("a background task failed and starts again", task=name, problem=repr(problem))
@@ -45,7 +51,9 @@ STEADY_S = 60.0
 
 
 @asynccontextmanager
-async def background_task(name: str, run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def background_task(
+    name: str, run: Callable[[], Awaitable[None]], failed: Failed = lambda problem: None
+) -> AsyncIterator[None]:
     """Run ``run()``, supervised, while the block lasts, then cancel it and wait until it has ended.
 
     Not a task group: an error of the block must reach the caller as it is, not in an exception group. Not a bare task:
@@ -55,7 +63,7 @@ async def background_task(name: str, run: Callable[[], Awaitable[None]]) -> Asyn
 
     async def live() -> None:
         with scope:
-            await supervise(name, run)
+            await supervise(name, run, failed)
 
     task = asyncio.create_task(live(), name=name)
     try:

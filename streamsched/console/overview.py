@@ -145,7 +145,9 @@ def _nodes(overview: Overview) -> RenderableType:
             _plain(" ".join(node.pools)),
             _age(node.last_heartbeat_ts, overview.partition.now_ts),
         )
-    return Group(table, *_more(overview.nodes_total - len(overview.nodes), "nodes"))
+    troubles = [_plain(f"node {one.node_id} is in trouble: {one.trouble}", "red") for one in overview.troubles]
+    more = _more(overview.nodes_total - len(overview.nodes), "nodes")
+    return Group(table, *more, *troubles, *_more(overview.troubles_total - len(overview.troubles), "nodes in trouble"))
 
 
 def _state(node: NodeView) -> Text:

@@ -90,6 +90,8 @@ class NodeHeartbeat(Event, tag="node.heartbeat"):
     online: Flag
     load_json: Json | None = None
     accepting: Flag | None = None
+    trouble: Text | None = None
+    """What is wrong with the node. Without it, nothing is."""
     incarnation: Id | None = None
     """As registered: a beat of an earlier process is refused. Without it, no one asks."""
     request_id: Id | None = None

@@ -70,6 +70,7 @@ KEYS: dict[str, Key] = {
         "fold, call",
         "For each online node the time at which a call next checks its last heartbeat.",
     ),
+    "troubled": Key("troubled", "set", "fold", "Ids of the nodes whose last heartbeat says that something is wrong."),
     "pools": Key("pools", "set", "fold", "Ids of all pools."),
     "pool_info": Key("pool:%s:info", "hash", "fold", "A pool: its name and its languages."),
     "pool_members": Key("pool:%s:members", "set", "fold", "Ids of the nodes that registered with the pool."),
@@ -126,8 +127,8 @@ SHAPES: dict[str, str] = {name: key.shape for name, key in KEYS.items()}
 STREAMS = ("events", "heartbeats", "dead", "inbox", "reply", "in")
 """What a rebuild must not drop: the log, the streams beside it, deliveries, and entries that wait in an ingress."""
 
-SOFT_KEYS = ("expiry",)
-SOFT_NODE_FIELDS = ("last_heartbeat_ts", "load_json", "left_ts")
+SOFT_KEYS = ("expiry", "troubled")
+SOFT_NODE_FIELDS = ("last_heartbeat_ts", "load_json", "trouble", "left_ts")
 SOFT_SOURCE_FIELDS = ("tokens", "tokens_ts", "over", "told_ts", "foreign")
 SOFT_META_FIELDS = (
     "begin",
@@ -140,6 +141,7 @@ SOFT_META_FIELDS = (
     "look_ts",
     "memory_ts",
     "shed",
+    "troubled",
     "heartbeats_watermark",
     "rebuilt_ts",
     "rebuild_from",

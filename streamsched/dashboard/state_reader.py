@@ -10,8 +10,10 @@ from typing import Any
 from ..contract.entries import Chunk
 from ..contract.keys import Keys
 from ..engine.script import script
+from ..history.rows import short
 from ..state.overview import COUNTERS
 from ..state.pauses import PauseView, read_pauses
+from ..state.troubles import read_troubles
 from .view import View
 
 PAGE = 500
@@ -22,6 +24,9 @@ BUDGET = 2000
 
 SWEEP = 50
 """Nodes read at one look although no event named them, so that nothing wrong stays for long."""
+
+TROUBLES = 5
+"""Nodes in trouble that are named."""
 
 PAIRS = 300
 """Language pairs, and pools, that are shown."""
@@ -113,6 +118,7 @@ class StateReader:
         by_pool = self.board.nodes.by_pool
         await self._learn_pools(pool for pool in by_pool if pool not in self._pools)
         self._paused = await read_pauses(self.redis, self.keys)
+        troubles, in_trouble = await read_troubles(self.redis, self.keys, TROUBLES)
         served = self._served()
         pairs = self._pairs_to_ask(served)
         async with self.redis.pipeline(transaction=False) as pipe:
@@ -133,6 +139,7 @@ class StateReader:
         put("config", config)
         put("pairs", rows[:PAIRS])
         put("health", self.board.nodes.totals)
+        put("troubles", {"total": in_trouble, "nodes": [(one.node_id, short(one.trouble)) for one in troubles]})
         put("pools", self._pool_rows())
 
     async def _learn_pools(self, unknown: Iterable[str]) -> None:

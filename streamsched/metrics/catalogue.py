@@ -82,6 +82,7 @@ CATALOGUE = (
     # nodes
     _gauge("nodes_registered", "Nodes that ever registered."),
     _gauge("nodes_online", "Nodes that are online."),
+    _gauge("nodes_in_trouble", "Online nodes whose last heartbeat says that something is wrong with them."),
     _gauge("nodes", "Nodes by state; each is read from time to time.", "state"),
     _counter("nodes_expired", "Times that a node was silent for too long and lost its jobs."),
     # what was refused

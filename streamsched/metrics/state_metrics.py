@@ -97,14 +97,16 @@ async def _counters(redis: Any, keys: Keys) -> list[Sample]:
         pipe.hget(keys("meta"), "shed")  # moves into the counter when the overload ends: both are read side by side
         pipe.scard(keys("nodes"))
         pipe.scard(keys("online"))
+        pipe.scard(keys("troubled"))
         pipe.scard(keys("sources"))
-        counters, shed, nodes, online, sources = await pipe.execute()
+        counters, shed, nodes, online, troubled, sources = await pipe.execute()
     return [
         *(Sample(name, int(counters.get(counter, 0))) for name, counter in COUNTED.items()),
         *(Sample("jobs_ended", int(counters.get(status, 0)), (status,)) for status in sorted(ENDED)),
         Sample("submissions_shed", int(counters.get("shed", 0)) + shed_so_far(shed)),
         Sample("nodes_registered", nodes),
         Sample("nodes_online", online),
+        Sample("nodes_in_trouble", troubled),
         Sample("sources", sources),
     ]
 

@@ -69,6 +69,7 @@ class Heartbeat:
             online=True,
             load_json=load_json,
             accepting=self._accepting(),
+            trouble=self._inbox.trouble or None,
             incarnation=self._registration.incarnation,
         )
         try:

@@ -66,8 +66,12 @@ class Inbox:
         self._answered_at = -math.inf
         self._open = anyio.Event()
         self._open.set()
-        self.trouble = ""
-        """Why the inbox cannot be read; empty while it can."""
+        self._unreadable = self._failure = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why no jobs are taken from it; empty while they are."""
+        return self._unreadable or self._failure
 
     @property
     def is_read(self) -> bool:
@@ -92,7 +96,7 @@ class Inbox:
         async with anyio.create_task_group() as group:
             starter = JobStarter(self._held, self._begun, group)
             entries_of = read_stream(
-                self._held.reports.scheduler.url, self._key, self._last_id, count=AT_ONCE, trouble=self._note_trouble
+                self._held.reports.scheduler.url, self._key, self._last_id, count=AT_ONCE, trouble=self._note_unreadable
             )
             async for entries in entries_of:
                 self._answered_at = anyio.current_time()
@@ -109,9 +113,15 @@ class Inbox:
                     self._last_id = entries[-1][0]
                     if not self._shared:
                         group.start_soon(self._trim, self._last_id)
+                if entries is not None:
+                    self._failure = ""
 
-    def _note_trouble(self, problem: str) -> None:
-        self.trouble = problem and f"the inbox cannot be read: {problem}"[: LIMITS["text"] // 4]
+    def note_failure(self, problem: str) -> None:
+        """Note that :meth:`read` has failed; what it reads next without a failure ends this trouble."""
+        self._failure = f"reading the inbox fails: {problem}"[: LIMITS["text"] // 4]
+
+    def _note_unreadable(self, problem: str) -> None:
+        self._unreadable = problem and f"the inbox cannot be read: {problem}"[: LIMITS["text"] // 4]
 
     def _take(self, entry_id: str, fields: dict[str, str], group: anyio.abc.TaskGroup) -> Task | None:
         """Act on one entry, and return the job if it is taken; a decline runs beside the reading."""

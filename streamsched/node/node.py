@@ -39,7 +39,7 @@ class Node:
     (``gc.freeze``): to go through a few hundred modules takes 15 ms each time, a tenth of what a busy node does.
 
     No error of the server, and nothing that the user's callables raise, ends a node: it logs the error and tries again.
-    While it cannot read its inbox, its heartbeats say that it accepts no job.
+    While it cannot read its inbox, its heartbeats say why, and that it accepts no job.
 
     Args:
         scheduler: where it belongs; several nodes of a process may share one.
@@ -110,7 +110,7 @@ class Node:
 
     @property
     def trouble(self) -> str:
-        """Why it cannot read its inbox; empty while it can."""
+        """Why it takes no jobs from its inbox, as its heartbeats say; empty while it does."""
         return self._inbox.trouble if self._inbox is not None else ""
 
     async def __aenter__(self) -> Node:
@@ -146,7 +146,7 @@ class Node:
         await reconciler.give_back(earlier, "node restarted")
         await heartbeat.beat()
         await self._beating.enter_async_context(background_task("heartbeat", heartbeat.keep_beating))
-        await self._reading.enter_async_context(background_task("inbox", inbox.read))
+        await self._reading.enter_async_context(background_task("inbox", inbox.read, inbox.note_failure))
         gc.freeze()
         return self
 

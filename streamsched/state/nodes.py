@@ -30,6 +30,8 @@ class NodeView(msgspec.Struct, kw_only=True):
     """ms since the epoch; ``None`` before the first."""
     cap_json: str
     load_json: str
+    trouble: str
+    """What it says is wrong with it; empty if nothing is."""
 
 
 async def read_node(redis: Redis, keys: Keys, node_id: str) -> NodeView | None:
@@ -66,6 +68,7 @@ def _node(node_id: str, info: dict[str, str], held: int) -> NodeView:
         last_heartbeat_ts=int(beat) if beat else None,
         cap_json=info.get("cap_json", ""),
         load_json=info.get("load_json", ""),
+        trouble=info.get("trouble", ""),
     )
     if not node.open:
         if not node.online:

@@ -8,18 +8,17 @@ import msgspec
 from redis.asyncio import Redis
 
 from ..contract.keys import Keys
+from .names import names_of
 from .nodes import NodeView, read_nodes
 from .pairs import PairView, read_pairs, waiting_pairs
 from .partition import PartitionView, read_partition
 from .pauses import PauseView, read_pauses
 from .pools import PoolView, _read_pools
 from .sources import SourceView, read_sources
+from .troubles import TroubleView, read_troubles
 
 LIMIT = 50
 """Rows of each kind in an overview, by default."""
-
-SORTABLE = 20_000
-"""Up to this many names are read whole and sorted; of more, whichever come first are shown."""
 
 COUNTERS = (
     "submitted",
@@ -48,6 +47,9 @@ class Overview(msgspec.Struct, kw_only=True):
     nodes: list[NodeView]
     nodes_total: int
     nodes_online: int
+    troubles: list[TroubleView]
+    """What nodes say is wrong with them, in their last heartbeats."""
+    troubles_total: int
     pools: list[PoolView]
     pools_total: int
     paused: list[PauseView]
@@ -79,9 +81,10 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
     partition = await read_partition(redis, keys)
     raw: Any = await redis.hgetall(keys("counters"))
     counters = {name: int(raw.get(name, 0)) for name in (*COUNTERS, *sorted(set(raw) - set(COUNTERS)))}
-    nodes, nodes_total = await _names(redis, keys("nodes"), limit)
-    pools, pools_total = await _names(redis, keys("pools"), limit)
-    sources, sources_total = await _names(redis, keys("sources"), limit)
+    nodes, nodes_total = await names_of(redis, keys("nodes"), limit)
+    troubles, troubles_total = await read_troubles(redis, keys, limit)
+    pools, pools_total = await names_of(redis, keys("pools"), limit)
+    sources, sources_total = await names_of(redis, keys("sources"), limit)
     pairs, complete = await waiting_pairs(redis, keys, counters["waiting"])
     paused = list((await read_pauses(redis, keys)).values())
     ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
@@ -91,6 +94,8 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
         nodes=await read_nodes(redis, keys, nodes),
         nodes_total=nodes_total,
         nodes_online=await redis.zcard(keys("expiry")),
+        troubles=troubles,
+        troubles_total=troubles_total,
         pools=await _read_pools(redis, keys, pools),
         pools_total=pools_total,
         paused=paused[:limit],
@@ -102,16 +107,3 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
         waiting_pairs_complete=complete,
         delayed=max(0, counters["waiting"] - sum(pairs.values())) if complete else 0,
     )
-
-
-async def _names(redis: Any, key: str, limit: int) -> tuple[list[str], int]:
-    """Read at most ``limit`` members of a set, the first by name unless it is huge, and how many there are."""
-    total = await redis.scard(key)
-    if total <= SORTABLE:
-        return sorted(await redis.smembers(key))[:limit], total
-    some: list[str] = []
-    async for name in redis.sscan_iter(key, count=1000):
-        some.append(name)
-        if len(some) >= limit:
-            break
-    return sorted(some), total

@@ -48,6 +48,10 @@ def _troubles(sections: dict[str, Any]) -> list[tuple[str, str]]:
     if p["overload"]:
         causes = ", ".join(TOO_MUCH[cause] for cause in p["overload"])
         found.append((f"overloaded: {causes}; {p['shed']} submissions were refused", "yellow"))
+    troubles = sections.get("troubles", {"total": 0, "nodes": []})
+    found += [(f"node {node_id} is in trouble: {trouble}", "red") for node_id, trouble in troubles["nodes"]]
+    if more := max(0, troubles["total"] - len(troubles["nodes"])):
+        found.append((f"… and {more} more nodes in trouble", "red"))
     if p["workers"] == 0:
         found.append(("no worker runs: start `streamsched worker`", "yellow"))
     if history.get("read", 0) < history.get("count", 0) and not history.get("trouble"):

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from streamsched.contract.events import NodeHeartbeat
 from streamsched.contract.keys import Keys
 from streamsched.dashboard import state_reader as scene
 from streamsched.dashboard.past import checkpoints
@@ -152,6 +153,13 @@ async def test_a_time_before_or_behind_the_history_shows_its_nearest_end(ledger:
     ids = await day(ledger, jobs=3)
     assert (await shown.get("moment", at=1))["moment"]["id"] == ids[0]
     assert (await shown.get("moment", at=9_999_999_999_999))["moment"]["id"] == ids[-1]
+
+
+async def test_the_details_of_a_node_show_its_trouble_while_it_lasts(ledger: Ledger, shown: Dashboard) -> None:
+    await ledger.node()
+    for trouble in ("the inbox cannot be read", None):
+        await ledger.append(NodeHeartbeat(node_id="n1", online=True, trouble=trouble))
+        assert (await shown.get("about", kind="node", id="n1"))["state"]["trouble"] == (trouble or "")
 
 
 async def test_a_story_shows_why_one_job_waits_and_another_does_not(ledger: Ledger, shown: Dashboard) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 EVENTS: dict[str, str] = {
     "node.registered": "node_id:id cap_json:json pool_names_json?:pools mailbox?:id incarnation?:id request_id?:id",
-    "node.heartbeat": "node_id:id online:flag load_json?:json accepting?:flag incarnation?:id request_id?:id",
+    "node.heartbeat": (
+        "node_id:id online:flag load_json?:json accepting?:flag trouble?:text incarnation?:id request_id?:id"
+    ),
     "node.offline": "node_id:id reason?:text request_id?:id",
     "node.cordoned": "node_id:id reason?:text request_id?:id",
     "node.uncordoned": "node_id:id reason?:text request_id?:id",

@@ -91,6 +91,11 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
         {},
         "Nodes of s/0 sent no heartbeat and lost their jobs.",
     ),
+    "StreamschedNodesInTrouble": (
+        [series("nodes_in_trouble", "2x30")],
+        {},
+        "2 nodes of s/0 say that something is wrong with them.",
+    ),
     "StreamschedFleetShrunk": (
         [series("nodes_online", "40x20 19x10")],
         {},

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from streamsched.contract.events import JobSubmitted, NodeCordoned, NodeHeartbeat, NodeOffline
 from streamsched.contract.keys import Keys
 from streamsched.server.embedded import EmbeddedServer
-from streamsched.state import overview as state
+from streamsched.state import names
 from streamsched.state import pairs as waiting
 from streamsched.state.jobs import read_job
 from streamsched.state.nodes import read_node
@@ -115,7 +115,7 @@ async def test_of_many_nodes_pools_and_pairs_some_are_listed_and_all_are_counted
     assert (overview.nodes_total, overview.nodes_online, overview.pools_total) == (20, 20, 20)
     assert (overview.waiting_pairs_total, overview.waiting_pairs_complete) == (20, True)
     # a set too large to be read whole still gives as many rows
-    monkeypatch.setattr(state, "SORTABLE", 10)
+    monkeypatch.setattr(names, "SORTABLE", 10)
     overview = await read_overview(ledger.redis, ledger.keys, limit=4)
     assert (len(overview.nodes), len(overview.pools)) == (4, 4)
     # and a keyspace too large to be walked is said to be one

@@ -54,6 +54,7 @@ GOOD: dict[str, list[str]] = {
     "online": ["true", "true", "true", "false"],
     "load_json": ["[0.5]", "1"],
     "accepting": ["true", "false"],
+    "trouble": ["the inbox cannot be read", "嗯"],
     "reason": ["full", "full", "hot", "嗯"],
     "src_lang": SOURCES,
     "tgt_lang": TARGETS,

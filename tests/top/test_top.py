@@ -22,6 +22,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from streamsched.connect.client import connect
+from streamsched.contract.events import NodeHeartbeat
 from streamsched.contract.keys import Keys
 from streamsched.dashboard.reader import Reader
 from streamsched.dashboard.watcher import Watcher
@@ -92,6 +93,24 @@ async def top(server: EmbeddedServer, keys: Keys, size: tuple[int, int] = (80, 2
             yield Screen(app, pilot)
         watcher.close()
     await watcher.source.close()
+
+
+async def test_it_names_the_nodes_in_trouble_with_the_reason_until_they_are_well(
+    server: EmbeddedServer, ledger: Ledger
+) -> None:
+    for n in range(7):
+        await ledger.node(f"n{n}")
+        await ledger.append(NodeHeartbeat(node_id=f"n{n}", online=True, trouble="no inbox\x1b[2J"))
+    async with top(server, ledger.keys, size=(80, 40)) as screen:
+        await screen.until(lambda: "node n0 is in trouble: no inbox" in screen.head())
+        assert "… and 2 more nodes in trouble" in screen.head()
+        assert "\x1b" not in screen.head()
+        await screen.press("enter")
+        await screen.until(lambda: "trouble=no inbox" in screen.story())
+        await screen.press("escape")
+        for n in range(7):
+            await ledger.append(NodeHeartbeat(node_id=f"n{n}", online=True))
+        await screen.until(lambda: "in trouble" not in screen.head())
 
 
 async def test_it_shows_what_the_log_says_and_what_comes(server: EmbeddedServer, ledger: Ledger) -> None:

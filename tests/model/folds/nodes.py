@@ -83,6 +83,7 @@ def heartbeat(
     online: str,
     load_json: str | None,
     accepting: str | None,
+    trouble: str | None,
     incarnation: str | None,
 ) -> None:
     """A beat that its sender put on the log: the change of presence is this fact itself."""

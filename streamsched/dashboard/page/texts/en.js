@@ -49,7 +49,7 @@ export default {
   "field.status": "status", "field.session_id": "session", "field.src_lang": "from", "field.tgt_lang": "to", "field.node_id": "node", "field.pool_id": "pool",
   "field.attempt": "attempt", "field.attempts": "attempts", "field.priority": "priority", "field.cause": "cause", "field.error": "error", "field.created_ts": "submitted", "field.dispatched_ts": "dispatched",
   "field.started_ts": "started", "field.finished_ts": "ended", "field.deadline_ts": "deadline", "field.not_before_ts": "not before", "field.online": "online", "field.accepting": "accepting", "field.open": "open",
-  "field.why_closed": "why closed", "field.cordoned": "cordoned", "field.cordon_reason": "reason of the cordon", "field.held": "holds", "field.pools": "pools", "field.mailbox": "mailbox", "field.last_heartbeat_ts": "last heartbeat",
+  "field.why_closed": "why closed", "field.trouble": "trouble", "field.cordoned": "cordoned", "field.cordon_reason": "reason of the cordon", "field.held": "holds", "field.pools": "pools", "field.mailbox": "mailbox", "field.last_heartbeat_ts": "last heartbeat",
   "field.preferred_pool": "preferred pool", "field.last_lang_pair": "last pair", "field.last_job": "last job",
   "status.created": "waiting", "status.waiting": "waiting", "status.dispatched": "dispatched", "status.running": "running", "status.finished": "finished", "status.failed": "failed",
   "status.cancelled": "cancelled", "status.expired": "expired", "status.refused": "refused", "status.gone": "gone",

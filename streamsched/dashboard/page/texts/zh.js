@@ -49,7 +49,7 @@ export default {
   "field.status": "状态", "field.session_id": "会话", "field.src_lang": "源语言", "field.tgt_lang": "目标语言", "field.node_id": "节点", "field.pool_id": "池",
   "field.attempt": "尝试", "field.attempts": "尝试次数", "field.priority": "优先级", "field.cause": "原因", "field.error": "错误", "field.created_ts": "提交于", "field.dispatched_ts": "派发于",
   "field.started_ts": "开始于", "field.finished_ts": "结束于", "field.deadline_ts": "截止", "field.not_before_ts": "不早于", "field.online": "在线", "field.accepting": "接收", "field.open": "可用",
-  "field.why_closed": "不可用原因", "field.cordoned": "已隔离", "field.cordon_reason": "隔离原因", "field.held": "持有", "field.pools": "池", "field.mailbox": "信箱", "field.last_heartbeat_ts": "上次心跳",
+  "field.why_closed": "不可用原因", "field.trouble": "故障", "field.cordoned": "已隔离", "field.cordon_reason": "隔离原因", "field.held": "持有", "field.pools": "池", "field.mailbox": "信箱", "field.last_heartbeat_ts": "上次心跳",
   "field.preferred_pool": "首选池", "field.last_lang_pair": "上次语言对", "field.last_job": "上次作业",
   "status.created": "等待", "status.waiting": "等待", "status.dispatched": "已派发", "status.running": "运行中", "status.finished": "完成", "status.failed": "失败",
   "status.cancelled": "已取消", "status.expired": "已过期", "status.refused": "被拒绝", "status.gone": "已清除",
