@@ -105,7 +105,7 @@ def told_before() -> list[Story]:
     """Stories for those who need several times the same ones."""
     found: list[Story] = []
 
-    @drawn(200)
+    @drawn(250)
     @given(stories())
     def keep(story: Story) -> None:
         found.append(story)
