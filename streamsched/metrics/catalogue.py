@@ -48,6 +48,7 @@ CATALOGUE = (
     _counter("log_events_folded", "Events of the log folded so far, including refused ones."),
     _gauge("workers", "Workers active in the last few seconds; absent on a replica."),
     _gauge("last_call_timestamp_seconds", "When the scheduler last acted."),
+    _gauge("eviction", "1 if the server may evict keys, else 0. Left out where INFO is not permitted."),
     _gauge("overload", "1 while submissions are refused for this cause, else 0.", "cause"),
     _counter("submissions_shed", "Submissions refused because of overload."),
     # what goes through the log

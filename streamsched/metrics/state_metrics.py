@@ -82,6 +82,7 @@ async def _partition(redis: Any, keys: Keys) -> list[Sample]:
         "log_length_events": p.log_length,
         "log_events_folded": p.folded,
         "dead_letters_open": p.open_letters,
+        "eviction": None if p.eviction is None else p.eviction != "",
     }
     samples += [Sample(name, value) for name, value in known.items() if value is not None]
     archived = await redis.hget(keys("meta"), "archived")

@@ -11,6 +11,7 @@ from ..connect.client import role_in
 from ..contract.errors import LogWiped
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
+from .eviction import read_eviction
 from .letters import count_letters
 
 CAUSES = ("waiting", "memory", "lag")
@@ -49,6 +50,8 @@ class PartitionView(msgspec.Struct, kw_only=True):
     shed: int
     """Submissions refused for overload so far, including those that no fact records yet."""
     """All by the code under which they were refused; those of a version that did not count yet are missing."""
+    eviction: str | None
+    """The policy by which the server evicts keys; empty if it evicts none, ``None`` if the user may not ask."""
     now_ts: int
     """The server's clock at the time of reading, ms since the epoch."""
 
@@ -110,6 +113,7 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
         letters_by_code=letters.by_code,
         overload=_overload(meta.get("overload", "")),
         shed=shed_so_far(meta.get("shed")),
+        eviction=await read_eviction(redis),
         now_ts=now_ts,
     )
 

@@ -76,6 +76,7 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
         {"cause": "memory"},
         "s/0 refuses submissions: too much memory.",
     ),
+    "StreamschedEviction": ([series("eviction", "1x30")], {}, "The server of s/0 may evict keys of the partition."),
     "StreamschedSlowScripts": (
         [series("script_seconds", "0.05x30", quantile="0.99")],
         {},

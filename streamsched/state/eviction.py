@@ -1,0 +1,29 @@
+"""Whether a server may evict keys: of a partition, each missing key is a fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.exceptions import NoPermissionError
+
+REMEDY = "set maxmemory-policy noeviction"
+
+
+async def read_eviction(redis: Any) -> str | None:
+    """Return the policy by which the server evicts keys once it reaches ``maxmemory``; empty if it evicts none,
+    ``None`` if the user may not ask.
+
+    Raises:
+        RedisError: the server is away.
+    """
+    try:
+        about = await redis.info("memory")
+    except NoPermissionError:
+        return None
+    policy = str(about.get("maxmemory_policy", "noeviction"))
+    return "" if policy == "noeviction" else policy
+
+
+def eviction_words(policy: str) -> str:
+    """Return what such a policy means, with the remedy."""
+    return f"the server evicts keys when its memory is full (maxmemory-policy {policy}): {REMEDY}"
