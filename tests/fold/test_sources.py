@@ -370,7 +370,7 @@ async def test_what_is_taken_in_leaves_room_for_what_it_brings_about(ledger: Led
     )
     assert len(await copies(ledger)) == 8
     assert len(await ledger.facts("job.dispatched")) >= 7
-    assert reply[6] == (await ledger.hash("meta"))["watermark"]
+    assert reply[-1] == (await ledger.hash("meta"))["watermark"]
 
 
 async def test_while_the_memory_is_nearly_full_submissions_wait_in_the_ingress_and_node_events_do_not(
