@@ -11,16 +11,20 @@ return guarded(function()
   elseif not meta then
     return { 0, '0-0', '0' }
   end
-  local entries = rcall('XRANGE', events, '(' .. meta.watermark, meta.rebuild_until, 'COUNT', left)
-  local refused = #entries > 0 and refused_ids(entries[#entries][1]) or {}
-  for i = 1, #entries do
-    refusal = replay_entry(entries[i][1], entries[i][2], refused[entries[i][1]])
-    if refusal then
-      close_replay(false)
-      return redis.error_reply(refusal)
+  repeat
+    local asked = math.min(left, limit.read)
+    local slice = rcall('XRANGE', events, '(' .. meta.watermark, meta.rebuild_until, 'COUNT', asked)
+    local taken = take(slice)
+    local refused = taken > 0 and refused_ids(slice[taken][1]) or {}
+    for i = 1, taken do
+      refusal = replay_entry(slice[i][1], slice[i][2], refused[slice[i][1]])
+      if refusal then
+        close_replay(false)
+        return redis.error_reply(refusal)
+      end
     end
-  end
-  local more = #entries == left
+  until left <= 0 or #slice < asked
+  local more = left <= 0
   close_replay(not more and in_place == '1')
   return { more and 1 or 0, meta.watermark, format('%.0f', meta.folded) }
 end)

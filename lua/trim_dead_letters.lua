@@ -12,20 +12,23 @@ if spare <= 0 or #rcall('XRANGE', dead, archived, archived) == 0 then
   return { 0, 0 } -- without the last archived letter it is another history, or one that is being mended
 end
 local first = rcall('XRANGE', events, '-', '+', 'COUNT', 1)
-local letters = rcall('XRANGE', dead, '-', archived, 'COUNT', spare)
-local last
-local more = #letters == spare
-for i = 1, #letters do
-  local letter = fields_of(letters[i][2])
-  if letter.stream == 'events' and first[1] and at_or_before(first[1][1], letter.id) then
-    more = false
-    break
+local last, met
+left = spare
+repeat
+  local asked = math.min(left, limit.read)
+  local letters = rcall('XRANGE', dead, last and '(' .. last or '-', archived, 'COUNT', asked)
+  for i = 1, take(letters) do
+    local letter = fields_of(letters[i][2])
+    met = letter.stream == 'events' and first[1] and at_or_before(first[1][1], letter.id)
+    if met then
+      break
+    end
+    last = letters[i][1]
   end
-  last = letters[i][1]
-end
+until met or left <= 0 or #letters < asked
 if not last then
   return { 0, 0 }
 end
 local trimmed = rcall('XTRIM', dead, 'MINID', '=', next_id(last)) -- first: it is allowed on a server out of memory
 redis.pcall('HINCRBY', key.dead_codes, 'trimmed', trimmed)
-return { trimmed, more and 1 or 0 }
+return { trimmed, not met and left <= 0 and 1 or 0 }

@@ -16,22 +16,24 @@ if first[1] and at_or_before(first[1][1], archived) and #rcall('XRANGE', events,
   return redis.error_reply('FORK the archive ends at ' .. archived .. ', which the log has lost: it is not trimmed')
 end
 local bound = at_or_before(archived, watermark) and archived or watermark
-local entries = rcall('XRANGE', events, '-', bound, 'COUNT', batch)
-local keep, stopped
-for i = 1, #entries do
-  local id, e = entries[i][1], fields_of(entries[i][2])
-  if e.type == 'job.submitted' then
-    local job_id = job_id_of(e, id)
-    local job = rcall('HMGET', key.job(job_id), 'status', 'submit_id')
-    if job[2] == id and not is_terminal(job[1]) then
-      keep, stopped = id, job_id
-      break
+local after, keep, stopped = '-', nil, nil
+left = tonumber(batch)
+repeat
+  local asked = math.min(left, limit.read)
+  local slice = rcall('XRANGE', events, after, bound, 'COUNT', asked)
+  for i = 1, take(slice) do
+    local id, e = slice[i][1], fields_of(slice[i][2])
+    if e.type == 'job.submitted' then
+      local job_id = job_id_of(e, id)
+      local job = rcall('HMGET', key.job(job_id), 'status', 'submit_id')
+      if job[2] == id and not is_terminal(job[1]) then
+        keep, stopped = id, job_id
+        break
+      end
     end
+    keep, after = next_id(id), '(' .. id
   end
-end
-if not keep and #entries > 0 then
-  keep = next_id(entries[#entries][1])
-end
+until stopped or left <= 0 or #slice < asked
 local trimmed = 0
 if keep then
   trimmed = rcall('XTRIM', events, 'MINID', '=', keep) -- first, because it is allowed on a server that is out of memory
@@ -39,4 +41,4 @@ if keep then
 elseif takes_over == '1' then
   rcall('HSET', key.meta, 'archive', archive, 'archiver', archiver)
 end
-return { trimmed, (not stopped and #entries == tonumber(batch)) and 1 or 0, stopped or '' }
+return { trimmed, not stopped and left <= 0 and 1 or 0, stopped or '' }

@@ -2,18 +2,26 @@
 
 -- Fold what the log holds behind the watermark, as far as this call may go. Returns true at the tail.
 local function fold_log()
+  local asked = math.min(left, 4)
   -- Nothing is read from the other two streams: a foreign key in the place of one is met here, before anything is written.
-  local reply = rcall('XREAD', 'COUNT', format_int(left), 'STREAMS', events, heartbeats, dead, meta.watermark, '$', '$') or {}
-  local entries = reply[1] and reply[1][2] or {}
-  for i = 1, #entries do
-    local id = entries[i][1]
-    fold_event('events', id, entries[i][2], fields_of(entries[i][2]), false)
-    meta.watermark, moved = id, true
+  local reply = rcall('XREAD', 'COUNT', asked, 'STREAMS', events, heartbeats, dead, meta.watermark, '$', '$') or {}
+  local slice = reply[1] and reply[1][2] or {}
+  while true do
+    local taken = take(slice)
+    for i = 1, taken do
+      local id = slice[i][1]
+      fold_event('events', id, slice[i][2], fields_of(slice[i][2]), false)
+      meta.watermark, moved = id, true
+    end
+    meta.folded = meta.folded + taken
+    if left <= 0 then
+      return false
+    elseif #slice < asked then
+      return true
+    end
+    asked = math.min(left, limit.read)
+    slice = rcall('XRANGE', events, '(' .. meta.watermark, '+', 'COUNT', asked)
   end
-  meta.folded = meta.folded + #entries
-  local tail = #entries < left
-  left = left - #entries
-  return tail
 end
 
 -- At the tail the log must have taken in exactly as many entries as were folded. Other entries were trimmed, deleted or

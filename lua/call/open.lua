@@ -67,15 +67,15 @@ local function why_not_whole(v)
 end
 
 -- Read where the partition stands, and refuse to go on where that would do harm. A call names the log that its process knows
--- (`known_log`, '0-0' for none). Where the server holds another one, it has lost that log: the partition stops if the log was
--- `archived`, and can be restored; else there is nothing to wait for. Returns the refusal, or nil.
+-- (`known_log`, '0-0' for none). Where the server holds a later one, or none, it has lost that log: the partition stops if
+-- the log was `archived`, and can be restored; else there is nothing to wait for. An earlier one has been restored. Returns the refusal, or nil.
 local function open_call()
   left = tonumber(batch)
   local v = fields_of(rcall('HGETALL', key.meta))
   local refusal = why_not_whole(v)
   if refusal then
     return refusal
-  elseif known_log ~= '0-0' and known_log ~= v.log and known_log ~= v.forgotten then
+  elseif known_log ~= '0-0' and known_log ~= v.forgotten and not (v.log and at_or_before(v.log, known_log)) then
     if archived == '1' then
       rcall('HSET', key.meta, 'wiped', known_log) -- so that the calls of processes that never knew it are refused too
       return wiped_log(known_log, v.log)

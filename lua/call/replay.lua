@@ -28,7 +28,7 @@ end
 local function refused_ids(last)
   local ids = {}
   while true do
-    local letters = rcall('XRANGE', dead, '(' .. meta.dead_cursor, '+', 'COUNT', 100)
+    local letters = rcall('XRANGE', dead, '(' .. meta.dead_cursor, '+', 'COUNT', limit.read)
     for i = 1, #letters do
       local letter = fields_of(letters[i][2])
       if letter.stream == 'events' then
@@ -39,7 +39,7 @@ local function refused_ids(last)
       end
       meta.dead_cursor = letters[i][1]
     end
-    if #letters < 100 then
+    if #letters < limit.read then
       return ids
     end
   end

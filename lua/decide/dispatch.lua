@@ -8,6 +8,7 @@ local function dispatch(job_id, job)
   end
   decide('job.dispatched', 'job_id', job_id, 'node_id', node_id, 'pool_id', pool_id, 'nonce', nonce,
     'seen', seen, 'why', why, 'affinity', affinity)
+  left = left - math.floor(#(job.payload_json or '') / limit.weight) -- its fold copies the payload to the inbox
   return true
 end
 

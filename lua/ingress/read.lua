@@ -32,14 +32,11 @@ local function copy_of(name, role, id, flat, e)
   return copy
 end
 
--- What an entry counts against the rate: one, and one more for each few kilobytes; a registration half a second's worth,
--- because it may touch a thousand indexes. Returns that, and the entry's bytes.
+-- What an entry counts against the rate: a registration half a second's worth, because it may touch a thousand indexes.
+-- Returns that, and the entry's bytes.
 local function weigh(flat, e, sender)
-  local bytes = 0
-  for i = 1, #flat do
-    bytes = bytes + #flat[i]
-  end
-  return e.type == 'node.registered' and math.ceil(sender.rate / 2) or 1 + math.floor(bytes / limit.source_weight), bytes
+  local weight, bytes = weight_of(flat)
+  return e.type == 'node.registered' and math.ceil(sender.rate / 2) or weight, bytes
 end
 
 -- Take in one entry that is where it should be.
@@ -68,7 +65,7 @@ end
 local function read_ingress(name, sender, stream, most)
   local taken, bytes, last, beats, ahead = 0, 0, '-', {}, nil
   while taken < most and bytes < limit.payload and sender.tokens > 0 and not ahead do
-    local asked = math.min(taken == 0 and 4 or 32, most - taken) -- any of them may be large
+    local asked = math.min(taken == 0 and 4 or limit.read, most - taken)
     local entries = rcall('XRANGE', stream, last, '+', 'COUNT', asked)
     for i = 1, #entries do
       local id, flat = entries[i][1], entries[i][2]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 import structlog
-from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from ..connect.outage import Backoff, is_away
 from ..contract.entries import Entry, position, refusal
@@ -147,8 +147,10 @@ class Archiver:
         """Note where the archive is: if the server loses the log, the fleet waits until it is restored from there."""
         try:
             await self.live.redis.hset(self.live.keys("meta"), "archive", self._where)
-        except ReadOnlyError:
-            log.info("the archive is not announced: this server is a replica")
+        except OutOfMemoryError:
+            return  # the next round tries again, after it has trimmed
+        except (ReadOnlyError, NoPermissionError) as problem:
+            log.info("the archive is not announced", problem=str(problem))
         self._announced = True
 
     @property

@@ -13,7 +13,9 @@ LIMITS: dict[str, int] = {
     "fields": 128,  # fields of one event, with those that the contract does not name
     "event": 2_097_152,  # bytes of one event that a caller hands to a script
     "events": 1024,  # events that a caller hands to a script at once
-    "slice": 2000,  # entries that one command of a script asks about
+    "weight": 4096,  # bytes of an entry for which it counts as one more
+    "read": 16,  # entries that a script reads at once: each may hold a megabyte
+    "slice": 2000,  # names that one command of a script asks about
     "priority": 100,  # -100 .. 100
     "misses": 100,  # how often a job may be handed back without being begun, but for "full"
     "attempts": 1000,  # the most max_attempts may be
@@ -30,7 +32,6 @@ LIMITS: dict[str, int] = {
     "source_rate": 1000,  # events a second that are taken in from a source, unless it was admitted with another rate
     "source_size": 1_200_000,  # bytes of one entry of a source: the largest payload, and the rest of a submission
     "source_backlog": 10_000,  # entries waiting in an ingress; beyond it, the oldest are dropped
-    "source_weight": 4096,  # bytes of an entry for which it counts as one more
     "source_fields": 64,  # of one entry
     "source_trim": 5000,  # entries that one call drops of a backlog
     "ahead_ms": 60_000,  # how far ahead of the clock the id of an entry may be

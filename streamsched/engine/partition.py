@@ -19,6 +19,7 @@ from ..connect import tls
 from ..connect.client import connect, connections_made, where_is
 from ..connect.outage import NO_ANSWER, Backoff, drop_idle_connections, is_away, login_refused
 from ..connect.url import of_partition
+from ..contract.entries import position
 from ..contract.errors import (
     InvalidField,
     LogWiped,
@@ -195,7 +196,7 @@ class Partition:
                 pipe.hmget(self.keys("meta"), WHOLE)
                 before, *replies, behind = await pipe.execute()
             for rebuilding, begin, done, _, first, wiped, forgotten in (before, behind):
-                if wiped is not None or (self._archived and self._log not in ("0-0", first, forgotten)):
+                if wiped is not None or (self._archived and self._is_lost(first, forgotten)):
                     raise LogWiped.of(wiped or self._log, first)
                 if rebuilding is not None:
                     raise PartitionRebuilding("the state is being rebuilt: it is read when it is whole")
@@ -207,6 +208,11 @@ class Partition:
 
         replies: list[Any] = await self.patiently(read)
         return replies
+
+    def _is_lost(self, first: str | None, forgotten: str | None) -> bool:
+        """Tell whether the server has lost the log that this process knows: it holds a later one, or none."""
+        later = first is None or position(first) > position(self._log)
+        return self._log not in ("0-0", forgotten) and later
 
     def now_ts(self) -> float | None:
         """The scheduler's clock, ms since the epoch, as it was last heard; ``None`` if it was not."""

@@ -65,8 +65,13 @@ KEYS = {
 
 ROLES = tuple(KEYS)
 
-APART = {"worker": {"xtrim": "in:*"}}
-"""Commands that a role may call on some of its keys only: a worker trims ingress streams, but never the log."""
+APART: dict[str, dict[str, tuple[str, ...]]] = {
+    "producer": {"xtrim": ("heartbeats",)},
+    "node": {"xtrim": ("heartbeats", "inbox:*")},
+    "worker": {"xtrim": ("heartbeats", "in:*")},
+    "operator": {"rename": ("dead", "dead:ordered")},
+}
+"""Commands that a role may call on some of its keys only: folded heartbeats and read entries may go, the log never."""
 
 OF_SOURCES = {
     "producer": (
@@ -100,7 +105,9 @@ def rules(role: str, keys: Keys, database: int = 0, cluster: bool = False) -> li
     if cluster:
         commands.add(WHERE)
     apart = APART.get(role, {})
-    selectors = [word for name, key in apart.items() for word in (f"(~{keys.prefix}{key}", f"+{name})")]
+    selectors: list[str] = []
+    for name, names in apart.items():
+        selectors += [f"(~{keys.prefix}{names[0]}", *(f"~{keys.prefix}{key}" for key in names[1:]), f"+{name})"]
     allowed = KEYS[role].format(prefix=keys.prefix).split()
     return ["reset", "on", *allowed, "-@all", *(f"+{command}" for command in sorted(commands - set(apart))), *selectors]
 

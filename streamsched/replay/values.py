@@ -57,7 +57,7 @@ async def state_keys(redis: Any, keys: Keys) -> AsyncIterator[list[tuple[str, st
 async def _read_value(redis: Redis, key: str, name: str, kind: str) -> Any:
     if kind == "hash":
         soft = soft_fields(name)
-        return {field: text for field, text in (await redis.hgetall(key)).items() if field not in soft}
+        return {field: text for field, text in (await redis.hgetall(key)).items() if str_if_bytes(field) not in soft}
     if kind == "set":
         return sorted(await redis.smembers(key))
     if kind == "zset":

@@ -152,6 +152,7 @@ def test_every_code_says_what_it_speaks_of() -> None:
         "HALTED": About.PARTITION,
         "REBUILDING": About.PARTITION,
         "GAP": About.PARTITION,
+        "WIPED": About.PARTITION,
         "NEWER_LOG": About.PARTITION,
         "OOM": About.SERVER,
         "READONLY": About.SERVER,
@@ -162,6 +163,6 @@ def test_every_code_says_what_it_speaks_of() -> None:
         "UNREACHABLE": About.SERVER,
     }
     lasting = {code for code in about if not passes(ERRORS[code]())}
-    assert lasting == {"GAP", "NEWER_LOG", "WRONGTYPE", "SERVER_TOO_OLD"}
+    assert lasting == {"GAP", "WIPED", "NEWER_LOG", "WRONGTYPE", "SERVER_TOO_OLD"}
     assert is_of_event(NotPermitted("a source"))
     assert not is_of_event(ServerForbids("an ACL"))

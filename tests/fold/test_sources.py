@@ -250,7 +250,7 @@ async def test_more_than_the_rate_waits_and_is_recorded_now_and_then(ledger: Led
 async def test_a_large_entry_counts_as_several_and_a_registration_as_half_a_second_of_them(ledger: Ledger) -> None:
     await ledger.freeze()
     await ledger.admit("web", rate=10)
-    large = (*SUBMIT[:-1], json.dumps("x" * 5 * LIMITS["source_weight"]))
+    large = (*SUBMIT[:-1], json.dumps("x" * 5 * LIMITS["weight"]))
     for n in range(3):
         await ledger.say("web", *large, "job_id", f"j{n}")
     await ledger.take_in("web")

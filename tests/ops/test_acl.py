@@ -127,7 +127,8 @@ def test_each_role_may_do_its_work_and_is_refused_nothing_that_it_needs(system: 
     for role, command in WORK:
         done = system.run(role, *command)
         assert done.code == 0, (role, command, done)
-    assert system.admin.acl_log() == []
+    # an auditor that archives may not say so to the fleet
+    assert {(entry["username"], entry["object"]) for entry in system.admin.acl_log()} <= {("auditor", "hset")}
 
 
 ELSEWHERE = ["XADD", "guarded:{1}:events", "*", "type", "x"]
