@@ -93,7 +93,7 @@ async def test_a_replay_and_a_trim_take_a_few_large_events_a_call(redis: Redis, 
     trimmed, more = await script("trim_dead_letters")(
         ledger.redis, events=events, dead=dead, batch=batch, archived=letters[-1], keep=0, **given
     )
-    assert (trimmed, more) == (2, 1)
+    assert (trimmed, more) == (1, 1), "a letter is a little larger than its event"
 
 
 BROKEN = [
