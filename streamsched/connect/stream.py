@@ -14,6 +14,7 @@ from ..contract.entries import position
 from ..contract.kinds import LIMITS
 from .client import connect, connections_made
 from .outage import Backoff, block_ms, drop_idle_connections, is_away
+from .read_size import ReadSize
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,7 @@ async def read_stream(
     key: str,
     last_id: str,
     longest_ms: int = 1000,
-    count: int = LIMITS["window"],
+    size: ReadSize | None = None,
     trouble: Callable[[str], None] = lambda problem: None,
 ) -> AsyncGenerator[list[tuple[str, dict[str, str]]] | None]:
     """Follow a stream after ``last_id``, over its own connection, until the reader stops.
@@ -36,7 +37,7 @@ async def read_stream(
         key: the stream.
         last_id: the id to read behind.
         longest_ms: how long a read blocks; 1000 by default.
-        count: most entries of one read.
+        size: how many entries a read asks for; at most :data:`LIMITS` ``window`` by default.
         trouble: called with the error text when a read fails, and with an empty text when a read succeeds again.
 
     Yields the new entries in order; an empty list when ``longest_ms`` passed without any; ``None`` after each connect:
@@ -44,6 +45,7 @@ async def read_stream(
     come twice: a reader that meets a new primary without it goes back, and a sentinel may then name the old one again.
     """
     redis = connect(url)
+    size = size or ReadSize(LIMITS["window"])
     backoff, made = Backoff(), 0
     read: deque[str] = deque(maxlen=LIMITS["window"])
     try:
@@ -52,7 +54,7 @@ async def read_stream(
                 same = made > 0 and not backoff.failures
                 reply: Any = None
                 if same:
-                    reply = await redis.xread({key: last_id}, count=count, block=block_ms(redis, longest_ms))
+                    reply = await redis.xread({key: last_id}, count=size.ask(), block=block_ms(redis, longest_ms))
                     same = connections_made(redis) == made
                 if not same:
                     last_id = await resume_point(redis, key, last_id, read)
@@ -62,6 +64,7 @@ async def read_stream(
                         "a stream cannot be read", stream=key, problem=str(problem)
                     )
                 trouble(str(problem))
+                size.cut_off()
                 await drop_idle_connections(redis)  # retry a refused login with a new connection
                 await backoff.wait()
                 continue
@@ -74,6 +77,7 @@ async def read_stream(
                 continue
             entries = reply[0][1] if reply else []
             if entries:
+                size.took(len(entries), sum(len(text) for _, fields in entries for text in fields.values()))
                 last_id = entries[-1][0]
                 read.extend(entry_id for entry_id, _ in entries)
             yield entries
@@ -93,5 +97,7 @@ async def resume_point(redis: Any, key: str, last_id: str, read: deque[str]) -> 
         raise
     if position(last_id) <= position(about["last-generated-id"]):
         return last_id
-    held = {entry_id for entry_id, _ in await redis.xrevrange(key, count=read.maxlen)}
-    return next((entry_id for entry_id in reversed(read) if entry_id in held), "0-0")
+    for entry_id in reversed(read):
+        if await redis.xrange(key, entry_id, entry_id):
+            return entry_id
+    return "0-0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import AnyStr, NamedTuple
 
 ENTRY_ID = re.compile(r"[0-9]+-[0-9]+")
@@ -24,6 +24,25 @@ class Chunk(NamedTuple):
     entries: list[Entry]
     buried: Mapping[str, str]
     """Ids of refused entries, with code and reason: a replay must not fold them."""
+
+
+PART_BYTES = 2**20
+"""Bytes that a script takes at once: a server may refuse longer ones (``proto-max-bulk-len``)."""
+
+
+def parts(chunk: Chunk) -> Iterator[Chunk]:
+    """Divide a chunk into parts of at most :data:`PART_BYTES`; an entry that is larger is a part of its own."""
+    entries: list[Entry] = []
+    size = 0
+    for entry in chunk.entries:
+        own = sum(map(len, entry.flat))
+        if entries and size + own > PART_BYTES:
+            yield Chunk(entries, chunk.buried)
+            entries, size = [], 0
+        entries.append(entry)
+        size += own
+    if entries:
+        yield Chunk(entries, chunk.buried)
 
 
 def position(entry_id: str) -> tuple[int, int]:

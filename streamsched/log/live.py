@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
+from redis.exceptions import ConnectionError, TimeoutError
 
+from ..connect.read_size import ReadSize
 from ..contract.entries import Chunk, Entry, position, refusal
 from ..contract.errors import LogWiped
 from ..contract.keys import Keys
 
-if TYPE_CHECKING:
-    pass
-
-
 CHUNK = 1000
-"""Entries per read: enough to hide the latency, few enough to bound the memory."""
+"""Most entries of a chunk."""
+
+MOST = 128
+"""Most entries per read: should they turn out to be large, they fit into memory all the same."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -50,6 +51,7 @@ class LiveLog:
         # redis-py turns each entry into a dict, which loses a repeated field
         self.redis.set_response_callback("XRANGE", raw_reply)
         self.keys = keys
+        self._sizes = {stream: ReadSize(MOST) for stream in ("events", "dead")}
         self._letters: dict[str, str] = {}
         self._letters_read = "0-0"
         self._behind = "0-0"
@@ -90,10 +92,9 @@ class LiveLog:
     async def chunks(self, after: str, until: str, count: int) -> AsyncIterator[Chunk]:
         """Yield the entries after ``after`` up to ``until``, which must be folded already."""
         while position(after) < position(until):
-            found = await self.redis.xrange(self.keys("events"), min=f"({after}", max=until, count=count)
-            if not found:
+            entries = await self.page("events", f"({after}", until, count)
+            if not entries:
                 return
-            entries = [Entry(entry_id.decode(), flat) for entry_id, flat in found]
             # read after the entries: a letter is written in the same call that folds its event
             refused = await self.refused(after, entries[-1].id)
             after = entries[-1].id
@@ -106,8 +107,27 @@ class LiveLog:
             yield letters
 
     async def _page_of_letters(self, after: str) -> list[Entry]:
-        found = await self.redis.xrange(self.keys("dead"), min=f"({after}", count=CHUNK)
-        return [Entry(letter_id.decode(), flat) for letter_id, flat in found]
+        return await self.page("dead", f"({after}", "+", CHUNK)
+
+    async def page(self, stream: str, after: str, until: str, count: int) -> list[Entry]:
+        """Read the next entries of ``events`` or ``dead``, at most ``count``: fewer where they are large. Empty only if
+        there are none.
+
+        Raises:
+            RedisError, OSError: the server is away, or closes the connection even at one entry.
+        """
+        size = self._sizes[stream]
+        while True:
+            try:
+                asked = min(count, size.ask())
+                found = await self.redis.xrange(self.keys(stream), min=after, max=until, count=asked)
+            except (ConnectionError, TimeoutError):
+                if not size.cut_off():
+                    raise
+                continue
+            entries = [Entry(entry_id.decode(), flat) for entry_id, flat in found]
+            size.took(len(entries), sum(len(part) for entry in entries for part in entry.flat))
+            return entries
 
     async def refused(self, after: str, until: str) -> dict[str, str]:
         """Return the dead letters about events after ``after`` up to ``until``, by event, with code and reason.

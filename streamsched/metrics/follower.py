@@ -150,10 +150,10 @@ class Follower:
         for _ in range(PAGES):
             if position(self._last) >= position(watermark):
                 break
-            page = await self._log.redis.xrange(self.keys("events"), min=f"({self._last}", max=watermark, count=PAGE)
-            for entry_id, flat in page:
-                self.take(Entry(entry_id.decode(), flat))
-            self._last = page[-1][0].decode() if page else watermark
+            page = await self._log.page("events", f"({self._last}", watermark, PAGE)
+            for entry in page:
+                self.take(entry)
+            self._last = page[-1].id if page else watermark
             self._folded += len(page)
             await self._ask()  # after them: if this fails, nothing is counted twice
         if position(self._last) >= position(watermark):

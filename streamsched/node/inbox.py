@@ -12,6 +12,7 @@ import structlog
 from anyio.streams.memory import MemoryObjectSendStream
 from redis.exceptions import RedisError
 
+from ..connect.read_size import ReadSize
 from ..connect.stream import read_stream
 from ..contract.config import FULL
 from ..contract.kinds import LIMITS
@@ -95,8 +96,9 @@ class Inbox:
         """Read until cancelled, or until another process is the node. What fails about one entry is contained to it."""
         async with anyio.create_task_group() as group:
             starter = JobStarter(self._held, self._begun, group)
+            size = ReadSize(AT_ONCE)
             entries_of = read_stream(
-                self._held.reports.scheduler.url, self._key, self._last_id, count=AT_ONCE, trouble=self._note_unreadable
+                self._held.reports.scheduler.url, self._key, self._last_id, size=size, trouble=self._note_unreadable
             )
             async for entries in entries_of:
                 self._answered_at = anyio.current_time()
@@ -105,10 +107,10 @@ class Inbox:
                     starter.reconnected()
                 else:
                     taken = [task for entry_id, fields in entries if (task := self._take(entry_id, fields, group))]
-                    starter.begin(taken, last=len(entries) < AT_ONCE)
+                    starter.begin(taken, last=len(entries) < size.asked)
                 if self._held.reports.superseded_by:
                     break  # the inbox is the other one's
-                await self._reconciler.read(entries is None, entries is not None and len(entries) < AT_ONCE, group)
+                await self._reconciler.read(entries is None, entries is not None and len(entries) < size.asked, group)
                 if entries:
                     self._last_id = entries[-1][0]
                     if not self._shared:

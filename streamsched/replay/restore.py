@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio.to_thread
@@ -11,7 +11,7 @@ from ..archive.fork import remedy
 from ..archive.reader import Archive
 from ..archive.snapshot import nearest
 from ..contract.config import RETRY
-from ..contract.entries import ENTRY_ID, Chunk, Entry, fields_of, position
+from ..contract.entries import ENTRY_ID, Chunk, Entry, fields_of, parts, position
 from ..contract.entries import before as previous
 from ..contract.errors import ArchiveDamaged, LogFork, LogGap, PartitionRebuilding
 from ..contract.keys import Keys
@@ -118,14 +118,14 @@ async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: 
     """
     pieces = archive.read(after, until, CHUNK)
     while (chunk := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
-        entries = packed(chunk)
-        parted = await script("find_divergence")(
-            redis, events=keys("events"), prefix=keys.prefix, entries=entries, after=after
-        )
-        if parted:
-            first_id = parted.decode() if isinstance(parted, bytes) else parted
-            raise LogFork(f"the archive and the log are not the same history from {first_id} on; {remedy(archive)}")
-        after = chunk.entries[-1].id
+        for part in parts(chunk):
+            parted = await script("find_divergence")(
+                redis, events=keys("events"), prefix=keys.prefix, entries=packed(part), after=after
+            )
+            if parted:
+                first_id = parted.decode() if isinstance(parted, bytes) else parted
+                raise LogFork(f"the archive and the log are not the same history from {first_id} on; {remedy(archive)}")
+            after = part.entries[-1].id
 
 
 async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Callable[[int], None]) -> None:
@@ -136,9 +136,9 @@ async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Call
     until = min(previous(first[0][0]), archive.last, key=position) if first else archive.last
     if watermark == "0-0" and (path := nearest(archive.folder, until)) is not None:
         watermark = (await load(redis, keys, path)).watermark
-    pieces = archive.read(watermark, until, CHUNK)
-    chunk: Chunk | None = Chunk([], {})
-    while chunk is not None:
+    pieces = _parts_of(archive.read(watermark, until, CHUNK))
+    part: Chunk | None = Chunk([], {})
+    while part is not None:
         following: Chunk | None = await anyio.to_thread.run_sync(next, pieces, None)
         going_on, _, folded = await script("replay_entries")(
             redis,
@@ -146,13 +146,18 @@ async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Call
             dead=keys("dead"),
             prefix=keys.prefix,
             in_place=1,
-            entries=packed(chunk),
+            entries=packed(part),
             ends=int(following is None),
         )
         if not going_on:
             raise PartitionRebuilding("another process is rebuilding the state: wait for it to end")
         progress(int(folded))
-        chunk = following
+        part = following
+
+
+def _parts_of(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield from parts(chunk)
 
 
 async def _put_back_letters(redis: Any, keys: Keys, archive: Archive) -> None:

@@ -13,7 +13,7 @@ import msgpack
 from redis.asyncio import Redis
 
 from ..connect.client import connect
-from ..contract.entries import Chunk, position
+from ..contract.entries import Chunk, parts, position
 from ..contract.errors import ScratchIsLive
 from ..contract.keys import Keys
 from ..engine.script import script
@@ -51,10 +51,11 @@ class Scratch:
             NewerLog: the chunk was folded by a newer version of this program.
             PartitionHalted: an event cannot be folded; the text says which.
         """
-        _, watermark, folded = await script("replay_entries")(
-            self.redis, **self._streams(), prefix=self.keys.prefix, in_place=0, entries=packed(chunk), ends=0
-        )
-        self.watermark, self.folded = _text(watermark), int(folded)
+        for part in parts(chunk):
+            _, watermark, folded = await script("replay_entries")(
+                self.redis, **self._streams(), prefix=self.keys.prefix, in_place=0, entries=packed(part), ends=0
+            )
+            self.watermark, self.folded = _text(watermark), int(folded)
 
     async def follow(self, history: History, until: str = "+", progress: Progress = lambda folded: None) -> None:
         """Fold up to ``until`` (default: the live watermark); never backwards."""

@@ -14,6 +14,9 @@ from ..contract.kinds import LIMITS
 from .eviction import read_eviction
 from .letters import count_letters
 
+UNREAD = 16
+"""Entries read at once to count those that are not folded: each may hold a megabyte."""
+
 CAUSES = ("waiting", "memory", "lag")
 """What there can be too much of."""
 
@@ -130,8 +133,14 @@ def _overload(text: str) -> dict[str, int]:
 
 async def _unread(redis: Any, keys: Keys, meta: dict[str, str]) -> int:
     """Count the entries behind the watermark, as far as it takes to see whether some are missing."""
-    entries = await redis.xrange(keys("events"), min="(" + meta.get("watermark", "0-0"), count=1000)
-    return len(entries) if len(entries) < 1000 else 2**53
+    after, count = str(meta.get("watermark", "0-0")), 0
+    while count < 1000:
+        page = await redis.xrange(keys("events"), min=f"({after}", count=UNREAD)
+        count += len(page)
+        if len(page) < UNREAD:
+            return count
+        after = page[-1][0]
+    return 2**53
 
 
 async def _groups(redis: Any, stream: str) -> list[dict[str, Any]]:
