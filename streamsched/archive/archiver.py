@@ -28,7 +28,7 @@ READ = 1000
 MAX_EVENTS = 100_000
 """Events of one segment by default: they are held in memory until they are written, a kilobyte each."""
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 16 * 2**20
 """Bytes of one segment's fields, before compression: however large the payloads are, memory stays flat."""
 
 MAX_AGE_S = 60.0

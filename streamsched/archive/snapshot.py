@@ -21,7 +21,10 @@ from .reader import Archive
 FOLDER = "snapshots"
 
 ROWS = 2000
-"""Rows that are held in memory at once."""
+"""Most rows that are held in memory at once."""
+
+GROUP_BYTES = 4 * 2**20
+"""Bytes of the values of one row group: as many are held in memory at once."""
 
 SCHEMA = pa.schema([("key", pa.string()), ("kind", pa.string()), ("start", pa.int64()), ("value", pa.binary())])
 
@@ -100,10 +103,11 @@ def read_pages(path: Path, about: About) -> Iterator[list[Row]]:
     """Read a snapshot page by page; behind the last one it is known whether all of it is what it states."""
     digest = StateDigest()
     try:
-        for batch in pq.ParquetFile(path).iter_batches(ROWS):
+        file = pq.ParquetFile(path)
+        for group in range(file.num_row_groups):
             page = [
                 Row(row["key"], row["kind"], row["start"], _decode(row["kind"], row["value"]))
-                for row in batch.to_pylist()
+                for row in file.read_row_group(group).to_pylist()
             ]
             for row in page:
                 digest.add(row.name, row.kind, row.value, row.start)

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from ..contract.keys import Keys
 from ..engine.script import script
 
-BATCH = 1000
-"""Most events that one replay call folds."""
+BATCH = 400
+"""Most events that one replay call folds, and of large ones 1.6 MB."""
 
 
 async def refold(
@@ -27,7 +27,7 @@ async def refold(
         redis: the server that holds both.
         keys: the partition whose log is read; it stays unchanged.
         scratch: the namespace for the state; must be empty, and in a cluster have the same hash tag.
-        batch: events a call; 1000 by default.
+        batch: events a call; :data:`BATCH` by default.
         progress: called with the number of events folded so far, after each call.
 
     Raises:

@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 from ..archive.digest import StateDigest
 from ..archive.manifest import part_of, sync
 from ..archive.reader import Archive
-from ..archive.snapshot import FOLDER, ROWS, SCHEMA, About, Row, nearest, read_about, read_pages, table_of
+from ..archive.snapshot import FOLDER, GROUP_BYTES, ROWS, SCHEMA, About, Row, nearest, read_about, read_pages, table_of
+from ..connect.read_size import ReadSize
 from ..contract.config import FOLD_VERSION
+from ..contract.entries import PART_BYTES
 from ..contract.keys import SOFT_META_FIELDS, Keys
 from ..engine.script import script
 from .scratch import Scratch
@@ -98,8 +100,22 @@ async def load(redis: Any, keys: Keys, path: Path) -> About:
 
 
 async def _put(redis: Any, keys: Keys, rows: list[Row]) -> None:
-    packed = msgpack.packb([(row.name, row.kind, row.start, _flat(row)) for row in rows], use_bin_type=False)
-    await script("load_snapshot")(redis, events=keys("events"), prefix=keys.prefix, page=packed)
+    part: list[tuple[str, str, int, list[Any]]] = []
+    size = 0
+    for row in rows:
+        flat = _flat(row)
+        own = sum(len(text) for text in flat if isinstance(text, bytes))
+        if part and size + own > PART_BYTES:
+            await _put_part(redis, keys, part)
+            part, size = [], 0
+        part.append((row.name, row.kind, row.start, flat))
+        size += own
+    await _put_part(redis, keys, part)
+
+
+async def _put_part(redis: Any, keys: Keys, part: list[tuple[str, str, int, list[Any]]]) -> None:
+    page = msgpack.packb(part, use_bin_type=False)
+    await script("load_snapshot")(redis, events=keys("events"), prefix=keys.prefix, page=page)
 
 
 def _flat(row: Row) -> list[Any]:
@@ -112,24 +128,31 @@ def _flat(row: Row) -> list[Any]:
 async def _rows(scratch: Scratch) -> AsyncIterator[list[Row]]:
     """Read the whole state of a scratch server in pages; its client must return bytes."""
     page: list[Row] = []
+    size = 0
     async for row in _each_row(scratch.redis, scratch.keys):
         page.append(row)
-        if len(page) >= ROWS:
+        size += sum(map(len, row.value.values())) if row.kind == "hash" else 0
+        if len(page) >= ROWS or size >= GROUP_BYTES:
             yield page
-            page = []
+            page, size = [], 0
     if page:
         yield page
 
 
 async def _each_row(redis: Any, keys: Keys) -> AsyncIterator[Row]:
+    size = ReadSize(PAGE)
     async for found in state_keys(redis, keys):
         hashes = [name for name, kind in found if kind == "hash"]
-        async with redis.pipeline(transaction=False) as pipe:
-            for name in hashes:
-                pipe.hgetall(keys.prefix + name)
-            values = await pipe.execute()
-        for name, value in zip(hashes, values, strict=True):
-            yield Row(name, "hash", 0, _hard(name, value))
+        while hashes:
+            some = hashes[: size.ask()]
+            async with redis.pipeline(transaction=False) as pipe:
+                for name in some:
+                    pipe.hgetall(keys.prefix + name)
+                values = await pipe.execute()
+            size.took(len(some), sum(len(text) for value in values for text in value.values()))
+            for name, value in zip(some, values, strict=True):
+                yield Row(name, "hash", 0, _hard(name, value))
+            hashes = hashes[len(some) :]
         for name, kind in found:
             if kind != "hash":
                 async for start, value in _stretches(redis, keys.prefix + name, kind):

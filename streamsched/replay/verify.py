@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import anyio
 import msgspec
+from redis.exceptions import ConnectionError, TimeoutError
 
+from ..connect.read_size import ReadSize
 from ..contract.entries import Entry, fields_of
 from ..contract.errors import PartitionRebuilding
 from ..contract.keys import Keys, soft_fields
@@ -74,6 +76,7 @@ class Verifier:
         self.keys: Keys = history.keys
         self.compared = 0
         """Keys compared in this round."""
+        self._size = ReadSize(PAGE)
 
     async def check(self, progress: Progress = lambda compared: None) -> tuple[Difference, Item] | None:
         """Compare every key once; returns the first difference and its place, or ``None``.
@@ -85,12 +88,21 @@ class Verifier:
         self.compared = 0
         for pages in (self._pages(), self._missing()):
             async for items in pages:
-                began = time.monotonic()
-                if found := await self._compare(items):
-                    return found
-                self.compared += len(items)
-                progress(self.compared)
-                await anyio.sleep(max(0.0, len(items) / self.keys_s - (time.monotonic() - began)))
+                while items:
+                    began = time.monotonic()
+                    some = items[: self._size.ask()]
+                    try:
+                        found = await self._compare(some)
+                    except (ConnectionError, TimeoutError):
+                        if not self._size.cut_off():
+                            raise
+                        continue
+                    if found:
+                        return found
+                    items = items[len(some) :]
+                    self.compared += len(some)
+                    progress(self.compared)
+                    await anyio.sleep(max(0.0, len(some) / self.keys_s - (time.monotonic() - began)))
         return None
 
     async def _pages(self) -> AsyncIterator[list[Item]]:
@@ -166,6 +178,7 @@ class Verifier:
             (watermark, rebuilding), *values = await pipe.execute(raise_on_error=False)
         if rebuilding:
             raise PartitionRebuilding("the state is being rebuilt: verify it once it is whole")
+        self._size.took(len(items), sum(map(_bytes_of, values)))
         return watermark or "0-0", [_plain(item, value) for item, value in zip(items, values, strict=True)]
 
     async def part(self, found: Difference, item: Item, progress: Progress = lambda folded: None) -> Difference:
@@ -212,6 +225,10 @@ def _ask(pipe: Any, keys: Keys, item: Item) -> None:
         pipe.lrange(key, item.start, end)
     else:
         pipe.type(key)
+
+
+def _bytes_of(value: Any) -> int:
+    return sum(map(len, value.values())) if isinstance(value, dict) else 0  # other keys are read in short stretches
 
 
 def _plain(item: Item, value: Any) -> Any:
