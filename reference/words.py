@@ -72,8 +72,8 @@ FIELDS: dict[str, str] = {
     "rate": "Events a second that workers copy from it.",
     "size": "Bytes of its largest entry.",
     "backlog": "Entries that may wait in its stream; beyond that the oldest are dropped.",
-    "heartbeat_timeout_ms": "Silence after which a node expires. A shorter timeout applies to an online node when the "
-    "scheduler next checks it: after the old timeout at the latest.",
+    "heartbeat_timeout_ms": "Silence after which a node expires; 0: never. A shorter timeout applies to an online node "
+    "when the scheduler next checks it: after the old timeout at the latest.",
     "accept_timeout_ms": "How long an assignment may be neither started nor declined; 0 means without limit.",
     "job_timeout_ms": "How long an attempt may run without progress; 0 means without limit.",
     "retry_backoff_ms": f"Pause before the second attempt; doubles with each attempt, up to {LIMITS['backoff_ms']} ms.",

@@ -48,7 +48,7 @@ local function check_pools(field, value, most)
   if #entries > limit.pools then
     refuse_event('INVALID_FIELD', field .. ' lists more than ' .. limit.pools .. ' pools: give fewer')
   end
-  local pools, seen = {}, {}
+  local pools, seen, pairs_of_all = {}, {}, 0
   for i = 1, #entries do
     local entry = entries[i]
     if type(entry) ~= 'table' or type(entry.name) ~= 'string' then
@@ -71,6 +71,11 @@ local function check_pools(field, value, most)
     end
     seen[pool_id] = true
     pools[i] = { id = pool_id, name = name, languages = split_pool_name(entry, name, limit.lang) }
+    pairs_of_all = pairs_of_all + #pools[i].languages * (#pools[i].languages - 1)
+  end
+  if pairs_of_all > limit.pairs then
+    refuse_event('INVALID_FIELD', field .. ' has ' .. pairs_of_all .. ' language pairs in all: give at most ' .. limit.pairs
+      .. ' a node, by fewer languages a pool')
   end
   sort(pools, function(a, b)
     return bytes_before(a.id, b.id)

@@ -27,14 +27,14 @@ local function expire_nodes()
   if left <= 0 then
     return
   end
-  local timeout = config('heartbeat_timeout_ms')
+  local never = config('heartbeat_timeout_ms') == 0
   local due = rcall('ZRANGEBYSCORE', key.expiry, '-inf', now_text, 'LIMIT', '0', left)
   for i = 1, #due do
     local v = rcall('HMGET', key.node_info(due[i]), 'last_heartbeat_ts', 'since_ts')
     local seen_ts = math.max(tonumber(v[1] or 0), tonumber(v[2]), meta.resumed_ts, meta.rebuilt_ts)
-    if seen_ts + timeout > now then
+    if never or seen_ts + silence_ms() > now then
       raise_fence(meta.watermark)
-      rcall('ZADD', key.expiry, format_int(seen_ts + timeout), due[i])
+      rcall('ZADD', key.expiry, format_int((never and now or seen_ts) + silence_ms()), due[i])
       left = left - 1
     else
       decide('node.expired', 'node_id', due[i], 'last_heartbeat_ts', v[1] or '0')

@@ -19,6 +19,9 @@ end
 if immediate == 'true' and not_before_ts then
   refuse_event('INVALID_FIELD', 'not_before_ts does not go with immediate: leave one of them out')
 end
+if not_before_ts and tonumber(not_before_ts) > 0 and tonumber(not_before_ts) < limit.least_ts then
+  refuse_event('INVALID_FIELD', 'not_before_ts ' .. not_before_ts .. ' seems to be in seconds: give milliseconds since the epoch')
+end
 if immediate ~= 'true' and waiting_is_full() then -- which would not wait
   refuse_event('OVERLOADED', shed_submission('waiting', at))
 end

@@ -18,6 +18,12 @@ local function forget_trouble(node_id)
   plan_write('SREM', key.troubled, node_id)
 end
 
+-- How long after its last heartbeat an online node is looked at again, in ms: with a timeout of 0 no silence is too long.
+local function silence_ms()
+  local timeout = config('heartbeat_timeout_ms')
+  return timeout > 0 and timeout or limit.never_ms
+end
+
 -- Apply what is now known of a node's presence. Every event that says "I accept" also doubles the learnt bound: a node
 -- that was full is asked again, but not flooded again.
 local function set_liveness(node_id, online, accepting, was_online, full_at)
@@ -29,7 +35,7 @@ local function set_liveness(node_id, online, accepting, was_online, full_at)
       plan_write('SADD', key.online, node_id)
       plan_write('HDEL', info, 'full_at')
       plan_write('SREM', key.lost, node_id) -- it is back with its jobs, before they were given to others
-      plan_write('ZADD', key.expiry, note_due(format_int(at + config('heartbeat_timeout_ms'))), node_id)
+      plan_write('ZADD', key.expiry, note_due(format_int(at + silence_ms())), node_id)
     else
       plan_write('SREM', key.online, node_id)
       plan_write('ZREM', key.expiry, node_id)

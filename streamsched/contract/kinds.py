@@ -21,6 +21,7 @@ LIMITS: dict[str, int] = {
     "attempts": 1000,  # the most max_attempts may be
     "pools": 64,  # pools of one node
     "languages": 32,  # languages of one pool
+    "pairs": 4096,  # language pairs of all pools of one node: each costs something when the node opens or closes
     "window": 256,  # assignments a node may have that it neither started nor declined
     "backoff_ms": 60_000,  # the longest pause between two attempts
     "sleep_ms": 1_000,  # the longest a worker blocks: a wake-up may die with another worker
@@ -34,6 +35,8 @@ LIMITS: dict[str, int] = {
     "source_backlog": 10_000,  # entries waiting in an ingress; beyond it, the oldest are dropped
     "source_fields": 64,  # of one entry
     "source_trim": 5000,  # entries that one call drops of a backlog
+    "least_ts": 10**11,  # a smaller time is no time in ms, but in seconds
+    "never_ms": 3_600_000,  # between two looks at an online node while heartbeat_timeout_ms is 0
     "ahead_ms": 60_000,  # how far ahead of the clock the id of an entry may be
     "limited_ms": 10_000,  # between two records of what a source lost
     "memory_ms": 1_000,  # between two looks at the server's memory

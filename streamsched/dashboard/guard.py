@@ -18,7 +18,7 @@ SHORTEST = 16
 """Characters of a token: fewer could be guessed."""
 
 WRONG_S = 1.0
-"""How long the answer to a wrong token takes; such answers are given one after the other."""
+"""How long the answer to a wrong token takes; an address gets such answers one after the other."""
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -93,7 +93,7 @@ class Operators:
 
     def __init__(self, token: str | None) -> None:
         self._digest = hashlib.sha256(token.encode()).digest() if token else None
-        self._brake = anyio.Lock()
+        self._brakes: dict[str, anyio.Lock] = {}  # by address, of those that wait for an answer
 
     @property
     def exist(self) -> bool:
@@ -108,6 +108,12 @@ class Operators:
         digest = hashlib.sha256(shown.encode()).digest()
         if self._digest is not None and hmac.compare_digest(digest, self._digest):
             return True
-        async with self._brake:
-            await anyio.sleep(WRONG_S)
+        address = request.client.host if request.client else ""
+        brake = self._brakes.setdefault(address, anyio.Lock())
+        try:
+            async with brake:
+                await anyio.sleep(WRONG_S)
+        finally:
+            if not brake.locked():
+                self._brakes.pop(address, None)
         return False

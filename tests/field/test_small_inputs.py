@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
+from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from starlette.requests import Request
 
 from streamsched import (
     CompleteTaskRequest,
@@ -23,12 +27,17 @@ from streamsched import (
     health_probe,
 )
 from streamsched.contract.errors import OutsideLog
+from streamsched.contract.events import SchedulerConfigured
 from streamsched.contract.moments import bound, utc
+from streamsched.dashboard import routes
+from streamsched.dashboard.guard import Operators
 from streamsched.dashboard.reader import Reader
 from streamsched.dashboard.routes import create_app
 from streamsched.dashboard.watcher import Watcher
+from streamsched.replay.rebuild import rebuild
 from streamsched.server.embedded import EmbeddedServer
 
+from ..support.ledger import Ledger
 from ..support.live import running
 from ..support.processes import Cli
 
@@ -173,3 +182,60 @@ def test_an_output_of_another_encoding_loses_no_result(cli: Cli, encoding: str) 
         shown = cli.run_raw(*command.split(), PYTHONIOENCODING=encoding, PYTHONUTF8="0")
         assert (shown.returncode, b"Traceback" in shown.stderr) == (0, False), (command, shown)
     assert cli.stop(node) == cli.stop(worker) == 0
+
+
+async def test_a_heartbeat_timeout_of_zero_means_never(ledger: Ledger) -> None:
+    await ledger.append(SchedulerConfigured(heartbeat_timeout_ms=0))
+    await ledger.node("n1")
+    for _ in range(3):
+        await ledger.pass_time(86_400_000)
+    assert (await ledger.info("n1"))["online"] == "true"
+    await ledger.append(SchedulerConfigured(heartbeat_timeout_ms=30_000))
+    await ledger.pass_time(3_700_000)
+    assert (await ledger.info("n1"))["online"] == "false"
+
+
+async def test_a_time_in_seconds_is_refused(ledger: Ledger) -> None:
+    now = await ledger.now()
+    job = ["type", "job.submitted", "session_id", "s", "src_lang", "en", "tgt_lang", "zh", "payload_json", "1"]
+    code, reason, *_ = await ledger.answer([*job, "not_before_ts", str(now // 1000 + 60)])
+    assert (code, "seems to be in seconds: give milliseconds" in reason) == ("INVALID_FIELD", True)
+    assert (await ledger.answer([*job, "not_before_ts", "0"]))[0] == ""
+
+
+async def test_a_rebuild_beside_workers_says_how_many_events_were_folded(ledger: Ledger) -> None:
+    for n in range(30):
+        await ledger.submit(f"j{n}")
+    folded: list[int] = []
+
+    async def fold() -> None:
+        folded.append(await rebuild(ledger.redis, ledger.keys))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(fold)
+    assert folded == [int((await ledger.hash("meta"))["folded"])] * 4
+
+
+async def test_wrong_tokens_slow_only_the_address_that_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamsched.dashboard.guard.WRONG_S", 0.2)
+    operators = Operators("t" * 20)
+    answered: list[str] = []
+
+    async def ask(address: str) -> None:
+        headers = [(b"authorization", b"Bearer wrong")]
+        assert not await operators.include(Request({"type": "http", "headers": headers, "client": (address, 1)}))
+        answered.append(address)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(ask, "10.0.0.1")
+        group.start_soon(ask, "10.0.0.2")
+    assert answered.index("10.0.0.2") <= 1
+    assert not operators._brakes
+
+
+def test_the_page_asks_below_the_path_at_which_it_was_opened() -> None:
+    page = Path(routes.__file__).parent / "page"
+    texts = [path.read_text() for path in page.rglob("*") if path.suffix in (".html", ".js")]
+    assert not [found for text in texts for found in re.findall(r"""["`'(]/(?:api|page)/""", text)]

@@ -12,6 +12,7 @@ from .refusals import Refused
 PRIMARY = re.compile(r"[a-z]{2,3}")  # a code that cannot be the end of another one
 POOL_ID = re.compile(r"[A-Za-z0-9._-]{1,256}")
 HIGHEST_ID = 10**15
+MOST_PAIRS = 4096  # of all pools of a node
 
 
 class Entry(NamedTuple):
@@ -32,6 +33,8 @@ def read_pools(listed: Any, name_of: Callable[[str], str], lang_of: Callable[[st
         raise Refused("INVALID_FIELD")
     entries = [_entry(entry, name_of, lang_of) for entry in listed]
     if len({entry.pool_id for entry in entries}) < len(entries):
+        raise Refused("INVALID_FIELD")
+    if sum(len(entry.languages) * (len(entry.languages) - 1) for entry in entries) > MOST_PAIRS:
         raise Refused("INVALID_FIELD")
     return sorted(entries)
 

@@ -16,7 +16,7 @@ export async function ask(name, query = {}, options = {}) {
   if (token) headers.authorization = `Bearer ${token}`;
   let answer;
   try {
-    answer = await fetch(`/api/${name}?${given}`, { ...options, headers, cache: "no-store", credentials: "omit" });
+    answer = await fetch(`api/${name}?${given}`, { ...options, headers, cache: "no-store", credentials: "omit" });
   } catch (problem) {
     if (problem.name === "AbortError") throw problem;
     throw new Refused(0, "UNREACHABLE", String(problem.message));
@@ -57,7 +57,7 @@ let stream = null;
 // Follow the present; what the page has seen of it before is sent no second time.
 export function follow() {
   if (stream) return;
-  stream = new EventSource("/api/live");
+  stream = new EventSource("api/live");
   stream.onmessage = (event) => {
     const message = JSON.parse(event.data);
     if (store.mode !== "live") return;

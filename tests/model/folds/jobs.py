@@ -88,6 +88,7 @@ def submitted(
         and (deadline_ts is None or deadline_ts > entry.at)
         and (deadline_ts is None or not_before_ts is None or not_before_ts < deadline_ts)
         and not (immediate == "true" and not_before_ts is not None)
+        and not 0 < (not_before_ts or 0) < 10**11
     )
     if not meant:
         raise Refused("INVALID_FIELD")
