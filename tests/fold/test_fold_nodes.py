@@ -233,9 +233,7 @@ async def test_a_node_that_is_back_before_its_jobs_were_taken_away_keeps_them(le
     await ledger.submit()
     await ledger.add({"type": "node.offline", "node_id": "n1"})
     await ledger.add({"type": "node.heartbeat", "node_id": "n1", "online": "true"})
-    reply = await script("advance")(
-        ledger.redis, **ledger.streams(), prefix=ledger.keys.prefix, batch=1, nonce="5eed", known_log="0-0", archived=0
-    )
+    reply = await script("advance")(ledger.redis, **ledger.given(1))
     assert reply[0] == 1, "the call ends between the two"
     await ledger.advance()
     assert await ledger.held() == {"j1"}

@@ -31,15 +31,7 @@ PAIRS = [("zh", "en"), ("de", "fr"), ("es", "it")]
 
 
 async def one_call(ledger: Ledger, batch: int, nonce: str = "5eed") -> list[Any]:
-    reply: list[Any] = await script("advance")(
-        ledger.redis,
-        **ledger.streams(),
-        prefix=ledger.keys.prefix,
-        batch=batch,
-        nonce=nonce,
-        known_log="0-0",
-        archived=0,
-    )
+    reply: list[Any] = await script("advance")(ledger.redis, **ledger.given(batch, nonce))
     return reply
 
 
@@ -547,19 +539,13 @@ async def test_invariant_09_an_append_behind_a_long_log_helps_to_fold_it_and_app
 ) -> None:
     for n in range(30):
         await ledger.add(submission(n))
-    call = {
-        "batch": 10,
-        "nonce": "5eed",
-        "known_log": "0-0",
-        "archived": 0,
-        "own": '[["type","session.released","session_id","s"]]',
-    }
+    call = ledger.given(10) | {"own": '[["type","session.released","session_id","s"]]'}
     for folded in ("10", "20", "30"):
-        reply = await script("append")(ledger.redis, **ledger.streams(), prefix=ledger.keys.prefix, **call)
+        reply = await script("append")(ledger.redis, **call)
         assert (reply[0], reply[2]) == (1, [])
         assert (await ledger.hash("meta"))["folded"] == folded
     assert len(await ledger.types()) == 30
-    reply = await script("append")(ledger.redis, **ledger.streams(), prefix=ledger.keys.prefix, **call)
+    reply = await script("append")(ledger.redis, **call)
     assert reply[2][0][0] == ""
     assert len(await ledger.types()) == 31
 

@@ -338,16 +338,7 @@ async def test_a_flood_of_one_source_does_not_hold_up_another(ledger: Ledger) ->
     for n in range(300):
         await ledger.say("flood", *SUBMIT, "job_id", f"j{n}")
     await ledger.say("web", *SUBMIT, "job_id", "j1")
-    reply = await script("ingest")(
-        ledger.redis,
-        **ledger.streams(),
-        prefix=ledger.keys.prefix,
-        batch=40,
-        nonce="5eed",
-        known_log="0-0",
-        archived=0,
-        speakers="flood web",
-    )
+    reply = await script("ingest")(ledger.redis, **ledger.given(40), speakers="flood web")
     assert reply[5] == ["flood", "0"]
     assert (await ledger.job("web/j1"))["status"] == "created"
     assert len(await copies(ledger, "flood")) == 10
@@ -358,16 +349,7 @@ async def test_what_is_taken_in_leaves_room_for_what_it_brings_about(ledger: Led
     await ledger.admit("web")
     for n in range(20):
         await ledger.say("web", *SUBMIT, "job_id", f"j{n}")
-    reply = await script("ingest")(
-        ledger.redis,
-        **ledger.streams(),
-        prefix=ledger.keys.prefix,
-        batch=16,
-        nonce="5eed",
-        known_log="0-0",
-        archived=0,
-        speakers="web",
-    )
+    reply = await script("ingest")(ledger.redis, **ledger.given(16), speakers="web")
     assert len(await copies(ledger)) == 8
     assert len(await ledger.facts("job.dispatched")) >= 7
     assert reply[-1] == (await ledger.hash("meta"))["watermark"]
@@ -439,16 +421,8 @@ async def test_a_call_torn_at_any_command_loses_nothing_and_takes_nothing_in_twi
             await ledger.say("web", *SUBMIT, "job_id", f"j{n}")
         await ledger.say("web", "nonsense")
         await ledger.say("web", *SUBMIT, "job_id", "j3", entry_id=HIGHEST)
-        given = {
-            **ledger.streams(),
-            "prefix": ledger.keys.prefix,
-            "batch": 256,
-            "nonce": "5eed",
-            "known_log": "0-0",
-            "archived": 0,
-        }
         try:
-            await torn("ingest", at)(redis, **given, speakers="web gpu")
+            await torn("ingest", at)(redis, **ledger.given(), speakers="web gpu")
             whole = True
         except PartitionHalted:
             tears += 1

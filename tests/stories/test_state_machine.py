@@ -243,19 +243,7 @@ class Partition(RuleBasedStateMachine):
     @rule(batch=st.sampled_from([1, 2, 3, 5, 256]))
     def call(self, batch: int) -> None:
         """A worker calls once, and dies before it calls again."""
-        call = script("advance")
-        nonce = str(len(self.submitted))
-        self.do(
-            call(
-                self.redis,
-                **self.ledger.streams(),
-                prefix=self.keys.prefix,
-                batch=batch,
-                nonce=nonce,
-                known_log="0-0",
-                archived=0,
-            )
-        )
+        self.do(script("advance")(self.redis, **self.ledger.given(batch, nonce=str(len(self.submitted)))))
 
     @rule()
     def catch_up(self) -> None:

@@ -29,20 +29,16 @@ class Ledger:
     def streams(self) -> dict[str, Any]:
         return {name: self.keys(name) for name in ("events", "heartbeats", "dead")}
 
+    def given(self, batch: int = 256, nonce: str = "5eed") -> dict[str, Any]:
+        """What every live call of a script is given, by a process that knows of no log and no archive yet."""
+        about = {"prefix": self.keys.prefix, "batch": batch, "nonce": nonce, "known_log": "0-0", "archived": 0}
+        return self.streams() | about
+
     async def append(self, *events: Event | list[str], batch: int = 256) -> list[list[str]]:
         """Append and advance in one call; returns ``[code, id or detail, …]`` for each event."""
         await self._stand_still()
         own = json.dumps([to_wire(event) if isinstance(event, Event) else event for event in events])
-        reply = await script("append")(
-            self.redis,
-            **self.streams(),
-            prefix=self.keys.prefix,
-            batch=batch,
-            nonce="5eed",
-            known_log="0-0",
-            archived=0,
-            own=own,
-        )
+        reply = await script("append")(self.redis, **self.given(batch), own=own)
         answers: list[list[str]] = reply[2]
         return answers
 
@@ -53,15 +49,7 @@ class Ledger:
     async def call(self, batch: int = 256) -> list[Any]:
         """Advance once, however much that leaves to do; returns the reply."""
         await self._stand_still()
-        reply: list[Any] = await script("advance")(
-            self.redis,
-            **self.streams(),
-            prefix=self.keys.prefix,
-            batch=batch,
-            nonce="5eed",
-            known_log="0-0",
-            archived=0,
-        )
+        reply: list[Any] = await script("advance")(self.redis, **self.given(batch))
         return reply
 
     async def advance(self, batch: int = 256) -> list[Any]:
@@ -84,17 +72,9 @@ class Ledger:
 
     async def take_in(self, *sources: str, batch: int = 256) -> dict[str, int]:
         """Take in what sources have said until nothing is left to do now; returns who has to wait, and how long."""
-        given = {
-            **self.streams(),
-            "prefix": self.keys.prefix,
-            "batch": batch,
-            "nonce": "5eed",
-            "known_log": "0-0",
-            "archived": 0,
-        }
         while True:
             await self._stand_still()
-            reply: list[Any] = await script("ingest")(self.redis, **given, speakers=" ".join(sources))
+            reply: list[Any] = await script("ingest")(self.redis, **self.given(batch), speakers=" ".join(sources))
             held = dict(zip(reply[5][::2], map(int, reply[5][1::2]), strict=True))
             if reply[0] == 0 and 0 not in held.values():
                 return held
