@@ -22,7 +22,8 @@ from streamsched.contract.wire import to_wire
 from streamsched.demo.processes import Child, Processes
 from streamsched.server.embedded import EmbeddedServer
 
-from .checker.journal import Journal, now_ms
+from .checker.journal import Journal, journals_in, now_ms
+from .checker.waiting import HEALED, LISTENS, WITHIN_MS, idle_nodes, waiting_callers
 
 TIMEOUT_MS = 2500
 """``heartbeat_timeout_ms``: twelve times shorter than the default, because a run is."""
@@ -143,8 +144,7 @@ class Stage:
         """Start the process that hosts some nodes, a new one or one that is to come back."""
         nodes = self.homes.setdefault(name, nodes)
         self.hosts[name] = self._own("node", name, conduct, *nodes)
-        for node_id in nodes:
-            self.journal.mark("up", node_id)
+        self.up(name)
         return self.hosts[name]
 
     def start_producer(self, rate: float = RATE) -> Child:
@@ -163,6 +163,11 @@ class Stage:
         """Note that the nodes of a process are about to be stopped."""
         for node_id in self.homes[host]:
             self.journal.mark("down", node_id)
+
+    def up(self, host: str) -> None:
+        """Note that the nodes of a process run, or are about to."""
+        for node_id in self.homes[host]:
+            self.journal.mark("up", node_id)
 
     def backlog(self) -> int | None:
         """Return how many entries and jobs are not dealt with; ``None`` while the server does not say."""
@@ -201,6 +206,22 @@ class Stage:
         if self.until(lambda: (now := self.backlog()) is not None and now <= level, self.patience_s):
             return now_ms() - since
         return None
+
+    def note_healed(self) -> None:
+        """Note that the fault has ended, and which producers are there to be told of outcomes."""
+        for child in self.producers:
+            if child.alive and not child.dismissed:
+                self.journal.mark(LISTENS, child.name)
+        self.journal.mark(HEALED)
+
+    def until_all_work(self) -> None:
+        """Let the system run until each node has taken a job since the fault, and each caller that waited is told."""
+
+        def hold() -> bool:
+            journals = journals_in(self.folder)
+            return not (idle_nodes(journals) or waiting_callers(journals))
+
+        self.until(hold, min(self.patience_s, WITHIN_MS / 1000))
 
     def failed(self) -> list[str]:
         """Return the last output of processes that ended unasked."""

@@ -10,8 +10,9 @@ import msgspec
 
 from streamsched.contract.entries import position
 
-from .journal import Line
+from .journal import Line, answered, fields_of, marks
 from .story import Breach, Story
+from .waiting import idle_nodes, told_of_a_loss, waiting_callers
 
 
 class Evidence(msgspec.Struct, kw_only=True):
@@ -29,6 +30,8 @@ class Evidence(msgspec.Struct, kw_only=True):
     """Entries the live log says it has taken in."""
     differing: dict[str, str]
     """Keys at which the live state is not the fold of the history, with what differs."""
+    rebuilt: dict[str, str] = {}
+    """Keys at which a rebuild from the archive is not the fold of what it holds, with what differs."""
     damage: list[str] = []
     """What is wrong with the archive: its chain, its rows, or where it contradicts the log."""
     forked: list[str] = []
@@ -88,6 +91,11 @@ def check(evidence: Evidence, allowed: Allowance, timeout_ms: int) -> Verdict:
         open_jobs = [job_id for job_id, job in story.jobs.items() if not job.end]
         breaches += [Breach("I6", f"job {job_id} was accepted and has no end") for job_id in open_jobs]
     breaches += _false_expiries(evidence, story, timeout_ms)
+    breaches += [Breach("I7", text) for text in idle_nodes(evidence.journals)]
+    breaches += [Breach("I7", text) for text in waiting_callers(evidence.journals)]
+    if not allowed.lost:
+        breaches += [Breach("I7", text) for text in told_of_a_loss(evidence.journals, story)]
+    breaches += [Breach("I8", f"{key}: {what}") for key, what in evidence.rebuilt.items()]
     return Verdict(
         violations=breaches, lost=lost, figures=_figures(evidence, story), detection_ms=_detections(evidence, story)
     )
@@ -113,11 +121,11 @@ def _acknowledged(evidence: Evidence, allowed: Allowance) -> tuple[list[str], li
     Where some may, they are the newest of what was acknowledged before the cut: nothing goes missing out of the middle.
     """
     held = dict(evidence.entries)
-    cut_ms = max((line.ts for line in _marks(evidence) if line.why == "cut"), default=0)
+    cut_ms = max((line.ts for line in marks(evidence.journals) if line.why == "cut"), default=0)
     lost: list[tuple[str, str]] = []
     breaches, newest_kept = [], "0-0"
-    for who, sent, ack in _answered(evidence, "ack"):
-        fields = _fields(sent.event)
+    for who, sent, ack in answered(evidence.journals, "ack"):
+        fields = fields_of(sent.event)
         if fields["type"] == "node.heartbeat":
             continue  # beats are no part of the log
         there = held.get(ack.id)
@@ -141,7 +149,7 @@ def _sent_once(evidence: Evidence) -> list[Breach]:
     breaches = []
     for who, lines in evidence.journals.items():
         for line in lines:
-            intent = _fields(line.event).get("intent") if line.do == "intent" and line.tries else None
+            intent = fields_of(line.event).get("intent") if line.do == "intent" and line.tries else None
             if intent is not None and found[intent] > line.tries:
                 text = f"{who} sent {intent} {line.tries} times, the log holds it {found[intent]} times"
                 breaches.append(Breach("once", text))
@@ -166,15 +174,15 @@ def _told(evidence: Evidence, story: Story, some_lost: bool) -> list[Breach]:
 def _false_expiries(evidence: Evidence, story: Story, timeout_ms: int) -> list[Breach]:
     """A node may be lost only when it has been silent for the timeout; it has another one behind a long absence of the
     scheduler, which the driver marks."""
-    marks = _marks(evidence)
-    if any(line.why == "clock" for line in marks):
+    driven = marks(evidence.journals)
+    if any(line.why == "clock" for line in driven):
         return []  # the clock of the beats was set: the fault itself says what must hold
     beats: dict[str, list[int]] = {}
-    for _, sent, ack in _answered(evidence, "ack"):
-        fields = _fields(sent.event)
+    for _, sent, ack in answered(evidence.journals, "ack"):
+        fields = fields_of(sent.event)
         if fields["type"] == "node.heartbeat" and fields["online"] == "true":
             beats.setdefault(fields["node_id"], []).append(int(ack.id.split("-")[0]))
-    back = [line.ts for line in marks if line.why == "scheduler back"]
+    back = [line.ts for line in driven if line.why == "scheduler back"]
     breaches = []
     for at_ms, node_id in story.expired_nodes:
         since = max((ts for ts in [*beats.get(node_id, []), *back] if ts <= at_ms), default=0)
@@ -187,19 +195,15 @@ def _false_expiries(evidence: Evidence, story: Story, timeout_ms: int) -> list[B
 def _detections(evidence: Evidence, story: Story) -> list[int]:
     """For each node that was taken down: how long the log took to say so, unless it came back before."""
     found = []
-    marks = _marks(evidence)
-    for line in marks:
+    driven = marks(evidence.journals)
+    for line in driven:
         if line.why != "down" or not line.who:
             continue
-        back = min((m.ts for m in marks if m.why == "up" and m.who == line.who and m.ts > line.ts), default=2**62)
+        back = min((m.ts for m in driven if m.why == "up" and m.who == line.who and m.ts > line.ts), default=2**62)
         noticed = [ts for ts, node_id in story.expired_nodes if node_id == line.who and line.ts <= ts < back]
         if noticed:
             found.append(noticed[0] - line.ts)
     return found
-
-
-def _marks(evidence: Evidence) -> list[Line]:
-    return [line for line in evidence.journals.get("driver", []) if line.do == "mark"]
 
 
 def _figures(evidence: Evidence, story: Story) -> dict[str, int]:
@@ -221,19 +225,6 @@ def _figures(evidence: Evidence, story: Story) -> dict[str, int]:
         "nodes_lost": len(story.expired_nodes),
         **dict(sorted(ends.items())),
     }
-
-
-def _answered(evidence: Evidence, how: str) -> list[tuple[str, Line, Line]]:
-    """Pair each answer with the intent it answers."""
-    pairs = []
-    for who, lines in evidence.journals.items():
-        intents = {line.n: line for line in lines if line.do == "intent"}
-        pairs += [(who, intents[line.n], line) for line in lines if line.do == how]
-    return pairs
-
-
-def _fields(event: list[str]) -> Mapping[str, str]:
-    return dict(zip(event[::2], event[1::2], strict=True))
 
 
 def _subject(fields: Mapping[str, str]) -> str:

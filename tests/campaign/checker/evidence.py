@@ -18,8 +18,9 @@ from streamsched.contract.keys import Keys
 from streamsched.replay.values import State, difference, read_state
 
 from ...model import fold
-from . import journal
 from .check import Evidence
+from .journal import journals_in
+from .rebuilt import rebuilt
 
 PAGE = 1000
 
@@ -45,12 +46,13 @@ def gather(url: str, keys: Keys, folder: Path, archive: Path | None) -> Evidence
     damage += _contradictions(kept, live)
     refused = dict(filter(None, map(refusal, [*archived_letters, *letters])))
     return Evidence(
-        journals={path.stem: list(journal.read(path)) for path in sorted(folder.glob("*.journal"))},
+        journals=journals_in(folder),
         entries=[(entry.id, fields_of(entry)) for entry in entries],
         dead=refused,
         folded=folded,
         added=added,
         differing=_differing(url, keys, entries, refused),
+        rebuilt=rebuilt(archive, keys, folder / "rebuilt"),
         damage=damage,
         forked=[entry.id for entry in forked],
         archived=len(kept),

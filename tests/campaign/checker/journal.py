@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of a journal."""
 
     do: str
-    """``intent``, then ``ack``, ``refused`` or ``doubt``; ``reported``: a result came; ``mark``: what the driver
-    did."""
+    """``intent``, then ``ack``, ``refused`` or ``doubt``; ``waits`` for a result, then ``reported``, ``told`` of an
+    error, or ``left``; ``mark``: what the driver did."""
     ts: int
     """When, ms since the epoch, by the clock of this process."""
     n: int = -1
@@ -37,9 +37,10 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     id: str = ""
     """Of an ack: the entry's id."""
     job: list[str] = []
-    """Of an ack: what was said of the job; of ``reported``: job id and status."""
+    """Of an ack: what was said of the job; of ``reported``: job id and status; of ``waits``, ``told``, ``left``: its
+    id."""
     why: str = ""
-    """Of a refusal its code, of a doubt the error, of a mark what happened."""
+    """Of a refusal and of ``told`` the code, of a doubt the error, of a mark what happened."""
     who: str = ""
     """Of a mark: whom it happened to."""
 
@@ -74,6 +75,18 @@ class Journal:
         """Note that an event was sent, and no answer came."""
         self._write(Line(do="doubt", ts=now_ms(), n=n, why=why))
 
+    def waits(self, job_id: str) -> None:
+        """Note that a submitter begins to wait for an outcome."""
+        self._write(Line(do="waits", ts=now_ms(), job=[job_id]))
+
+    def told(self, job_id: str, code: str) -> None:
+        """Note that a submitter got an error in the place of an outcome."""
+        self._write(Line(do="told", ts=now_ms(), job=[job_id], why=code))
+
+    def left(self, job_id: str) -> None:
+        """Note that a submitter no longer waits: it was cancelled."""
+        self._write(Line(do="left", ts=now_ms(), job=[job_id]))
+
     def reported(self, job_id: str, status: str) -> None:
         """Record the outcome that a submitter got."""
         self._write(Line(do="reported", ts=now_ms(), job=[job_id, status]))
@@ -98,6 +111,30 @@ def read(path: Path) -> Iterator[Line]:
     whole = path.read_bytes().rpartition(b"\n")[0]
     for line in whole.splitlines():
         yield msgspec.json.decode(line, type=Line)
+
+
+def journals_in(folder: Path) -> dict[str, list[Line]]:
+    """Return every journal of a run, by process."""
+    return {path.stem: list(read(path)) for path in sorted(folder.glob("*.journal"))}
+
+
+def answered(journals: Mapping[str, list[Line]], how: str) -> list[tuple[str, Line, Line]]:
+    """Pair each answer of a kind with the intent it answers: who, the intent, the answer."""
+    pairs = []
+    for who, lines in journals.items():
+        intents = {line.n: line for line in lines if line.do == "intent"}
+        pairs += [(who, intents[line.n], line) for line in lines if line.do == how]
+    return pairs
+
+
+def fields_of(event: list[str]) -> Mapping[str, str]:
+    """Return the fields of an event that is given flat."""
+    return dict(zip(event[::2], event[1::2], strict=True))
+
+
+def marks(journals: Mapping[str, list[Line]]) -> list[Line]:
+    """Return what the driver did."""
+    return [line for line in journals.get("driver", []) if line.do == "mark"]
 
 
 def journalled(partition: Partition, journal: Journal) -> None:

@@ -139,6 +139,44 @@ def lost_behind_an_outage(found: Evidence) -> Evidence:
     return put(found, entry(9100, "node.expired", node_id="n1"))
 
 
+def idle(found: Evidence) -> Evidence:
+    """The node runs when the fault has ended, beats, and has taken nothing since."""
+    found.journals["driver"] += [Line(do="mark", ts=100, why="up", who="n1"), Line(do="mark", ts=2000, why="healed")]
+    found.journals["node"] += [
+        sent(8, 2100, "type", "node.heartbeat", "node_id", "n1", "online", "true", "accepting", "true"),
+        Line(do="ack", ts=2101, n=8, id="2101-0"),
+    ]
+    return found
+
+
+def stopped(found: Evidence) -> Evidence:
+    found.journals["driver"].append(Line(do="mark", ts=1900, why="down", who="n1"))
+    return found
+
+
+def busy(found: Evidence, at_ms: int) -> Evidence:
+    started = ("type", "job.started", "job_id", "j1", "node_id", "n1", "attempt", TOKEN)
+    found.journals["node"] += [sent(9, at_ms, *started), Line(do="ack", ts=at_ms, n=9, id="1003-0")]
+    return found
+
+
+def waiting(found: Evidence, *then: Line, producer: str = "listens") -> Evidence:
+    """A caller waits when the fault has ended; its producer may have been killed before."""
+    found.journals["producer"] += [Line(do="waits", ts=1001, job=["j2"]), *then]
+    found.journals["driver"] += [Line(do="mark", ts=2000, why=producer, who="producer")]
+    found.journals["driver"] += [Line(do="mark", ts=2000, why="healed")]
+    return found
+
+
+def told(code: str, job_id: str = "j2", ts: int = 2500) -> Line:
+    return Line(do="told", ts=ts, job=[job_id], why=code)
+
+
+def rebuilt_otherwise(found: Evidence) -> Evidence:
+    found.rebuilt["from a snapshot, job:j1"] = "rebuilt 'running', by the model 'finished'"
+    return found
+
+
 SECOND = {"job_id": "j1", "node_id": "n2", "pool_id": "p", "nonce": "y"}
 LATE = {"job_id": "j1", "node_id": "n2", "attempt": "1003-5-y", "status": "finished"}
 
@@ -180,6 +218,15 @@ VIOLATIONS: dict[str, tuple[str, Callable[[], Evidence]]] = {
         "I6",
         lambda: put(evidence(), entry(1005, "job.submitted", job_id="j2", session_id="s1")),
     ),
+    "a node that accepts takes no job after the fault": ("I7", lambda: idle(evidence())),
+    "a node takes a job too long after the fault": ("I7", lambda: busy(idle(evidence()), 32_001)),
+    "a caller waits through the fault and is told nothing": ("I7", lambda: waiting(evidence())),
+    "a caller is told too late": ("I7", lambda: waiting(evidence(), told("UNREACHABLE", ts=32_001))),
+    "a caller is told of a loss that the log does not know": (
+        "I7",
+        lambda: waiting(evidence(), told("UNKNOWN_JOB", "j1")),
+    ),
+    "an archive is rebuilt to another state": ("I8", lambda: rebuilt_otherwise(evidence())),
     "one XADD gave two entries": ("once", lambda: sent_twice(evidence())),
     "a beating node is lost": ("expiry", lambda: lost_early(evidence())),
     "an outage loses a node": ("expiry", lambda: lost_behind_an_outage(evidence())),
@@ -225,6 +272,12 @@ HARMLESS: dict[str, Callable[[], Evidence]] = {
         entry(1015, "job.completed", job_id="j2", node_id="n1", attempt="1014-0-x", status="finished"),
         entry(1016, "job.completed", job_id="j2", node_id="n1", attempt="1011-0-x", status="failed"),
     ),
+    "a node takes a job soon after the fault": lambda: busy(idle(evidence()), 2200),
+    "a node that was stopped for good takes no job": lambda: stopped(idle(evidence())),
+    "a caller is told of an error soon after the fault": lambda: waiting(evidence(), told("UNREACHABLE")),
+    "a caller has left": lambda: waiting(evidence(), Line(do="left", ts=1500, job=["j2"])),
+    "a caller waits in a producer that was killed": lambda: waiting(evidence(), producer="killed"),
+    "a caller is told of a loss that is one": lambda: waiting(evidence(), told("UNKNOWN_JOB")),
     "a node is lost that said nothing for long": lambda: put(evidence(), entry(1900, "node.expired", node_id="n1")),
 }
 

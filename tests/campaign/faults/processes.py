@@ -134,6 +134,10 @@ class StopNode(Stop):
         stage.down("host1")
         super().strike(stage)
 
+    def heal(self, stage: Stage) -> None:
+        super().heal(stage)
+        stage.up("host1")
+
 
 class StopProducer(Stop):
     name = "producer stopped"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from . import aof, archiving, clock, cluster, disk, failover, load, processes, replies, server
+from . import clock, cluster, failover, load, processes, replies, server
 from .fault import Fault
+from .storage import aof, archiving, disk
 
 FAULTS: dict[str, type[Fault]] = {
     fault.name: fault

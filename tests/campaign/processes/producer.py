@@ -15,6 +15,7 @@ import anyio
 from redis.exceptions import RedisError
 
 from streamsched.client.requests import CompleteTaskRequest, DispatchRequest, SubmitRequest
+from streamsched.client.results import Job
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import SchedulerError
 from streamsched.contract.events import JobStatus, JobSubmitted
@@ -72,8 +73,19 @@ class Producer:
             job = await self.scheduler.submit(request)
             if voice == "taken back":
                 await self.scheduler.cancel(job.job_id)
+            await self._wait_for(job)
+
+    async def _wait_for(self, job: Job) -> None:
+        self.journal.waits(job.job_id)
+        try:
             result = await job.result()
-            self.journal.reported(job.job_id, result.status)
+        except (SchedulerError, RedisError) as problem:
+            self.journal.told(job.job_id, getattr(problem, "code", repr(problem)))
+            raise
+        except anyio.get_cancelled_exc_class():
+            self.journal.left(job.job_id)
+            raise
+        self.journal.reported(job.job_id, result.status)
 
     async def _dispatch(self, asked: SubmitRequest) -> None:
         """Have a node chosen, and act as that node."""

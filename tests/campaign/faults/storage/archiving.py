@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..checker.check import Evidence
-from ..stage import Stage
-from .fault import Fault
+from ...checker.check import Evidence
+from ...stage import Stage
+from ..fault import Fault
 
 
 class ArchiverDies(Fault):

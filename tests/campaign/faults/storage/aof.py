@@ -14,13 +14,13 @@ from streamsched.contract.entries import position
 from streamsched.replay.values import State, difference, read_state
 from streamsched.server.embedded import EmbeddedServer
 
-from ...model import fold
-from ...model.refusals import Unlawful
-from ...support.servers.aof import LENIENT, MULTI, digests, log_of, states, tail
-from ..checker.check import Evidence
-from ..checker.story import Breach
-from ..stage import Stage, StageFailed
-from .fault import Fault
+from ....model import fold
+from ....model.refusals import Unlawful
+from ....support.servers.aof import LENIENT, MULTI, digests, log_of, states, tail
+from ...checker.check import Evidence
+from ...checker.story import Breach
+from ...stage import Stage, StageFailed
+from ..fault import Fault
 
 
 class CutAof(Fault):

@@ -6,9 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from ..checker.check import Allowance, Evidence
-from ..stage import Stage
-from .fault import Fault
+from ...checker.check import Allowance, Evidence
+from ...stage import Stage
+from ..fault import Fault
 
 SIZE_MB = 64
 

@@ -1,0 +1,1 @@
+"""Faults of what is kept: the AOF, the disks, and the archive."""
