@@ -88,13 +88,14 @@ class Archiver:
         """Archive until :attr:`stopping` is set, and then what is left.
 
         It waits out a server that is away, out of memory or rebuilding its state, a full disk, and a log that was wiped
-        until an operator has restored it.
+        until an operator has restored it. Once it has archived, it waits out every other error of the server as well:
+        a rotated password, or a right that is taken away, comes back.
 
         Raises:
             LogFork: the log holds other entries than the archive.
             LogGap: entries were trimmed before they were archived.
         """
-        backoff, stopping = Backoff(), False
+        backoff, stopping, archives = Backoff(), False, False
         while True:
             if self.stopping.is_set() and not stopping:
                 stopping = True
@@ -103,12 +104,14 @@ class Archiver:
                 await self.once(flush=stopping)
                 if stopping:
                     return
+                archives = True
                 backoff.reset()
                 with anyio.move_on_after(1):
                     await self.stopping.wait()
             except (SchedulerError, RedisError, OSError) as problem:
                 given_up = stopping and backoff.failures >= LAST_TRIES
-                if given_up or not (is_away(problem) or isinstance(problem, OSError | LogWiped) or passes(problem)):
+                waits = is_away(problem) or isinstance(problem, OSError | LogWiped) or passes(problem)
+                if given_up or not (waits or (archives and isinstance(problem, RedisError))):
                     raise
                 log.error("not archived", problem=str(problem))
                 await backoff.wait()
@@ -159,6 +162,8 @@ class Archiver:
 
     async def _read(self, watermark: str) -> None:
         """Read on until there is enough for a segment; what an attempt to write left behind is not added to."""
+        if self._entries and not await self.live.holds(self._entries[0].id):
+            self._entries, self._bytes = [], 0  # read before a flush; the log that was restored since lacks them
         behind = self._entries[-1].id if self._entries else self.writer.archive.last
         await self._check_gap(behind)
         if self._full:

@@ -89,6 +89,10 @@ class LiveLog:
             return Span("0-0", watermark, before, 0)
         return Span(first, watermark, before, folded - before)
 
+    async def holds(self, entry_id: str) -> bool:
+        """Return whether the log holds this entry."""
+        return bool(await self.redis.xrange(self.keys("events"), entry_id, entry_id))
+
     async def chunks(self, after: str, until: str, count: int) -> AsyncIterator[Chunk]:
         """Yield the entries after ``after`` up to ``until``, which must be folded already."""
         while position(after) < position(until):

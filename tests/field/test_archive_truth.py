@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from redis.asyncio import Redis
 
@@ -23,17 +24,20 @@ from streamsched.archive.copies import copy_archive
 from streamsched.archive.manifest import MANIFEST, Segment
 from streamsched.archive.reader import Archive
 from streamsched.archive.writer import ArchiveWriter
+from streamsched.connect.client import connect
 from streamsched.contract.entries import Entry, before, position, refusal
 from streamsched.contract.errors import ArchiveDamaged, ArchiveLocked
 from streamsched.contract.keys import Keys
 from streamsched.history.history import open_history
 from streamsched.log.live import LiveLog
 from streamsched.replay.at import state_at
+from streamsched.replay.replace import replace
 from streamsched.replay.restore import restore
 from streamsched.replay.values import read_state
 from streamsched.server.embedded import EmbeddedServer
 
 from ..support.ledger import Ledger
+from ..support.live import until
 from ..support.processes import Cli, eventually
 
 pytestmark = pytest.mark.anyio
@@ -311,6 +315,59 @@ async def test_an_archiver_that_another_one_has_superseded_trims_nothing_more_an
         with pytest.raises(ArchiveLocked, match=f"another archiver took over: it archives to {tmp_path}/later"):
             await earlier.run()
         assert [await log.redis.xlen(log.keys(name)) for name in ("events", "dead")] == kept
+
+
+async def test_what_an_archiver_read_before_a_flush_is_not_in_the_archive_of_the_restored_log(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    with ArchiveWriter(tmp_path, live.keys) as writer:
+        archiver = Archiver(live, writer, max_age_s=3600)
+        await story(log, 2)
+        await archiver.once()
+        kept = Archive.open(tmp_path, live.keys)
+        before = [entry.id for entry in entries(kept)]
+        await story(log, 2)
+        await archiver.once(flush=False)  # read, and not yet written
+        await log.redis.flushdb()
+        await replace(log.redis, live, kept)
+        await story(log, 2)
+        await archiver.once()
+    logged = [entry_id for entry_id, _ in await log.redis.xrange(log.keys("events"))]
+    assert [entry.id for entry in entries(Archive.open(tmp_path))] == before + logged
+
+
+@pytest.mark.parametrize(("taken", "given_back"), [("-@all", "+@all"), ("resetpass", ">secret")])
+async def test_an_archiver_waits_for_a_right_or_a_password_that_comes_back(
+    binary: Path, tmp_path: Path, taken: str, given_back: str
+) -> None:
+    with EmbeddedServer(binary=binary) as server:
+        admin: Any = Redis.from_url(server.url, decode_responses=True, protocol=2)
+        await admin.execute_command("ACL", "SETUSER", "archiver", "on", ">secret", "~*", "+@all")
+        raw = connect(server.url.replace("redis://", "redis://archiver:secret@"), decode=False)
+        log = Ledger(admin, Keys())
+        await story(log, 1)
+
+        async def refused() -> bool:
+            return bool(await admin.execute_command("ACL", "LOG"))
+
+        async def archived() -> bool:
+            newest = (await log.hash("meta"))["watermark"]
+            return (tmp_path / MANIFEST).exists() and Archive.open(tmp_path).last == newest
+
+        with ArchiveWriter(tmp_path, log.keys) as writer:
+            archiver = Archiver(LiveLog(raw, log.keys), writer, max_age_s=0)
+            async with anyio.create_task_group() as group:
+                group.start_soon(archiver.run)
+                await until(archived)
+                await admin.execute_command("ACL", "SETUSER", "archiver", taken)
+                await admin.execute_command("CLIENT", "KILL", "USER", "archiver")
+                await story(log, 1)
+                await until(refused)
+                await admin.execute_command("ACL", "SETUSER", "archiver", given_back)
+                await until(archived)
+                archiver.stopping.set()
+        await raw.aclose()
+        await admin.aclose()
 
 
 async def test_a_rebuild_keeps_who_archives(log: Ledger, live: LiveLog, tmp_path: Path) -> None:
