@@ -44,6 +44,11 @@ class Child:
         """Whether it still runs."""
         return self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with; ``None`` while it runs."""
+        return self._process.poll()
+
     def tell(self, command: AnyCommand) -> None:
         """Send it a command; a process that has ended gets none."""
         assert self._process.stdin is not None

@@ -45,6 +45,10 @@ class StageFailed(RuntimeError):
     """The system did not come up before anything was done to it: this says nothing about what is promised."""
 
 
+class OperationFailed(RuntimeError):
+    """A command that the documents name as the remedy did not do its work."""
+
+
 class Stage:
     """The processes of one run. ``with`` ends every one of them.
 
@@ -121,6 +125,33 @@ class Stage:
         place = {"STREAMSCHED_URL": self.url, "STREAMSCHED_NAMESPACE": self.keys.namespace}
         command = [sys.executable, "-m", *self.program, *arguments]
         return self.crew.run(name, command, self._clean() | place | environment)
+
+    def start_operation(self, *arguments: str, url: str = "") -> Child:
+        """Start a command that an operator gives, who reaches the server itself; ``url`` names another one."""
+        operator = {"STREAMSCHED_URL": url or self.server.url}
+        child = self.product(arguments[0], *arguments, **operator)
+        child.dismissed = True  # it ends by itself
+        return child
+
+    def ended(self, operation: Child, within_s: float = 60.0) -> str:
+        """Wait for the end of such a command, and return what it says.
+
+        Raises:
+            OperationFailed: it did not end within the bound, or says that it failed.
+        """
+        self.until(lambda: not operation.alive, within_s)
+        words = operation.log.read_text(errors="replace")
+        if operation.exit_code != 0:
+            raise OperationFailed(f"{operation.name} ended with {operation.exit_code}: {words[-500:]}")
+        return words
+
+    def operate(self, *arguments: str, url: str = "") -> str:
+        """Give a command as an operator does, and return what it says.
+
+        Raises:
+            OperationFailed: see :meth:`ended`.
+        """
+        return self.ended(self.start_operation(*arguments, url=url))
 
     def _clean(self) -> dict[str, str]:
         inherited = {key: text for key, text in os.environ.items() if not key.startswith(("STREAMSCHED_", "CAMPAIGN_"))}

@@ -8,8 +8,13 @@ import time
 
 from streamsched.demo.processes import Child
 
+from ..checker.check import Evidence
+from ..checker.journal import fields_of
+from ..checker.story import Breach
 from ..stage import Stage
 from .fault import Fault
+
+CRASHING = 4
 
 
 class Kill(Fault):
@@ -153,6 +158,76 @@ class StopArchiver(Stop):
 
     def victims(self, stage: Stage) -> list[Child]:
         return [stage.archiver]
+
+
+class SecondProcess(Fault):
+    """The later of two processes with one node id is the node; the earlier one stops, and says so."""
+
+    name = "two processes with one node id"
+    how = "a second process hosts the nodes of the first"
+    heal_how = "the first one has stopped by itself"
+    excused = "NODE_SUPERSEDED"
+    hold_s = 0.0
+    stopped = False
+
+    def strike(self, stage: Stage) -> None:
+        stage.start_host("second", nodes=stage.homes["host1"])
+        self.stopped = stage.until(lambda: not stage.hosts["host1"].alive, 20)
+
+    def judge(self, stage: Stage, evidence: Evidence) -> list[Breach]:
+        found = [] if self.stopped else [Breach("superseded", "the earlier process did not stop")]
+        begun = [
+            {fields_of(line.event)["attempt"] for line in evidence.journals[name] if "job.started" in line.event}
+            for name in ("host1", "second")
+        ]
+        return found + [Breach("superseded", f"{attempt} was begun by both") for attempt in sorted(begun[0] & begun[1])]
+
+
+class CrashingJobs(Fault):
+    """Each takes down the process that runs it; a supervisor starts that one again at once."""
+
+    name = "jobs that crash their node, under a supervisor"
+    how = f"{CRASHING} jobs of two attempts each that end the process of their node, which is started again at once"
+    heal_how = "their attempts are used up"
+    hold_s = 0.0
+    crashes = 0
+
+    def strike(self, stage: Stage) -> None:
+        about = {
+            "type": "job.submitted",
+            "session_id": "crash",
+            "src_lang": "en",
+            "tgt_lang": "zh",
+            "max_attempts": "2",
+        }
+        with stage.redis as redis:
+            for job_id in self._ids():
+                redis.xadd(stage.keys("events"), about | {"job_id": job_id, "payload_json": '{"crash":true}'})
+        stage.until(lambda: self._supervise(stage), 30)
+
+    def heal(self, stage: Stage) -> None:
+        self._supervise(stage)
+
+    def _ids(self) -> list[str]:
+        return [f"crash{n}" for n in range(CRASHING)]
+
+    def _supervise(self, stage: Stage) -> bool:
+        """Start again what has crashed; tells whether each of those jobs has ended."""
+        for name, host in list(stage.hosts.items()):
+            if not host.alive:
+                self.crashes += 1
+                host.dismissed = True
+                stage.start_host(name)
+        with stage.redis as redis:
+            return all(redis.hget(stage.keys.job(job_id), "status") == "failed" for job_id in self._ids())
+
+    def judge(self, stage: Stage, evidence: Evidence) -> list[Breach]:
+        if 0 < self.crashes <= 2 * CRASHING:
+            return []
+        return [Breach("attempts", f"{self.crashes} crashes, by {CRASHING} jobs of two attempts each")]
+
+    def costs(self, stage: Stage, evidence: Evidence) -> dict[str, int]:
+        return {"crashes": self.crashes}
 
 
 class Cancel(Kill):

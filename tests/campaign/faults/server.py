@@ -7,6 +7,7 @@ import signal
 import time
 
 from ..checker.check import Evidence
+from ..checker.story import Breach
 from ..stage import Stage
 from .fault import Fault
 
@@ -80,6 +81,47 @@ class OutOfMemory(Fault):
     def heal(self, stage: Stage) -> None:
         with stage.redis as redis:
             redis.config_set("maxmemory", 0)
+
+
+class KeysEvicted(Fault):
+    """Between an eviction and the next look at the memory, a second at most, calls may decide on what is left: no
+    process makes one meanwhile."""
+
+    name = "keys evicted"
+    how = "maxmemory below what is used for a moment under allkeys-lfu, three times, every process stopped for 1.2 s"
+    heal_how = "SIGCONT; the workers fold the state again"
+    trims = False
+    hold_s = 0.0
+    evicted = 0
+
+    def prepare(self, stage: Stage) -> None:
+        # what is used least goes first: jobs, and neither the log nor the partition's own hash, which each call uses
+        stage.options |= {"maxmemory-policy": "allkeys-lfu", "maxmemory-samples": "64"}
+        super().prepare(stage)
+
+    def strike(self, stage: Stage) -> None:
+        fleet = [*stage.workers, *stage.hosts.values(), *stage.producers, stage.archiver]
+        with stage.redis as redis:
+            for _ in range(3):
+                for child in fleet:
+                    os.kill(child.pid, signal.SIGSTOP)
+                redis.config_set("maxmemory", int(redis.info("memory")["used_memory"]) - 20_000)
+                redis.set("other", "x" * 1000)
+                redis.config_set("maxmemory", 0)
+                time.sleep(1.2)
+                for child in fleet:
+                    os.kill(child.pid, signal.SIGCONT)
+                time.sleep(0.8)
+
+    def heal(self, stage: Stage) -> None:
+        with stage.redis as redis:
+            self.evicted = redis.info("stats")["evicted_keys"]
+
+    def judge(self, stage: Stage, evidence: Evidence) -> list[Breach]:
+        return [] if self.evicted else [Breach("eviction", "not one key was evicted")]
+
+    def costs(self, stage: Stage, evidence: Evidence) -> dict[str, int]:
+        return {"keys evicted": self.evicted}
 
 
 class TwoVersions(Fault):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import clock, cluster, failover, load, processes, replies, server
+from . import access, clock, cluster, failover, load, processes, rebuilding, replies, server
 from .fault import Fault
 from .storage import aof, archiving, disk
 
@@ -18,6 +18,8 @@ FAULTS: dict[str, type[Fault]] = {
         processes.StopNode,
         processes.StopProducer,
         processes.StopArchiver,
+        processes.SecondProcess,
+        processes.CrashingJobs,
         processes.CancelWorker,
         processes.CancelNode,
         processes.CancelProducer,
@@ -27,7 +29,12 @@ FAULTS: dict[str, type[Fault]] = {
         server.FreezeServer,
         server.Outage,
         server.OutOfMemory,
+        server.KeysEvicted,
         server.TwoVersions,
+        access.PasswordRotated,
+        access.PasswordDemanded,
+        access.RightsTaken,
+        access.InboxReplaced,
         replies.LoseAppendReplies,
         replies.LoseAdvanceReplies,
         replies.LosePipelineReplies,
@@ -40,6 +47,9 @@ FAULTS: dict[str, type[Fault]] = {
         load.Poison,
         archiving.ArchiverDies,
         archiving.ArchiverLosesPower,
+        rebuilding.Flushed,
+        rebuilding.RebuiltUnderClients,
+        rebuilding.RebuildKilled,
         clock.ClockAhead,
         clock.ClockBack,
         aof.CutAof,

@@ -33,10 +33,11 @@ LATE_S = 2.6
 
 
 class Work(msgspec.Struct):
-    """The payload of a job: how long it takes, and how often it fails."""
+    """The payload of a job: how long it takes, how often it fails, and whether it ends the process that runs it."""
 
     ms: int = 20
     failing: int = 0
+    crash: bool = False
 
 
 async def carry_out(assignment: Assignment, conduct: str) -> str:
@@ -45,6 +46,8 @@ async def carry_out(assignment: Assignment, conduct: str) -> str:
         work = msgspec.json.decode(assignment.payload_json, type=Work)
     except msgspec.DecodeError:  # a foreign payload
         work = Work()
+    if work.crash:
+        os._exit(3)
     if conduct in ("idle", "late"):
         await anyio.sleep_forever()
     await anyio.sleep(work.ms / 1000 * (10 if conduct == "slow" else 1))
