@@ -126,6 +126,39 @@ PLANTED: dict[str, Planted] = {
         "replies to XADD lost",
         ("once",),
     ),
+    "supervisor": Planted(
+        Bug(
+            "a background task that fails is started again",
+            "its callers wait for ever",
+            "streamsched.connect.background",
+            "        await backoff.wait()\n",
+            "        return\n",
+        ),
+        "rights taken",
+        ("I7",),
+    ),
+    "half state": Planted(
+        Bug(
+            "a state is read when it is whole",
+            "callers are told that their job is lost",
+            "streamsched.engine.partition",
+            "in (before, behind):",
+            "in ():",
+        ),
+        "rebuilds under waiting clients",
+        ("I7",),
+    ),
+    "refund": Planted(
+        Bug(
+            "an attempt that may have begun is counted when it is handed back",
+            "a job that takes its node down is tried for ever",
+            "decide/requeue",
+            "or job.begun and true",
+            "",
+        ),
+        "jobs that crash their node, under a supervisor",
+        ("attempts", "I6"),
+    ),
     "repeat": Planted(
         Bug(
             "an append whose reply was lost is repeated",

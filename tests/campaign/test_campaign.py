@@ -16,7 +16,18 @@ from .play import play
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("fault", ["node killed", "archiver killed", "server killed, everysec"])
+SHORT = (
+    "node killed",
+    "archiver killed",
+    "server killed, everysec",
+    "rights taken",
+    "two processes with one node id",
+    "FLUSHALL and a rebuild that replaces the log",
+    "rebuild killed seven times",
+)
+
+
+@pytest.mark.parametrize("fault", SHORT)
 def test_nothing_promised_is_broken_by(fault: str) -> None:
     run = play(FAULTS[fault](), seed=0)
     assert run.violations == [], f"kept in {run.folder}"

@@ -21,7 +21,7 @@ from streamsched.replay.snapshot import write
 from streamsched.replay.values import State, difference, read_state
 from streamsched.server.embedded import EmbeddedServer
 
-from ...model import fold
+from ...model import Unlawful, fold
 
 
 def rebuilt(folder: Path | None, keys: Keys, work: Path) -> dict[str, str]:
@@ -44,7 +44,10 @@ def rebuilt(folder: Path | None, keys: Keys, work: Path) -> dict[str, str]:
     except (SchedulerError, OSError) as problem:
         return {"the rebuild": str(problem)}
     forged = {entry_id for entry_id, why in letters.items() if why.startswith("FORGED_DECISION ")}
-    expected = fold(((entry.id, entry.flat) for entry in entries), forged).state
+    try:
+        expected = fold(((entry.id, entry.flat) for entry in entries), forged).state
+    except Unlawful as problem:
+        return {"the archive": f"the model cannot fold it: {problem}"}
     return {
         f"{how}, {key}": f"rebuilt {one!r:.300}, by the model {other!r:.300}"
         for how, state in states.items()

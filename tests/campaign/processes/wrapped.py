@@ -17,6 +17,7 @@ INSIDE = {
     "CAMPAIGN_CANCEL": "cancel_on_signal",
     "CAMPAIGN_VERSION": "be_another_version",
     "CAMPAIGN_DIE": "die_at",
+    "CAMPAIGN_UNLOCKED": "see_no_lock",
 }
 
 
