@@ -6,6 +6,8 @@ import os
 import signal
 import time
 
+from streamsched.demo.processes import Child
+
 from ..checker.check import Evidence
 from ..checker.story import Breach
 from ..stage import Stage
@@ -84,12 +86,12 @@ class OutOfMemory(Fault):
 
 
 class KeysEvicted(Fault):
-    """Between an eviction and the next look at the memory, a second at most, calls may decide on what is left: no
-    process makes one meanwhile."""
+    """Between an eviction and the next look at the memory, a second at most, calls may refuse good events and decide on
+    what is left: no process makes one meanwhile."""
 
     name = "keys evicted"
-    how = "maxmemory below what is used for a moment under allkeys-lfu, three times, every process stopped for 1.2 s"
-    heal_how = "SIGCONT; the workers fold the state again"
+    how = "maxmemory below what is used for a moment under allkeys-lfu, three times, every process stopped for a second"
+    heal_how = "SIGCONT, to the workers first, which fold the state again"
     trims = False
     hold_s = 0.0
     evicted = 0
@@ -100,18 +102,23 @@ class KeysEvicted(Fault):
         super().prepare(stage)
 
     def strike(self, stage: Stage) -> None:
-        fleet = [*stage.workers, *stage.hosts.values(), *stage.producers, stage.archiver]
+        others = [*stage.hosts.values(), *stage.producers, stage.archiver]
         with stage.redis as redis:
             for _ in range(3):
-                for child in fleet:
-                    os.kill(child.pid, signal.SIGSTOP)
+                for some in (others, stage.workers):  # the workers fold what the others have appended
+                    self._tell(some, signal.SIGSTOP)
+                    time.sleep(0.2)
                 redis.config_set("maxmemory", int(redis.info("memory")["used_memory"]) - 20_000)
                 redis.set("other", "x" * 1000)
                 redis.config_set("maxmemory", 0)
-                time.sleep(1.2)
-                for child in fleet:
-                    os.kill(child.pid, signal.SIGCONT)
-                time.sleep(0.8)
+                time.sleep(1)
+                for some in (stage.workers, others):  # a worker looks at the memory first
+                    self._tell(some, signal.SIGCONT)
+                    time.sleep(0.5)
+
+    def _tell(self, children: list[Child], number: signal.Signals) -> None:
+        for child in children:
+            os.kill(child.pid, number)
 
     def heal(self, stage: Stage) -> None:
         with stage.redis as redis:
