@@ -40,7 +40,7 @@ class KeySpace:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.now_ms = 0
-        self.memory_percent = 1
+        self.memory_percent, self.policy, self.evicted_keys = 1, "noeviction", 0
         self.data: dict[str, Value] = {}
         self.expires: dict[str, int] = {}
         self.undo: Undo = {}
@@ -91,9 +91,11 @@ class KeySpace:
     def time(self) -> list[str]:
         return [str(self.now_ms // 1000), str(self.now_ms % 1000 * 1000)]
 
-    def info(self, section: str) -> str:
-        """How much memory is used, of a limit that stands for no real one."""
-        return f"used_memory:{self.memory_percent}\r\nmaxmemory:100\r\n"
+    def info(self, *sections: str) -> str:
+        """How much memory is used, of a limit that stands for no real one, and how many keys the server has evicted."""
+        memory = f"used_memory:{self.memory_percent}\r\nmaxmemory:100\r\nmaxmemory_policy:{self.policy}\r\n"
+        stats = f"evicted_keys:{self.evicted_keys}\r\n"
+        return (memory if "memory" in sections else "") + (stats if "stats" in sections else "")
 
     def exists(self, *keys: str) -> int:
         return sum(key in self.data for key in keys)
