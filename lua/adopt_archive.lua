@@ -50,6 +50,9 @@ elseif at_or_before(tip, last) and tip ~= last then
   rcall('XTRIM', events, 'MAXLEN', 0)
   go_on_at(last, count)
 end
-rcall('HDEL', key.meta, 'wiped', 'lost', 'forgotten')
+rcall('HDEL', key.meta, 'wiped', 'lost')
+if v[3] and v[3] ~= began then -- a process that knows the new log has lost nothing: what that held stands behind the archive
+  rcall('HSET', key.meta, 'forgotten', v[3])
+end
 rcall('HSET', key.meta, 'log', began, 'rebuilding', 'drop', 'rebuild_from', 'archive')
 return 'OK'

@@ -79,6 +79,9 @@ local function open_call()
     if archived == '1' then
       rcall('HSET', key.meta, 'wiped', known_log) -- so that the calls of processes that never knew it are refused too
       return wiped_log(known_log, v.log)
+    elseif v.lost ~= known_log and v.log and #rcall('XRANGE', events, v.log, v.log) == 0 then
+      -- the log was trimmed or restored since: its state was folded after the loss, and could not be folded from it again
+      rcall('HSET', key.meta, 'lost', known_log)
     elseif v.lost ~= known_log then
       -- keys of its state may be left, as behind an eviction: a rebuild drops them before the fleet goes on
       rcall('HSET', key.meta, 'lost', known_log, 'begin', known_log, 'done', 'lost')

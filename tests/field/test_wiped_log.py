@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 from streamsched import JobState, Keys, Node, Scheduler, SubmitRequest
 from streamsched.contract.entries import position
 from streamsched.contract.errors import LogFork, LogWiped
+from streamsched.contract.events import SessionReleased
 from streamsched.engine.partition import Partition
 from streamsched.log.live import LiveLog
 from streamsched.replay.replace import replace
@@ -262,6 +263,20 @@ async def test_a_replace_that_is_killed_anywhere_is_continued_by_the_next(
     replaced = await read_state(log.redis, log.keys)
     await restore(log.redis, log.keys, kept)
     assert await read_state(log.redis, log.keys) == replaced
+
+
+async def test_a_process_that_knows_a_replaced_log_goes_on(log: Ledger, live: LiveLog, tmp_path: Path) -> None:
+    await story(log, "a")
+    kept = await archived(live, tmp_path)
+    await log.redis.flushdb()
+    between, late = Partition(log.redis, log.keys), Partition(log.redis, log.keys, patience_s=0.1)
+    await between.append(SessionReleased(session_id="s"))
+    await log.redis.flushdb()
+    await log.node("n1")
+    await late.advance()
+    await replace(log.redis, live, kept)
+    await late.advance()
+    await between.advance()  # it is of a third log, which no archive holds
 
 
 async def test_a_new_log_that_begins_before_the_archive_ends_is_a_fork_and_stays(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from .contract import DECISIONS, EVENTS
 from .fields import FACTS, checked
@@ -39,11 +40,12 @@ class Model:
     Args:
         forged: ids of the decisions that another client appended. The log alone cannot tell them from
             true ones; the writer knows, and so do the dead letters (``FORGED_DECISION``).
+        refused: the code under which each of some entries was refused before, on another state: that stands.
     """
 
-    def __init__(self, forged: Container[str] = ()) -> None:
+    def __init__(self, forged: Container[str] = (), refused: Mapping[str, str] = MappingProxyType({})) -> None:
         self.partition = State()
-        self.forged = forged
+        self.forged, self.refused = forged, refused
         self.dead: dict[str, str] = {}
 
     def step(self, entry_id: str, flat: Flat) -> str | None:
@@ -72,6 +74,8 @@ class Model:
 
     def _happen(self, entry: Entry) -> None:
         raw, kind = entry.raw, entry.raw.get("type", "")
+        if entry.entry_id in self.refused:
+            raise Refused(self.refused[entry.entry_id])
         if len(raw) > 128:
             raise Refused("INVALID_FIELD")
         version = raw.get("v", "1")

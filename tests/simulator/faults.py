@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from redis.exceptions import RedisError
 
-from streamsched.contract.errors import LogGap, SchedulerError
+from streamsched.contract.errors import LogGap, PartitionHalted, SchedulerError
 from streamsched.engine.script import script
 from streamsched.engine.source import facts
 
 from .actors.archivist import Archivist
 from .actors.speaker import Speaker
 from .checks.observations import require
-from .redis_double.values import ZERO, SortedSet, Stream, id_of
+from .redis_double.values import ZERO, Hash, SortedSet, Stream, id_of
 from .world import AWAY, World
 
 
@@ -57,6 +57,7 @@ class Mishaps:
         server.take_back(calls)
         server.forget_scripts()
         world.server_run += 1
+        server.space.replication_id, server.space.evicted_keys = f"run {world.server_run}", 0
         lost = len(checker.lost)
         checker.rewind()
         if calls:
@@ -95,8 +96,8 @@ class Mishaps:
         world = self.world
         world.note("the state is wiped")
         keys = [key for key in world.server.space.data if world.keys.is_state(key)]
-        if not keys:
-            return
+        if not keys or world.keys("events") not in world.server.space.data:
+            return  # without a log there is nothing that says how far the heartbeats were judged
         stream = world.server.space.data.get(world.keys("events"))
         group = stream.groups.get("fold") if isinstance(stream, Stream) else None
         cursor = group.last if group else ZERO
@@ -117,8 +118,38 @@ class Mishaps:
         world.checker.rewind()
         self.forget(False)
         world.mark("everything wiped")
-        if self.archivist.entries and not world.forked:
-            self.archivist.restore()
+        if self.archivist.entries and not world.forked and not world.profile.recovery:
+            self.archivist.restore()  # else the processes find out, and an operator replaces what began since
+
+    def evict(self) -> None:
+        """A server that may evict keys does so. The next call that looks at its memory stops the partition."""
+        world, space = self.world, self.world.server.space
+        meta = space.data.get(world.keys("meta"))
+        keys = [key for key in space.data if world.keys.is_state(key) and key != world.keys("meta")]
+        if not keys or world.server.full or not world.checker.follows or world.lost_log():
+            return
+        if not isinstance(meta, Hash) or meta.get("evicted_keys") != str(space.evicted_keys):
+            return  # nothing is known to compare with
+        with world.calm():
+            try:
+                while world.advance(256, "evictor")[0]:
+                    pass
+            except (RedisError, SchedulerError):
+                return
+            keys = [key for key in keys if key in space.data]
+            gone = world.rng.sample(keys, min(len(keys), world.rng.choice([1, 3, 20])))
+            world.note(f"the server evicts {', '.join(gone)}")
+            world.server.execute("DEL", *gone)
+            space.policy, space.evicted_keys = "allkeys-lru", space.evicted_keys + len(gone)
+            world.checker.whole = False
+            world.pass_time(1_000)
+            try:
+                world.advance(256, "evictor")
+            except PartitionHalted:
+                world.mark("keys evicted")
+                world.server.past.clear()  # a crash that loses this call, too, loses the count of evictions with it
+            else:
+                require(False, "keys were evicted, and no call noticed")
 
     def overwrite(self) -> None:
         """Something foreign is written over a key of the state."""
@@ -194,8 +225,7 @@ class Mishaps:
                     prefix=world.keys.prefix,
                     batch=256,
                     nonce=world.nonce(),
-                    known_log="0-0",
-                    archived=0,
+                    **world.knows(""),
                 )
             )[0]
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..model.state import HELD, TERMINAL
 from .actors.archivist import Archivist
 from .actors.ingress import Behind, NodeBehind, ProducerBehind
+from .actors.librarian import Librarian
 from .actors.nodes import POOLS, Node
 from .actors.operator import Operator
 from .actors.producers import Producer
@@ -18,13 +19,18 @@ from .actors.speaker import Speaker
 from .actors.workers import Worker
 from .checks.final_checks import look_back
 from .checks.observations import Violation
+from .checks.taken import check_taken
 from .faults import Mishaps
+from .recovery import Recovery
 from .redis_double.double import Double
 from .redis_double.values import Stream
 from .world import Event, World
 
 ROUNDS = 80
 """Rounds of calm after which everything must have ended."""
+
+WITHIN_MS = 30_000
+"""After the last fault: by then no job waits for a node that accepts it."""
 
 
 @dataclass
@@ -60,9 +66,11 @@ class Run:
         self.operator = Operator(world, terms)
         self.workers: list[Worker] = []
         self.workers += [Worker(world, f"w{n}", self.workers) for n in range(world.profile.workers)]
-        self.archivist = Archivist(world)
+        librarian = Librarian(world) if world.profile.recovery else None
+        self.archivist = librarian or Archivist(world)
         self.mishaps = Mishaps(world, self.archivist)
         self.stopped = ""
+        self.recovery = Recovery(self, librarian) if librarian is not None else None
 
     def go(self) -> Outcome:
         """Run to the end."""
@@ -81,6 +89,8 @@ class Run:
                 self.drain()
                 if not self.stopped:
                     look_back(world)
+                    if self.recovery is not None:
+                        self.recovery.look_back()
         except Violation as problem:
             outcome.violation = str(problem)
         except Exception:
@@ -155,6 +165,8 @@ class Run:
             chosen.append((6, self.archivist.step))
             chosen.append((2, self.an_operator_looks))
             chosen.append((1, self.archivist.be_hasty))
+        if self.recovery is not None:
+            chosen += self.recovery.schedule()
         if world.profile.gap:
             chosen.append((1, self.delete_unfolded))
         return [action for _, action in chosen], [weight for weight, _ in chosen]
@@ -246,7 +258,7 @@ class Run:
     def needs_archive(self) -> bool:
         """Whether a worker said so, or a restore was ended half-way."""
         meta: Any = self.world.server.space.data.get(self.world.keys("meta"), {})
-        return any(worker.gap for worker in self.workers) or "rebuild_from" in meta
+        return any(worker.gap for worker in self.workers) or "rebuild_from" in meta or "wiped" in meta
 
     def delete_unfolded(self) -> None:
         self.stopped = self.mishaps.delete_unfolded()
@@ -268,10 +280,13 @@ class Run:
         for node in self.nodes:
             node.deaf, node.pools = False, POOLS
         self.operator.admit_all()
+        calm_ms = world.true_ms
         for turn in range(ROUNDS):
             self.settle()
             if self.stopped:
                 return
+            if world.true_ms - calm_ms >= WITHIN_MS:
+                check_taken(world.checker.model.partition)
             if self.at_rest():
                 return
             self.everybody_works(turn)

@@ -54,13 +54,30 @@ class Wire(Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Ask for one command; its reply goes through redis-py's own parsers."""
         options.pop("keys", None)
-        reply = received(await ask((*map(sent, args),)))
+        reply = self.received(await ask((*map(sent, args),)))
         parse = self.response_callbacks.get(args[0])
         return parse(reply, **options) if parse and reply is not None else reply
+
+    def received(self, reply: Any) -> Any:
+        return received(reply)
 
     def pipeline(self, transaction: Any = True, shard_hint: Any = None) -> Any:
         """Commands that are sent one after the other: nothing here leans on their coming together."""
         return Queue(self)
+
+
+class RawWire(Wire):
+    """A client whose replies are bytes."""
+
+    def received(self, reply: Any) -> Any:
+        return raw(reply)
+
+
+def raw(reply: Any) -> Any:
+    """A reply as it is on the wire."""
+    if isinstance(reply, str):
+        return reply.encode("latin-1")
+    return [raw(part) for part in reply] if isinstance(reply, list) else reply
 
 
 class Queue:

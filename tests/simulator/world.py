@@ -20,7 +20,7 @@ from .checks.checker import Checker
 from .checks.observations import OTHER, Call, Violation
 from .marks import MARKS
 from .redis_double.double import Broken, Double
-from .redis_double.values import ReplyError
+from .redis_double.values import Hash, ReplyError
 from .transport import Request, Wire, drive, error_of
 
 START_MS = 1_700_000_000_000
@@ -34,11 +34,12 @@ SCRIPTS = (
     "replay_entries",
     "replay",
     "adopt_archive",
+    "load_snapshot",
     "ingest",
     "trim_log",
     "trim_dead_letters",
 )
-REBUILDING = ("drop_state", "replay", "replay_entries", "adopt_archive")
+REBUILDING = ("drop_state", "replay", "replay_entries", "adopt_archive", "load_snapshot")
 
 Event = dict[str, str]
 
@@ -75,6 +76,10 @@ class Profile:
         """Whether a node and some producers must not write to the log."""
         self.pauses = seed % 5 == 2
         """Whether an operator pauses pools and pairs; not drawn, so that a seed without it goes as it went."""
+        self.recovery = seed % 5 == 4
+        """Whether processes know their log, the archive has segments, and keys are evicted; not drawn either."""
+        if self.recovery:
+            self.archive = seed // 5 % 4 > 0
 
 
 class World:
@@ -92,6 +97,7 @@ class World:
         self.keys = Keys()
         self.streams = {name: self.keys(name) for name in ("events", "heartbeats", "dead")}
         self.server = server(random.Random(self.rng.getrandbits(64)), START_MS)
+        self.profile.recovery &= not self.server.real
         self.wire = Wire()
         self.marks: set[str] = set()
         self.lines: list[str] | None = [] if trace else None
@@ -107,6 +113,7 @@ class World:
         self.forked = ""
         """Why the archive is of another history, if it is."""
         self.acknowledged: dict[str, Event] = {}
+        self._logs: dict[str, tuple[str, int]] = {}
         self._scripts = {script(name).sha: name for name in SCRIPTS}
 
     # looking on
@@ -254,6 +261,25 @@ class World:
 
     # what actors say
 
+    def knows(self, process: str) -> dict[str, Any]:
+        """What a call tells of the log that its process knows."""
+        known_log, archived = self._logs.get(process, ("0-0", 0))
+        return {"known_log": known_log, "archived": archived}
+
+    def learns(self, process: str, reply: list[Any]) -> None:
+        """Each reply of a call ends with whether the log is in an archive, its first and its last event."""
+        if self.profile.recovery:
+            self._logs[process] = reply[-2], reply[-3]
+
+    def starts_over(self, process: str) -> None:
+        """Another process takes the place of one that ended: it knows no log."""
+        self._logs.pop(process, None)
+
+    def lost_log(self) -> str:
+        """The log that the server has lost, where it is known that an archive holds it; else empty."""
+        meta = self.server.space.data.get(self.keys("meta"))
+        return meta.get("wiped", "") if isinstance(meta, Hash) else ""
+
     def run(self, work: Any) -> Any:
         """Carry a piece of the program through, command by command, without a pause."""
         return drive(work, self.perform)
@@ -261,7 +287,7 @@ class World:
     def nonce(self) -> str:
         return f"{self.rng.getrandbits(32):08x}"
 
-    def advance(self, batch: int) -> list[Any]:
+    def advance(self, batch: int, process: str) -> list[Any]:
         """One call of a worker."""
         reply: list[Any] = self.run(
             script("advance")(
@@ -270,16 +296,16 @@ class World:
                 prefix=self.keys.prefix,
                 batch=batch,
                 nonce=self.nonce(),
-                known_log="0-0",
-                archived=0,
+                **self.knows(process),
             )
         )
+        self.learns(process, reply)
         self.note(f"    advance(batch={batch}) → {reply}")
         if reply[0]:
             self.mark("more work than one call may do")
         return reply
 
-    def append(self, events: Sequence[Event]) -> list[list[str]] | None:
+    def append(self, events: Sequence[Event], process: str) -> list[list[str]] | None:
         """One call of a client; ``None`` where the log ahead was too long for it."""
         own = json.dumps([[text for pair in event.items() for text in pair] for event in events])
         batch = self.rng.choice(self.profile.batches)
@@ -291,11 +317,11 @@ class World:
                 prefix=self.keys.prefix,
                 batch=batch,
                 nonce=self.nonce(),
-                known_log="0-0",
-                archived=0,
+                **self.knows(process),
                 own=own,
             )
         )
+        self.learns(process, reply)
         more, answers = reply[0], reply[2]
         self.note(f"    append(batch={batch}) → {more} {answers}")
         if more == 1:
@@ -312,17 +338,17 @@ class World:
         found: list[list[str]] = answers
         return found
 
-    def take_in(self, batch: int, names: Sequence[str]) -> list[Any]:
+    def take_in(self, batch: int, names: Sequence[str], process: str) -> list[Any]:
         """One call of a worker for what waits in ingress streams."""
         given = {
             **self.streams,
             "prefix": self.keys.prefix,
             "batch": batch,
             "nonce": self.nonce(),
-            "known_log": "0-0",
-            "archived": 0,
+            **self.knows(process),
         }
         reply: list[Any] = self.run(script("ingest")(self.wire, **given, speakers=" ".join(names)))
+        self.learns(process, reply)
         self.note(f"    take_in(batch={batch}, {' '.join(names)}) → {reply}")
         return reply
 

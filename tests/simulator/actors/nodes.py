@@ -159,6 +159,7 @@ class Node(Speaker):
         self.deaf = False
         self.life += 1
         world = self.world
+        world.starts_over(self.name)
         world.note(f"{self.name} restarts")
         try:
             last = world.run(world.wire.xrevrange(world.keys.inbox(self.name), count=1))

@@ -6,12 +6,19 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from streamsched.contract.errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError, ServerOutOfMemory
+from streamsched.contract.errors import (
+    LogGap,
+    LogWiped,
+    PartitionHalted,
+    PartitionRebuilding,
+    SchedulerError,
+    ServerOutOfMemory,
+)
 from streamsched.contract.wire import repeatable
 
 from ..world import Event, World
 
-NOT_NOW = (PartitionHalted, PartitionRebuilding, LogGap, ServerOutOfMemory)
+NOT_NOW = (PartitionHalted, PartitionRebuilding, LogGap, LogWiped, ServerOutOfMemory)
 
 
 class Speaker:
@@ -44,7 +51,7 @@ class Speaker:
                 for event in events:
                     world.add(event, stream)
                 return
-            answers = world.append(events)
+            answers = world.append(events, self.name)
             if answers is not None:
                 self.turned_away += [e for e, answer in zip(events, answers, strict=True) if answer[0] == "OVERLOADED"]
                 return

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from streamsched.contract.errors import LogGap, PartitionHalted, PartitionRebuilding, SchedulerError
+from streamsched.contract.errors import LogGap, LogWiped, PartitionHalted, PartitionRebuilding, SchedulerError
 from streamsched.replay import rebuild as replay
 
 from ..transport import Procedure
@@ -30,10 +30,12 @@ class Worker:
         world = self.world
         world.note(f"{self.name}")
         try:
-            return not world.advance(batch or world.rng.choice(world.profile.batches))[0]
+            return not world.advance(batch or world.rng.choice(world.profile.batches), self.name)[0]
         except (PartitionHalted, PartitionRebuilding) as problem:
             world.mark(f"a call refused: {problem.code}")
             self.procedure = Procedure("mend", replay.rebuild_if_damaged(world.wire, world.keys))
+        except LogWiped:
+            world.mark("a call refused: WIPED")
         except (SchedulerError, RedisError) as problem:
             world.note(f"    {problem}")
         return False
@@ -43,7 +45,7 @@ class Worker:
         world = self.world
         world.note(f"{self.name} for {' '.join(names)}")
         try:
-            reply = world.take_in(batch or world.rng.choice(world.profile.batches), names)
+            reply = world.take_in(batch or world.rng.choice(world.profile.batches), names, self.name)
         except (SchedulerError, RedisError) as problem:
             world.note(f"    {problem}")
             return False
@@ -79,4 +81,5 @@ class Worker:
             self.world.mark("worker died while it rebuilt")
             self.procedure.kill()
             self.procedure = None
+        self.world.starts_over(self.name)
         self.world.note(f"{self.name} dies and is started again")

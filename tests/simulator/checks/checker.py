@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from streamsched.contract.keys import Keys
 
 from ...model.fold import Model
-from ...model.refusals import Unlawful
+from ...model.refusals import Unlawful, unheld
 from ...model.state import TERMINAL
 from ..redis_double.double import Double
 from ..redis_double.values import ZERO, Hash, Stream, id_of, text_of
@@ -16,11 +18,16 @@ from .contents import by_the_model, state_of
 from .intake import Intake
 from .letters import Letters
 from .limits import Limits
+from .new_logs import NewLogs, holds
 from .observations import DECISIONS, OTHER, Call, Entry, Violation, require
 from .pauses import Pauses
 
-QUIET = frozenset(("replay", "replay_entries", "drop_state", "adopt_archive", "trim_log", "trim_dead_letters"))
+QUIET = frozenset(
+    ("replay", "replay_entries", "drop_state", "adopt_archive", "load_snapshot", "trim_log", "trim_dead_letters")
+)
 """Scripts without deliveries."""
+LIVE = ("advance", "append", "ingest")
+"""Scripts that fold and decide."""
 
 
 class Checker:
@@ -36,7 +43,6 @@ class Checker:
         self.trimmed = 0
         self.letters = Letters()
         self.forged: set[str] = set()
-        self.model = Model(self.forged)
         self.folded = 0
         self.ended: dict[str, dict[str, str]] = {}
         self.tokens: dict[str, str] = {}
@@ -45,10 +51,12 @@ class Checker:
         """Attempts whose fact the log has lost."""
         self.intents: dict[str, str] = {}
         self.archive: list[tuple[str, list[str]]] = []
+        self.readable: Callable[[], list[tuple[str, list[str]]]] = lambda: self.archive  # as its manifest lists it
+        self.new_logs = NewLogs()
+        self.model = Model(self.forged, self.new_logs.refused)
         self.overwritten = False
         """Something foreign lies under a key of the state."""
-        self.met_foreign = False
-        """A script has met it."""
+        self.met_foreign = False  # by a script
         self.whole = True
         self._beats_read = "0-0"
         self._events, self._dead, self._meta = keys("events"), keys("dead"), keys("meta")
@@ -85,17 +93,27 @@ class Checker:
             self.adopt()
         if self.overwritten:
             self._look_for_foreign()
+        self._look_for_lost(call, answered)
         was_whole = self.whole
         self.whole = self._is_whole()
-        if answered and call.script in ("advance", "append", "ingest", "trim_log", "trim_dead_letters"):
+        if answered and call.script in (*LIVE, "trim_log", "trim_dead_letters"):
             require(was_whole, f"{call.script} went on over a state that is not whole")
-        if self.whole and not self.overwritten and (self._meta in undo or not was_whole):
+        if self.follows and (self._meta in undo or not was_whole):
             self._settle(call, before, compare_all=not was_whole)
 
     @property
     def follows(self) -> bool:
         """Whether the model stands where the state stands."""
         return self.whole and not self.overwritten
+
+    def _look_for_lost(self, call: Call, answered: bool) -> None:
+        """While an operator is to restore a lost log, nothing is folded or decided."""
+        if self._meta in self.server.space.undo:
+            before, meta = self.server.space.undo[self._meta], self.server.space.data.get(self._meta)
+            refused = not (answered and call.script in LIVE and holds(before, "wiped"))
+            require(refused, f"{call.script} went on where the log was lost")
+            if holds(meta, "lost") and not holds(before, "lost"):
+                self.mark("a lost log named")
 
     def _look_for_foreign(self) -> None:
         data = self.server.space.data
@@ -151,11 +169,7 @@ class Checker:
         self.trimmed = trimmed
 
     def _position(self, entry: Entry) -> int:
-        low, high, wanted = 0, len(self.log), id_of(entry.id)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if id_of(self.log[middle].id) < wanted else (low, middle)
-        return low
+        return bisect_left(self.log, id_of(entry.id), key=lambda known: id_of(known.id))
 
     def _read_beats(self) -> None:
         stream = self._stream(self._heartbeats)
@@ -179,7 +193,7 @@ class Checker:
         require(folded >= self.folded, f"the watermark went back to {watermark}: {folded} folded, not {self.folded}")
         require(folded <= len(self.log), f"{folded} events were folded, the log took in {len(self.log)}")
         require(watermark == (self.log[folded - 1].id if folded else "0-0"), f"{folded} folded, watermark {watermark}")
-        if call.script in ("advance", "append", "ingest") and not compare_all:
+        if call.script in LIVE and not compare_all:
             self._check_bound(call, before, folded)
         for entry in self.log[self.folded : folded]:
             self._fold(entry)
@@ -207,13 +221,16 @@ class Checker:
     def _fold(self, entry: Entry) -> None:
         e = entry.fields
         letter = self.letters.codes.get(entry.id)
+        held = self.model.partition.jobs.get(e.get("job_id", ""))
         if entry.forged:
             self.forged.add(entry.id)
-        elif letter == "FORGED_DECISION" and e.get("type") in DECISIONS:
+        elif self.new_logs.disbelieves(entry, held):
+            self.mark("a decision of a new log refused")
+            self.forged.add(entry.id)
+        elif letter == "FORGED_DECISION" and e.get("type") in DECISIONS and entry.id not in self.new_logs.folded:
             require(entry.doubtful, f"{entry.id}: a true {e['type']} was refused as forged")
             self.mark("a torn call's facts refused")
             self.forged.add(entry.id)
-        held = self.model.partition.jobs.get(e.get("job_id", ""))
         before = held.status if held else ""
         if "source_id" in e and "retry_of" not in e and (source := self.model.partition.sources.get(e["source"])):
             require(not source.revoked, f"{entry.id}: {e['source']} was heard, and had been revoked")
@@ -221,10 +238,12 @@ class Checker:
             require(not short, f"{entry.id}: a submission of {e['source']} was taken in while memory is short")
         if self.model.partition.letters.get(e.get("retry_of", ""), "").startswith("retried"):
             self.mark("a letter retried again")
-        if letter is None and e.get("type") in DECISIONS:
+        if letter is None and e.get("type") in DECISIONS and entry.id not in self.new_logs.folded:
             self.limits.before(entry, self.model.partition)
+        laws = unheld() if entry.id in self.new_logs.folded else nullcontext()
         try:
-            code = self.model.step(entry.id, entry.flat)
+            with laws:
+                code = self.model.step(entry.id, entry.flat)
         except Unlawful as problem:
             raise Violation(str(problem)) from problem
         require(code == letter, f"{entry.id} ({e.get('type')}): dead letter {letter}, by the model {code}")
@@ -298,7 +317,7 @@ class Checker:
     def _check_group(self, call: Call, watermark: str, folded: int) -> None:
         """The group shows how far the fold has come; an append may leave its cursor behind, to wake a worker."""
         group = self._stream(self._events).groups.get("fold")
-        if group and call.script in ("advance", "append", "ingest") and not call.torn:
+        if group and call.script in LIVE and not call.torn:
             shown, read = text_of(group.last), group.read or 0
             require(read <= folded and id_of(shown) <= id_of(watermark), f"the group's cursor is at {shown}, ahead")
             behind = call.script == "append" or (shown, read) == (watermark, folded)
@@ -336,11 +355,13 @@ class Checker:
         """The archive stands for what the log does not hold: before its first entry, or up to its last id."""
         stream = self._stream(self._events)
         end = stream.ids[0] if stream.ids else (stream.last[0], stream.last[1] + 1)
-        archived = [(entry_id, flat) for entry_id, flat in self.archive if id_of(entry_id) < end]
+        archived = [(entry_id, flat) for entry_id, flat in self.readable() if id_of(entry_id) < end]
         entries = [
             self.by_id.get(entry_id) or Entry(entry_id, flat, self.limits.true_ms, False)
             for entry_id, flat in [*archived, *stream.entries]
         ]
+        self._read_letters()
+        self.new_logs.adopted(self.server.space.data.get(self._meta), stream, self.letters.codes)
         self._continue_with(entries)
 
     def _continue_with(self, entries: list[Entry]) -> None:
@@ -359,13 +380,12 @@ class Checker:
         """Reset the model: what the state had folded is unknown."""
         self._read_letters()
         self._look_for_foreign()
-        beats = self._stream(self._heartbeats).entries
-        self._beats_read = beats[-1][0] if beats else "0-0"
+        self._beats_read = ([("0-0", []), *self._stream(self._heartbeats).entries])[-1][0]
         self.forged.clear()
         self.limits.owed = {}
-        self.model, self.folded, self.ended, self.intents = Model(self.forged), 0, {}, {}
+        self.model, self.folded, self.ended, self.intents = Model(self.forged, self.new_logs.refused), 0, {}, {}
         self.whole = self._is_whole()
-        if self.whole and not self.overwritten:
+        if self.follows:
             self._settle(OTHER, len(self.log), compare_all=True)
 
 

@@ -24,7 +24,7 @@ from .values import ReplyError, Status
 PRELUDE = Path(__file__).with_name("prelude.lua").read_text()
 
 FULL_REFUSES = frozenset(
-    ("HSET", "HINCRBY", "SADD", "ZADD", "RPUSH", "SET", "XADD", "XGROUP CREATE", "XGROUP SETID", "XSETID")
+    ("HSET", "HSETNX", "HINCRBY", "SADD", "ZADD", "RPUSH", "SET", "XADD", "XGROUP CREATE", "XGROUP SETID", "XSETID")
 )
 """Commands that a server at ``maxmemory`` refuses, unless the script has written before."""
 

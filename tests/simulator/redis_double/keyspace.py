@@ -41,6 +41,7 @@ class KeySpace:
         self.rng = rng
         self.now_ms = 0
         self.memory_percent, self.policy, self.evicted_keys = 1, "noeviction", 0
+        self.replication_id = "first"
         self.data: dict[str, Value] = {}
         self.expires: dict[str, int] = {}
         self.undo: Undo = {}
@@ -95,7 +96,8 @@ class KeySpace:
         """How much memory is used, of a limit that stands for no real one, and how many keys the server has evicted."""
         memory = f"used_memory:{self.memory_percent}\r\nmaxmemory:100\r\nmaxmemory_policy:{self.policy}\r\n"
         stats = f"evicted_keys:{self.evicted_keys}\r\n"
-        return (memory if "memory" in sections else "") + (stats if "stats" in sections else "")
+        shown = {"memory": memory, "stats": stats, "replication": f"master_replid:{self.replication_id}\r\n"}
+        return "".join(shown[section] for section in sections)
 
     def exists(self, *keys: str) -> int:
         return sum(key in self.data for key in keys)
@@ -127,6 +129,22 @@ class KeySpace:
         if key not in self.data:
             return 0
         self.expires[key] = self.now_ms + int(ms)
+        return 1
+
+    def rename(self, key: str, name: str) -> Status:
+        if key not in self.data:
+            raise ReplyError("ERR no such key")
+        self.own(key)
+        self.own(name)
+        self.data[name] = self.data[key]
+        self._drop(key)
+        return OK
+
+    def hsetnx(self, key: str, field: str, value: Any) -> int:
+        fields = self._write(key, Hash)
+        if field in fields:
+            return 0
+        fields[field] = shown(value)
         return 1
 
     def get(self, key: str) -> str | None:

@@ -26,6 +26,11 @@ COMMANDS: dict[str, list[Command]] = {
     "hashes": [
         ("HSET", "h", "a", "1", "b", "2"),
         ("HSET", "h", "a", "3", "c", "4"),
+        ("HSETNX", "h", "a", "4"),
+        ("HSETNX", "h", "d", "4"),
+        ("HSETNX", "h2", "a", "1"),
+        ("RENAME", "h2", "h3"),
+        ("RENAME", "none", "h3"),
         ("HGET", "h", "a"),
         ("HGET", "h", "z"),
         ("HGET", "none", "a"),

@@ -1,0 +1,64 @@
+"""What happens where the processes know their log, the archive has segments, and keys are evicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from .actors.librarian import Librarian
+
+if TYPE_CHECKING:
+    from .run import Run
+
+
+class Recovery:
+    """The faults that only an archive mends, in a run."""
+
+    def __init__(self, run: Run, librarian: Librarian) -> None:
+        self.run, self.world, self.librarian = run, run.world, librarian
+
+    def schedule(self) -> Iterator[tuple[float, Callable[[], object]]]:
+        """What may happen, and how often."""
+        yield 1, self.run.mishaps.evict
+        yield 1.5, self.the_log_is_lost
+        yield 2, self.run.mishaps.forge
+        yield 2, self.run.a_worker_crashes
+        if self.world.profile.archive:
+            yield 1, self.librarian.yesterday
+            yield 1, self.librarian.take_snapshot
+            yield 1, self.librarian.begin
+            yield 5, self.librarian.go_on
+            yield 1, self.an_operator_replaces
+
+    def the_log_is_lost(self) -> None:
+        """The log is lost, archived or not; some processes start again, and the fleet goes on as far as it may."""
+        run, world, rng = self.run, self.world, self.world.rng
+        world.pass_time(1)  # the first event of a log is its name: two logs do not begin in one millisecond
+        if world.forked or world.lost_log() or world.server.full or world.server.space.now_ms < world.now_ms:
+            return
+        if world.profile.archive and rng.random() < 0.8:
+            with world.calm():
+                self.librarian.step()
+                run.a_worker_steps()
+                run.producer.say([run.producer.job(*run.producer.pairs[0], {})], raw=False)
+        world.pass_time(1)
+        run.mishaps.wipe_everything()
+        often = rng.choice([0, 0.5, 1])
+        names = [*(worker.name for worker in run.workers), *(speaker.name for speaker in run.speakers())]
+        names = [name for name in names if rng.random() < often]
+        world.note(f"{', '.join(names) or 'nobody'} is started again")
+        for name in names:
+            world.starts_over(name)
+        for _ in range(rng.choice([0, 3, 10])):
+            node = rng.choice(run.nodes)
+            rng.choice([node.join, node.work, run.producer.submit, run.producer.again, run.a_worker_steps])()
+            world.pass_time(rng.choice(world.profile.hastes))
+
+    def an_operator_replaces(self) -> None:
+        """Where the processes say that their log was lost, an operator restores it."""
+        if self.world.lost_log() and not self.librarian.restore():
+            self.run.stopped = self.world.forked
+
+    def look_back(self) -> None:
+        """The archive alone comes to the state of the model."""
+        self.librarian.check()
