@@ -18,6 +18,10 @@ elseif replace ~= '1' and (v[2] or v[3] and v[3] ~= began) then
   return redis.error_reply(wiped_log(began, v[3]))
 end
 count, head, reached = tonumber(count), tonumber(head), tonumber(reached)
+-- What the archive holds was judged: its dead letters stay, however little the state on this server had folded. The group's
+-- cursor may have to stand for the watermark, and is moved below.
+local judged = rcall('HGET', key.meta, 'rebuild_until') or folded_up_to()
+judged = judged ~= '+' and at_or_before(judged, last) and last or judged
 local function go_on_at(id, taken)
   redis.pcall('XGROUP', 'CREATE', events, key.group, '0-0', 'MKSTREAM') -- which may be there already
   rcall('XGROUP', 'SETID', events, key.group, last, 'ENTRIESREAD', count)
@@ -50,9 +54,6 @@ elseif at_or_before(tip, last) and tip ~= last then
   rcall('XTRIM', events, 'MAXLEN', 0)
   go_on_at(last, count)
 end
-rcall('HDEL', key.meta, 'wiped', 'lost')
-if v[3] and v[3] ~= began then -- a process that knows the new log has lost nothing: what that held stands behind the archive
-  rcall('HSET', key.meta, 'forgotten', v[3])
-end
-rcall('HSET', key.meta, 'log', began, 'rebuilding', 'drop', 'rebuild_from', 'archive')
+rcall('HDEL', key.meta, 'wiped', 'lost', 'forgotten')
+rcall('HSET', key.meta, 'log', began, 'rebuilding', 'drop', 'rebuild_from', 'archive', 'rebuild_until', judged)
 return 'OK'

@@ -106,6 +106,7 @@ class ArchiveWriter:
                 f"{last}: restore the manifest from a copy, or move that segment away if it is of another archive"
             )
         if len(known) > len(self.archive.segments):
+            self.archive.manifest.replication_id = ""  # the log may lack them: compare it again
             self._write_manifest(known)
 
     def _following(self, known: list[Segment], unlisted: dict[str, Path]) -> Segment | None:

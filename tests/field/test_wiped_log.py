@@ -276,6 +276,7 @@ async def test_a_process_that_knows_a_replaced_log_goes_on(log: Ledger, live: Li
     await late.advance()
     await replace(log.redis, live, kept)
     await late.advance()
+    assert await log.redis.hget(log.keys("meta"), "lost") is None
     await between.advance()  # it is of a third log, which no archive holds
 
 

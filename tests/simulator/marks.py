@@ -146,6 +146,10 @@ MARKS: dict[str, str] = {
     "a lost log named": "no archive holds it: what is left of its state is dropped",
     "a lost log replaced": "with what the new one held behind it",
     "a replace killed": "the next one went on",
+    "a caller looked where the state was not whole": "it looked again",
+    "a caller was told the end of its job": "",
+    "a caller was told that its job is lost": "",
+    "a caller was told that the log is lost": "",
     "a decision of a new log refused": "it was about a job of the lost one",
     # nodes with a past
     "node restarted with jobs": "it handed back what it had forgotten",

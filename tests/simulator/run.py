@@ -26,7 +26,7 @@ from .redis_double.double import Double
 from .redis_double.values import Stream
 from .world import Event, World
 
-ROUNDS = 80
+ROUNDS = 200
 """Rounds of calm after which everything must have ended."""
 
 WITHIN_MS = 30_000
@@ -258,7 +258,11 @@ class Run:
     def needs_archive(self) -> bool:
         """Whether a worker said so, or a restore was ended half-way."""
         meta: Any = self.world.server.space.data.get(self.world.keys("meta"), {})
-        return any(worker.gap for worker in self.workers) or "rebuild_from" in meta or "wiped" in meta
+        return any(worker.gap for worker in self.workers) or "rebuild_from" in meta or self.has_another_log()
+
+    def has_another_log(self) -> bool:
+        """Whether the log is another one than that of the archive, as far as an operator sees it."""
+        return self.recovery is not None and self.recovery.log_is_lost()
 
     def delete_unfolded(self) -> None:
         self.stopped = self.mishaps.delete_unfolded()
@@ -285,6 +289,8 @@ class Run:
             self.settle()
             if self.stopped:
                 return
+            if self.recovery is not None:
+                self.recovery.calm()
             if world.true_ms - calm_ms >= WITHIN_MS:
                 check_taken(world.checker.model.partition)
             if self.at_rest():

@@ -17,10 +17,10 @@ from streamsched.engine.source import sources
 
 from .checks.admission import Door
 from .checks.checker import Checker
-from .checks.observations import OTHER, Call, Violation
+from .checks.observations import OTHER, Call, Violation, require
 from .marks import MARKS
 from .redis_double.double import Broken, Double
-from .redis_double.values import Hash, ReplyError
+from .redis_double.values import Hash, ReplyError, id_of
 from .transport import Request, Wire, drive, error_of
 
 START_MS = 1_700_000_000_000
@@ -269,6 +269,9 @@ class World:
     def learns(self, process: str, reply: list[Any]) -> None:
         """Each reply of a call ends with whether the log is in an archive, its first and its last event."""
         if self.profile.recovery:
+            known, archived = self._logs.get(process, ("0-0", 0))
+            lost = archived and id_of(known) < id_of(reply[-2])
+            require(not lost, f"{process} knew the log {known}, and a call went on with {reply[-2]}")
             self._logs[process] = reply[-2], reply[-3]
 
     def starts_over(self, process: str) -> None:

@@ -20,6 +20,7 @@ from streamsched.replay.replace import replace
 from streamsched.replay.restore import restore
 
 from ..checks.rebuilds import check_rebuilds, snapshot_of
+from ..redis_double.values import Hash, id_of
 from ..transport import Procedure, RawWire
 from ..world import World
 from .archive_folder import Folder, MemoryWriter, in_memory
@@ -28,6 +29,17 @@ from .archivist import Archivist
 
 def texts(entry: Entry) -> list[str]:
     return [part.decode("latin-1") for part in entry.flat]
+
+
+def in_order(letters: Any) -> bool:
+    """Whether dead letters have the order of their events, as whatever reads them side by side with the log needs it.
+
+    A replace appends the letters of the decisions that it does not believe. Where the new log had refused a later
+    event, the order is broken, and the run ends here.
+    """
+    fields = (dict(zip(flat[::2], flat[1::2], strict=True)) for _, flat in (letters.entries if letters else ()))
+    about = [id_of(letter["id"]) for letter in fields if letter["stream"] == "events"]
+    return about == sorted(about)
 
 
 class Librarian(Archivist):
@@ -60,8 +72,9 @@ class Librarian(Archivist):
     def step(self) -> None:
         """Archive what is folded, however many segments behind; perhaps die at some command of it."""
         world = self.world
-        if world.forked:
-            return
+        meta: Any = world.server.space.data.get(world.keys("meta"), {})
+        if world.forked or (self.archiver is None and "rebuild_from" in meta):
+            return  # a restore goes on with the archive it began with, so none starts that may list more
         world.note("archiver")
         try:
             self._archive(self.dice.randint(1, 25) if self.dice.random() < 0.3 else None)
@@ -97,17 +110,22 @@ class Librarian(Archivist):
                     commands = None if commands is None else commands - 1
                     self._note_files()
                     world.checker.letters.safe = archiver.writer.archive.letters_last
-                    trimmed = archiver.trimmed
                     work.step(world.perform)
-                    if archiver.trimmed > trimmed:
-                        world.mark("trimmed")
+                if archiver.trimmed:
+                    world.mark("trimmed")
+                if archiver.letters_trimmed:
+                    world.mark("letters trimmed")
             finally:
                 self._note_files()
         if len(self.folder.files) - before > 2:
             world.mark("an archiver several segments behind")
 
     def _started(self) -> program.Archiver:
+        before = len(self.folder.listed)
         writer = MemoryWriter(self.folder)
+        if len(self.folder.listed) > before:
+            self.world.note("    the archiver lists segments again")
+            self.world.mark("segments listed again")
         live = LiveLog(RawWire(), self.world.keys)
         return program.Archiver(live, writer, max_events=self.dice.choice([2, 5, 9]))
 
@@ -116,20 +134,21 @@ class Librarian(Archivist):
 
     def yesterday(self) -> None:
         """An older copy of the manifest is put back, and the archiver is started again."""
-        if len(self.folder.listed) > 1:
+        meta: Any = self.world.server.space.data.get(self.world.keys("meta"), {})
+        if len(self.folder.listed) > 1 and "rebuild_from" not in meta:
             self.world.note("the manifest of yesterday is put back")
             self.world.mark("a manifest of yesterday")
             self.folder.manifest_of_yesterday(self.dice.randint(1, 4))
             self.archiver = None
+            self.begin()
+            with self.world.calm():
+                while self.restoring is not None and self.dice.random() < 0.95:
+                    self._next()
 
     def list_again(self) -> None:
         """An archiver that starts lists what the manifest lacks."""
-        before = len(self.folder.listed)
         with in_memory():
             self.archiver = self._started()
-        if len(self.folder.listed) > before:
-            self.world.note("    the archiver lists segments again")
-            self.world.mark("segments listed again")
 
     # snapshots
 
@@ -147,7 +166,7 @@ class Librarian(Archivist):
     def check(self) -> None:
         """The archive alone comes to the state of the model, from whatever snapshot a rebuild begins."""
         archive = self.folder.open()
-        if not archive.segments:
+        if not archive.segments or self.world.forked:
             return
         world, kept = self.world, self.folder.snapshots
         refused = world.checker.new_logs.refused
@@ -162,6 +181,12 @@ class Librarian(Archivist):
         world.mark("an archive alone rebuilt")
 
     # the operator
+
+    def is_of_another_log(self) -> bool:
+        """Whether the server has begun another log than that of the archive."""
+        meta = self.world.server.space.data.get(self.world.keys("meta"))
+        log = meta.get("log") if isinstance(meta, Hash) else None
+        return bool(self.folder.listed) and log not in (None, self.folder.listed[0].first)
 
     def begin(self) -> None:
         """An operator has the state folded again from the archive, whole as it may be."""
@@ -202,7 +227,7 @@ class Librarian(Archivist):
 
     def _begin(self) -> None:
         world = self.world
-        archive, wiped = self.folder.open(), bool(world.lost_log())
+        archive, wiped = self.folder.open(), bool(world.lost_log()) or self.is_of_another_log()
         self.read_from = archive.segments
         with in_memory():
             if wiped:
@@ -238,6 +263,9 @@ class Librarian(Archivist):
         world.mark("restored from the archive")
         if work.name == "replace":
             world.mark("a lost log replaced")
+        if not in_order(world.server.space.data.get(world.keys("dead"))):
+            world.forked = "dead letters that a replace wrote stand behind those of later events"
+            return False
         world.checker.limits.rebuilt_ms = world.true_ms
         return True
 

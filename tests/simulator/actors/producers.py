@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..world import Event, World
+from .caller import Caller
 from .speaker import Speaker
 
 PAIRS = [("en", "zh"), ("zh", "en"), ("de", "en"), ("en", "de"), ("de", "zh")]
@@ -27,7 +30,15 @@ class Producer(Speaker):
         super().__init__(world, "producer")
         self.submitted: list[Event] = []
         self.intents = 0
+        self.caller: Caller | None = None
         self.pairs = PAIRS[: world.rng.randint(1, len(PAIRS))]
+
+    def answered(self, events: Sequence[Event], answers: Sequence[Sequence[str]]) -> None:
+        """Someone waits for each job that was accepted."""
+        if self.caller is not None:
+            for event, answer in zip(events, answers, strict=True):
+                if event["type"] == "job.submitted" and not answer[0]:
+                    self.caller.expect(answer[2])
 
     def submit(self) -> None:
         """A few jobs of one kind."""

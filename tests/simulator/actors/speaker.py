@@ -53,6 +53,7 @@ class Speaker:
                 return
             answers = world.append(events, self.name)
             if answers is not None:
+                self.answered(events, answers)
                 self.turned_away += [e for e, answer in zip(events, answers, strict=True) if answer[0] == "OVERLOADED"]
                 return
         except NOT_NOW as problem:
@@ -63,6 +64,9 @@ class Speaker:
             world.note(f"    no answer: {problem}")
         if not raw or self.may_repeat(events):
             self.unsure.append((list(events), raw, stream))
+
+    def answered(self, events: Sequence[Event], answers: Sequence[Sequence[str]]) -> None:
+        """What became of events that were appended."""
 
     def identified(self, event: Event) -> Event:
         """What the program's client does before it sends an event: it gives it what tells it from another."""

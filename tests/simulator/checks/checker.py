@@ -47,8 +47,7 @@ class Checker:
         self.ended: dict[str, dict[str, str]] = {}
         self.tokens: dict[str, str] = {}
         """Every attempt ever issued, and its job: those too that the log has lost since."""
-        self.lost: set[str] = set()
-        """Attempts whose fact the log has lost."""
+        self.lost: set[str] = set()  # attempts whose fact the log has lost
         self.intents: dict[str, str] = {}
         self.archive: list[tuple[str, list[str]]] = []
         self.readable: Callable[[], list[tuple[str, list[str]]]] = lambda: self.archive  # as its manifest lists it
@@ -121,12 +120,12 @@ class Checker:
 
     def _is_whole(self) -> bool:
         meta = self.server.space.data.get(self._meta)
-        if meta is None:
-            group = self._stream(self._events).groups.get("fold")
-            return group is None or group.last == ZERO
+        group = self._stream(self._events).groups.get("fold")
+        folded = group is not None and group.last != ZERO
         if not isinstance(meta, Hash):
-            return False
-        return meta.get("begin") == meta.get("done") and "rebuilding" not in meta
+            return meta is None and not folded
+        gone = folded and not meta.keys() & {"watermark", "last_call_ts"}
+        return not gone and meta.get("begin") == meta.get("done") and "rebuilding" not in meta
 
     def _stream(self, key: str) -> Stream:
         stream = self.server.space.data.get(key)
@@ -227,7 +226,7 @@ class Checker:
         elif self.new_logs.disbelieves(entry, held):
             self.mark("a decision of a new log refused")
             self.forged.add(entry.id)
-        elif letter == "FORGED_DECISION" and e.get("type") in DECISIONS and entry.id not in self.new_logs.folded:
+        elif letter == "FORGED_DECISION" and e.get("type") in DECISIONS and entry.id not in self.new_logs.refused:
             require(entry.doubtful, f"{entry.id}: a true {e['type']} was refused as forged")
             self.mark("a torn call's facts refused")
             self.forged.add(entry.id)
@@ -374,6 +373,7 @@ class Checker:
         self.trimmed = len(entries) - len(self._stream(self._events).ids)
         self.intake.rewind(entries)
         self.letters.rewind(self.by_id)
+        self.new_logs.of(entries)
         self.refold()
 
     def refold(self) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...model.state import Job
-from ..redis_double.values import Hash, Stream, id_of
+from ..redis_double.values import ZERO, Hash, Stream, id_of
 from .observations import DECISIONS, Entry
 
 
 def holds(meta: Any, field: str) -> bool:
     """Whether the partition's hash, as it is or was, has a field."""
     return isinstance(meta, Hash) and field in meta
+
+
+def _name(entry_id: str, flat: Iterable[str]) -> str:
+    return "\n".join((entry_id, *flat))
 
 
 class NewLogs:
@@ -26,6 +30,7 @@ class NewLogs:
         self.refused: dict[str, str] = {}
         """Events that a new log had refused, and the code: they stay refused."""
         self._disbelieved: set[str] = set()
+        self._known: dict[str, list[str]] = {}  # by id and content: another history may use an id once more
 
     def adopted(self, meta: Any, stream: Stream, codes: Mapping[str, str]) -> None:
         """An archive was put in front of a log.
@@ -36,11 +41,19 @@ class NewLogs:
             codes: the code of each event that has a dead letter by now.
         """
         self.after = meta["carried_after"] if holds(meta, "carried_after") else ""
-        if self.after:
-            judged = id_of(meta.get("watermark", "0-0"))
-            folded = {entry_id for entry_id, _ in stream.entries if id_of(entry_id) <= judged}
-            self.folded |= folded
-            self.refused |= {entry_id: code for entry_id, code in codes.items() if entry_id in folded}
+        judged = id_of(meta.get("rebuild_until", "0-0")) if self.after else ZERO  # a torn call is made again
+        for entry_id, flat in stream.entries:
+            if id_of(entry_id) <= judged:
+                self._known[_name(entry_id, flat)] = [codes.get(entry_id, "")]
+
+    def of(self, log: Iterable[Entry]) -> None:
+        """History is another one: keep what is known of its events."""
+        found = {entry.id: self._known[name] for entry in log if (name := _name(entry.id, entry.flat)) in self._known}
+        for known in (self.folded, self.refused, self._disbelieved):
+            known.clear()
+        self.folded.update(found)
+        self.refused.update({entry_id: codes[0] for entry_id, codes in found.items() if codes[0]})
+        self._disbelieved.update(entry_id for entry_id, codes in found.items() if len(codes) > 1)
 
     def disbelieves(self, entry: Entry, held: Job | None) -> bool:
         """Whether a decision takes no effect: it is about a job of the lost log, of which the new one knew nothing.
@@ -51,6 +64,7 @@ class NewLogs:
         """
         if entry.id in self.folded and entry.fields.get("type") in DECISIONS and entry.id not in self.refused:
             knew = "job_id" not in entry.fields or (held and id_of(held.submit_id) > id_of(self.after or "0-0"))
-            if self.after and not knew:
+            if self.after and id_of(entry.id) > id_of(self.after) and not knew:
                 self._disbelieved.add(entry.id)
+                self._known[_name(entry.id, entry.flat)].append("disbelieved")
         return entry.id in self._disbelieved

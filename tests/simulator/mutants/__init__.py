@@ -5,6 +5,7 @@ from __future__ import annotations
 from .folding import FOLDING
 from .letters import LETTERS
 from .load import LOAD
+from .lost_logs import LOST_LOGS
 from .places import PLACES
 from .rebuilds import REBUILDS
 from .repeats import REPEATS
@@ -24,4 +25,5 @@ BUGS = [
     *SOURCES,
     *LOAD,
     *LETTERS,
+    *LOST_LOGS,
 ]

@@ -70,6 +70,13 @@ PLACES = [
         "",
     ),
     Bug(
+        "an attempt that may have begun is not refunded",
+        "its job never comes to the end of its attempts",
+        "decide/requeue",
+        "  if not began then\n    fact",
+        "  if not failed then\n    fact",
+    ),
+    Bug(
         "the end of a job names the nodes that it began on",
         "the nodes that it took down stay unknown",
         "job.requeued",

@@ -27,6 +27,13 @@ TIME = [
         "if true then",
     ),
     Bug(
+        "a sweep of time limits looks whether one has run out",
+        "jobs are taken from nodes that could have kept them",
+        "decide/timers",
+        "    if due_ts > now then\n      return\n    end\n",
+        "",
+    ),
+    Bug(
         "a node's silence counts from a rebuild",
         "nodes are expired whose beats went with the state",
         "decide/nodes",

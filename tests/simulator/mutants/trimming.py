@@ -51,7 +51,7 @@ TRIMMING = [
         "nothing is trimmed while the state is not whole",
         "a rebuild finds no log",
         "call/open",
-        "if v[1] and not v[2] and v[3] == v[4] then",
+        "if v[1] and not v[2] and v[3] == v[4] and not v[5] then",
         "if v[1] then",
     ),
 ]
