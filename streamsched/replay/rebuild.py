@@ -98,9 +98,10 @@ async def fold_log(redis: Any, keys: Keys, progress: Callable[[int], None]) -> i
     Raises:
         PartitionHalted: an event cannot be folded, or a call was torn; the next call starts the rebuild over.
     """
-    more = 1
+    more, folded = 1, "0"
     streams = {"events": keys("events"), "dead": keys("dead")}
     while more:
         more, _, folded = await script("replay")(redis, **streams, prefix=keys.prefix, batch=BATCH, in_place=1)
         progress(int(folded))
-    return int(await redis.hget(keys("meta"), "folded") or 0)  # another process may have folded the end
+    # 0 where another process has folded the end
+    return int(folded) or int(await redis.hget(keys("meta"), "folded") or 0)

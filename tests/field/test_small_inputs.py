@@ -239,3 +239,12 @@ def test_the_page_asks_below_the_path_at_which_it_was_opened() -> None:
     page = Path(routes.__file__).parent / "page"
     texts = [path.read_text() for path in page.rglob("*") if path.suffix in (".html", ".js")]
     assert not [found for text in texts for found in re.findall(r"""["`'(]/(?:api|page)/""", text)]
+
+
+async def test_a_node_has_a_bounded_number_of_language_pairs(ledger: Ledger) -> None:
+    name = "-".join(f"a{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(32))
+    pools = json.dumps([{"id": n, "name": name} for n in range(5)])
+    code, reason, *_ = await ledger.answer(
+        ["type", "node.registered", "node_id", "n1", "cap_json", "{}", "pool_names_json", pools]
+    )
+    assert (code, "has 4960 language pairs in all: give at most 4096" in reason) == ("INVALID_FIELD", True)
