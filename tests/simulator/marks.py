@@ -144,6 +144,7 @@ MARKS: dict[str, str] = {
     "a call refused: WIPED": "its process knew the lost log, or another one did",
     "an archiver waits for its log": "",
     "a lost log named": "no archive holds it: what is left of its state is dropped",
+    "a lost log given up": "no archive holds it, though one was announced",
     "a lost log replaced": "with what the new one held behind it",
     "a replace killed": "the next one went on",
     "a caller looked where the state was not whole": "it looked again",

@@ -16,7 +16,8 @@ from streamsched.archive.manifest import Segment
 from streamsched.contract.entries import Entry
 from streamsched.contract.errors import ArchiveLocked, LogFork, LogGap, LogWiped, SchedulerError
 from streamsched.log.live import LiveLog
-from streamsched.replay.replace import replace
+from streamsched.replay import rebuild
+from streamsched.replay.replace import forget, replace
 from streamsched.replay.restore import restore
 
 from ..checks.rebuilds import check_rebuilds, snapshot_of
@@ -73,7 +74,7 @@ class Librarian(Archivist):
         """Archive what is folded, however many segments behind; perhaps die at some command of it."""
         world = self.world
         meta: Any = world.server.space.data.get(world.keys("meta"), {})
-        if world.forked or (self.archiver is None and "rebuild_from" in meta):
+        if world.forked or (self.archiver is None and (self.restoring or "rebuild_from" in meta)):
             return  # a restore goes on with the archive it began with, so none starts that may list more
         world.note("archiver")
         try:
@@ -134,6 +135,9 @@ class Librarian(Archivist):
 
     def yesterday(self) -> None:
         """An older copy of the manifest is put back, and the archiver is started again."""
+        with self.world.calm():
+            self.step()  # so that the log is trimmed as far as it may be
+            self.step()
         meta: Any = self.world.server.space.data.get(self.world.keys("meta"), {})
         if len(self.folder.listed) > 1 and "rebuild_from" not in meta:
             self.world.note("the manifest of yesterday is put back")
@@ -227,6 +231,8 @@ class Librarian(Archivist):
 
     def _begin(self) -> None:
         world = self.world
+        if not self.folder.listed:
+            self.list_again()
         archive, wiped = self.folder.open(), bool(world.lost_log()) or self.is_of_another_log()
         self.read_from = archive.segments
         with in_memory():
@@ -248,6 +254,7 @@ class Librarian(Archivist):
         world, work = self.world, self.restoring
         assert work is not None
         world.note(f"operator {work.name}s: {world.replied(work.request or ())}")
+        rebuild.BATCH = world.profile.replay_batch
         try:
             with in_memory():
                 work.step(world.perform)
@@ -274,6 +281,9 @@ class Librarian(Archivist):
         world.note(f"    {problem}")
         self.restoring = None
         if isinstance(problem, LogWiped):
+            if "give the archive of the lost log" in str(problem):  # it was announced, and no segment of it written
+                world.mark("a lost log given up")
+                world.run(forget(world.wire, world.keys))
             return True  # it is to be a replace
         if len(self.folder.listed) < len(self.folder.files):
             world.mark("a manifest of yesterday refused")
