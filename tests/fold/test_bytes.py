@@ -112,3 +112,25 @@ async def test_bytes_that_are_no_utf8_are_refused_wherever_they_stand(
     await ledger.add({**submission(2, "1"), "payload_json": text + b"b" * 20})
     await ledger.advance()
     assert [letter["code"] for letter in await ledger.dead()] == ["INVALID_FIELD"] * 2
+
+
+async def test_folded_heartbeats_do_not_stay(ledger: Ledger) -> None:
+    await ledger.node("n1")
+    for _ in range(2):
+        for number in range(600):
+            beat = {"type": "node.heartbeat", "node_id": "n1", "online": "true", "load_json": json.dumps(number)}
+            await ledger.add(beat, "heartbeats")
+        await ledger.advance()
+    assert await ledger.redis.xlen(ledger.keys("heartbeats")) < 200
+
+
+async def test_beats_of_a_megabyte_are_folded_a_few_a_call(ledger: Ledger) -> None:
+    await ledger.node("n1")
+    for _ in range(6):
+        beat = {"type": "node.heartbeat", "node_id": "n1", "online": "true", "junk": "x" * MEGABYTE}
+        await ledger.add(beat, "heartbeats")
+    calls = 1
+    while (await ledger.call())[0]:
+        calls += 1
+    assert calls >= 6
+    assert await ledger.redis.xlen(ledger.keys("heartbeats")) <= 1
