@@ -31,7 +31,7 @@ SHORT = (
 def test_nothing_promised_is_broken_by(fault: str) -> None:
     run = play(FAULTS[fault](), seed=0)
     assert run.violations == [], f"kept in {run.folder}"
-    assert run.verdict.lost == []
+    assert run.verdict.lost == [] or FAULTS[fault].allowed.lost
     assert run.verdict.figures["jobs"] > 0
     assert run.verdict.figures["finished"] > 0
 
