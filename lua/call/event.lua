@@ -56,6 +56,7 @@ local function plan_event(stream, id, flat, e, decided)
     refuse_event('UNKNOWN_TYPE', 'type ' .. format('%q', tostring(kind)) .. ' is no event of this stream: see the event reference')
   end
   planning = false
+  raise_fence(id)
   return fact(e, id)
 end
 
@@ -66,10 +67,10 @@ local function enter_event(stream, id)
     at, at_text = tonumber(ms), ms
   end
   folding = id
-  raise_fence(id)
   if stream == 'events' then
     if meta.log == '0-0' then -- its first event tells a log from every other: that of a flushed server begins later
       meta.log = id
+      raise_fence(id)
       rcall('HSET', key.meta, 'log', id)
     end
     purge_ended()
@@ -87,6 +88,7 @@ local function fold_event(stream, id, flat, e, decided)
   planning = true
   local done, problem = pcall(plan_event, stream, id, flat, e, decided)
   if done then
+    raise_fence(id)
     commit()
     if e.source_id and stream == 'events' then
       note_source_position(e)
@@ -99,10 +101,14 @@ local function fold_event(stream, id, flat, e, decided)
     -- An error that begins with a code is the server's: a wrong type, a key that it may not or cannot give. The event did
     -- not cause it.
     if decided and FACTS[e.type] or find(text, '^%u+ ') then
+      if not fence then
+        error(text, 0) -- nothing has been written: the caller lacks a right, or the server cannot answer it now
+      end
       halt(text .. ' (at ' .. id .. ', ' .. tostring(e.type) .. ')')
     end
     problem = { code = 'INTERNAL', detail = text }
   end
+  raise_fence(id)
   if stream == 'events' then
     bump_now('dead', 1) -- refused beats are not counted: counters follow from the log alone
     if e.source_id then

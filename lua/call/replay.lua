@@ -59,6 +59,7 @@ end
 -- a newer program took over: the entries before it are folded, it and those behind it are not.
 local function replay_entry(id, flat, refused)
   local e = fields_of(flat)
+  raise_fence(id)
   if e.type == 'scheduler.upgraded' and not refused and newer_log(e.fold_version) then
     return newer_log(e.fold_version)
   elseif refused then

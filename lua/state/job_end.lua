@@ -41,6 +41,7 @@ local function purge_ended()
     if oldest_ended_ts == math.huge or oldest_ended_ts + config('retention_ms') > at then
       return
     end
+    raise_fence(folding)
     local job_id = match(rcall('LPOP', flush(key.ended)), '^%d+ (.*)$')
     local session_id = rcall('HGET', key.job(job_id), 'session_id')
     local session = session_id and session_key(session_id)
