@@ -82,6 +82,7 @@ class Partition:
         self._log = "0-0"  # the first event of the log that this process knows
         self._archived = 0  # whether that log is in an archive
         self._known = ""  # the last event that the server is known to have had
+        self._permitted = False  # whether this user may do what a call does
         self._made = 0  # connections when that was known
         self._ahead_ms: float | None = None  # the scheduler's clock less that of this process which only goes forward
 
@@ -146,6 +147,8 @@ class Partition:
     async def _call(self, name: str, **given: Any) -> Any:
         """Run one of the scripts that move the log; its reply ends with whether the log is in an archive, its
         first and its last event."""
+        if not self._permitted:
+            await self._try_rights()
         nonce = secrets.token_hex(4)
         given |= self._streams | {"prefix": self.keys.prefix, "nonce": nonce}
         given |= {"known_log": self._log, "archived": self._archived}
@@ -155,6 +158,17 @@ class Partition:
         if made == self._made or await self._look_back():
             self._made, self._known = made, reply[-1]
         return reply
+
+    async def _try_rights(self) -> None:
+        """See whether this user may do what a call does: one that lacks a right half-way would halt the partition.
+
+        Raises:
+            ServerForbids: the user lacks a right; the text names the command.
+        """
+        given = {"events": self.keys("events"), "prefix": self.keys.prefix}
+        if refusal := await script("try_rights")(self.redis, **given):
+            raise ServerForbids(f"{refusal}; {RIGHTS}")
+        self._permitted = True
 
     async def _look_back(self) -> bool:
         """Check that the log still holds its last known event: a failover or a crash may have lost its end. Returns

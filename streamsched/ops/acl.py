@@ -31,9 +31,9 @@ WHERE = "cluster|slots"
 """Asks a server of a cluster which server holds a partition."""
 
 SCRIPTS = {
-    "producer": ("append", "advance", "append_batch"),
-    "node": ("append",),
-    "worker": ("advance", "drop_state", "replay", "ingest"),
+    "producer": ("append", "advance", "append_batch", "try_rights"),
+    "node": ("append", "try_rights"),
+    "worker": ("advance", "drop_state", "replay", "ingest", "try_rights"),
     "archiver": ("trim_log", "trim_dead_letters"),
     "auditor": ("read_nodes",),
     "operator": None,
