@@ -239,7 +239,8 @@ def test_a_call_with_too_few_arguments_or_keys_is_refused(server: EmbeddedServer
     async def attack(sender: Sender) -> None:
         run, prefix = script(name), sender.keys.prefix
         eval_ = "EVAL_RO" if run.reads else "EVAL"
-        for words in ([0], [1, prefix + "events"], [len(run.keys), *[prefix + "events"] * len(run.keys), prefix]):
+        whole = [len(run.keys), *[prefix + "events"] * len(run.keys), *[prefix] * len(run.argv)]
+        for words in ([0], [1, prefix + "events"], whole[:-1]):
             with pytest.raises(RedisError, match=f"INVALID_FIELD {name} takes {len(run.keys)} keys"):
                 await sender.redis.execute_command(eval_, run.text, *words)
 
