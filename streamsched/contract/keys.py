@@ -111,7 +111,7 @@ KEYS: dict[str, Key] = {
     "source": Key("source:%s", "hash", "fold", "A source: role, limits, and the last entry of its that is in the log."),
     # the partition itself
     "rights": Key(
-        "rights", "any", "call", "For the time of one script: the commands that a user may need are tried on it."
+        "rights", "hash", "call", "For the time of one script: the commands that a user may need are tried on it."
     ),
     "meta": Key(
         "meta",
