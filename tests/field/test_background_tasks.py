@@ -2,6 +2,9 @@
 
 Found where a password was rotated, a right was taken for three seconds, and an arbiter raised once: nodes went on
 beating, shown online and accepting, and never took a job again.
+
+Reports of the kind: celery/celery #8030, Bogdanp/dramatiq #207, open-webui/open-webui #28909, taskforcesh/bullmq
+#3517 (a worker that lives and takes nothing any more).
 """
 
 from __future__ import annotations

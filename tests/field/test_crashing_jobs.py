@@ -2,6 +2,9 @@
 
 Found with ``max_attempts=2`` and a supervisor that restarts at once: seven crashes in 40 s and no end, because what a
 restarted node gave back did not count as an attempt.
+
+Reports of the kind: sidekiq/sidekiq #4069, activepieces/activepieces #15130, vectorize-io/hindsight #2675 (a job that
+kills its worker is delivered for ever).
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Two processes with one node id: the later one is the node, and the earlier one stops and says so.
 
 Found with 139 attempts, of which 109 ran in both.
+
+Reports of the kind: calypr/funnel #432, apache/airflow #58591 (two workers under one id).
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""A server that may evict keys is named as one: of a partition, each missing key is a fault."""
+"""A server that may evict keys is named as one: of a partition, each missing key is a fault.
+
+Reports of the kind: sidekiq/sidekiq #2883, juicedata/juicefs #1991, taskforcesh/bullmq #2215 (keys go, and nothing
+says why).
+"""
 
 from __future__ import annotations
 

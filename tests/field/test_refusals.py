@@ -1,6 +1,9 @@
 """A refusal is understood for what it speaks of: partition, server or rights, and not the event.
 
 Found where a job ended during six seconds of a gap: its result was lost, and it stayed running for ever.
+
+Reports of the kind: hibiken/asynq #854, immich-app/immich #17600, redis-rs/redis-rs #2115 (a refusal of the server is
+taken for the job's).
 """
 
 from __future__ import annotations

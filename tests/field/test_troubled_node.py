@@ -2,6 +2,9 @@
 
 Found where a foreign key lay in the place of an inbox: the node was shown as online and not accepting, and only its own
 log had the reason.
+
+Reports of the kind: buildfarm/buildfarm #1627, RichardKnop/machinery #666 (a health check says ok while the worker
+takes nothing).
 """
 
 from __future__ import annotations

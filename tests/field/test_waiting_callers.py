@@ -1,4 +1,8 @@
-"""Every caller that waits for a result gets one, and the right one."""
+"""Every caller that waits for a result gets one, and the right one.
+
+Reports of the kind: taskforcesh/bullmq #3298, taskforcesh/bullmq #2341, n8n-io/n8n #30756 (a caller waits for an
+event that was lost).
+"""
 
 from __future__ import annotations
 
