@@ -9,9 +9,12 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from ..contract.errors import ERRORS, error_of
+from ..contract.errors import ERRORS, ServerForbids, error_of
 from .composition import compose, keys_of
 from .source import sources
+
+DENIED = ("ACL failure in script", "The user executing the script can't")
+"""How Valkey and Redis say that the user of a script lacks a right."""
 
 
 class Script:
@@ -61,6 +64,8 @@ def scheduler_error(problem: RedisError) -> Exception:
         return error_of(kind, f"{ERRORS[kind].__doc__} (server: {problem})")
     if code in ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "WRONGTYPE"):
         return error_of(code, f"{ERRORS[code].__doc__} (server: {detail})")
+    if any(words in str(problem) for words in DENIED):
+        return ServerForbids(f"the server says: {problem}")
     return error_of(code, detail) if code in ERRORS else problem
 
 
