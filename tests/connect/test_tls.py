@@ -136,6 +136,7 @@ def test_every_process_uses_tls_and_outlives_a_restart_of_the_server(
         assert cli.run(*submit).out == "HELLO\n"
         assert cli.run("archive", "--to", "kept", "--once").code == 0
         assert cli.run("verify", "--archive", "kept").code == 0
+        assert cli.run("rebuild", "--forget", "--yes").code == 0  # it kept nothing
         assert cli.run("status", "--json").code == 0
         refused = cli.run("status", STREAMSCHED_TLS_CERT=str(certificates["old"]))
         assert (refused.code, refused.err.count("\n")) == (3, 1)
