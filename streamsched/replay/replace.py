@@ -50,8 +50,8 @@ async def _put_letters_in_front(live: LiveLog, archive: Archive) -> None:
     held = [letter async for some in live.letters("0-0") for letter in some]
     known = {letter.id for letter in held}
     archived = await anyio.to_thread.run_sync(lambda: [one for one in archive.letters() if one.id not in known])
-    if not (held and archived):
-        return  # there is no order yet; the restore puts back what is lost
+    if not archived:
+        return
     ordered = sorted(archived + held, key=lambda letter: position(letter.id))
     key = keys("dead_ordered")
     await live.redis.unlink(key)  # of a run that was killed

@@ -33,6 +33,7 @@ class Recovery:
             yield 1, self.librarian.begin
             yield 5, self.librarian.go_on
             yield 1, self.an_operator_replaces
+            yield 1, self.an_operator_gives_up
 
     def the_log_is_lost(self) -> None:
         """The log is lost, archived or not; some processes start again, and the fleet goes on as far as it may."""
@@ -81,6 +82,13 @@ class Recovery:
         """The lost log is restored, whether or not the processes say that it was lost."""
         if self.log_is_lost() and not self.world.forked and not self.librarian.restore():
             self.run.stopped = self.world.forked
+
+    def an_operator_gives_up(self) -> None:
+        """The lost log is not restored: the fleet goes on with the new one, which the archive does not continue."""
+        if self.world.lost_log() and self.librarian.restoring is None and not self.world.forked:
+            self.librarian.give_up()
+            if not self.world.lost_log():
+                self.world.forked = "the archive is of a log that was given up"
 
     def calm(self) -> None:
         """Nothing goes wrong any more: each caller whose job has ended, or is lost, is told."""

@@ -270,7 +270,8 @@ class World:
         """Each reply of a call ends with whether the log is in an archive, its first and its last event."""
         if self.profile.recovery:
             known, archived = self._logs.get(process, ("0-0", 0))
-            lost = archived and id_of(known) < id_of(reply[-2])
+            meta: Any = self.server.space.data.get(self.keys("meta"), {})
+            lost = archived and known != "0-0" and id_of(known) < id_of(reply[-2]) and known != meta.get("forgotten")
             require(not lost, f"{process} knew the log {known}, and a call went on with {reply[-2]}")
             self._logs[process] = reply[-2], reply[-3]
 

@@ -139,7 +139,7 @@ class Librarian(Archivist):
             self.step()  # so that the log is trimmed as far as it may be
             self.step()
         meta: Any = self.world.server.space.data.get(self.world.keys("meta"), {})
-        if len(self.folder.listed) > 1 and "rebuild_from" not in meta:
+        if len(self.folder.listed) > 1 and self.restoring is None and "rebuild_from" not in meta:
             self.world.note("the manifest of yesterday is put back")
             self.world.mark("a manifest of yesterday")
             self.folder.manifest_of_yesterday(self.dice.randint(1, 4))
@@ -188,9 +188,24 @@ class Librarian(Archivist):
 
     def is_of_another_log(self) -> bool:
         """Whether the server has begun another log than that of the archive."""
-        meta = self.world.server.space.data.get(self.world.keys("meta"))
+        data, keys = self.world.server.space.data, self.world.keys
+        if not self.folder.listed or self.world.forked:
+            return False
+        meta = data.get(keys("meta"))
         log = meta.get("log") if isinstance(meta, Hash) else None
-        return bool(self.folder.listed) and log not in (None, self.folder.listed[0].first)
+        # letters about heartbeats come before a log: a plain restore would not put those of the archive in front
+        began = log is not None or (keys("events") not in data and keys("dead") in data)
+        return began and log != self.folder.listed[0].first
+
+    def give_up(self) -> None:
+        """The lost log is not waited for any more."""
+        self.world.note("operator gives the lost log up")
+        try:
+            self.world.run(forget(self.world.wire, self.world.keys))
+        except RedisError as problem:
+            self.world.note(f"    {problem}")
+        else:
+            self.world.mark("a lost log given up")
 
     def begin(self) -> None:
         """An operator has the state folded again from the archive, whole as it may be."""
@@ -264,15 +279,16 @@ class Librarian(Archivist):
             world.note(f"    {problem}")
             self.restoring = None
             return True
+        if not in_order(world.server.space.data.get(world.keys("dead"))):
+            world.forked = "dead letters that a replace wrote stand behind those of later events"
+            self.restoring = None
+            return False
         if not work.done:
             return None
         self.restoring = None
         world.mark("restored from the archive")
         if work.name == "replace":
             world.mark("a lost log replaced")
-        if not in_order(world.server.space.data.get(world.keys("dead"))):
-            world.forked = "dead letters that a replace wrote stand behind those of later events"
-            return False
         world.checker.limits.rebuilt_ms = world.true_ms
         return True
 
@@ -282,8 +298,7 @@ class Librarian(Archivist):
         self.restoring = None
         if isinstance(problem, LogWiped):
             if "give the archive of the lost log" in str(problem):  # it was announced, and no segment of it written
-                world.mark("a lost log given up")
-                world.run(forget(world.wire, world.keys))
+                self.give_up()
             return True  # it is to be a replace
         if len(self.folder.listed) < len(self.folder.files):
             world.mark("a manifest of yesterday refused")

@@ -120,8 +120,7 @@ class Checker:
 
     def _is_whole(self) -> bool:
         meta = self.server.space.data.get(self._meta)
-        group = self._stream(self._events).groups.get("fold")
-        folded = group is not None and group.last != ZERO
+        folded = (group := self._stream(self._events).groups.get("fold")) is not None and group.last != ZERO
         if not isinstance(meta, Hash):
             return meta is None and not folded
         gone = folded and not meta.keys() & {"watermark", "last_call_ts"}
@@ -237,11 +236,12 @@ class Checker:
             require(not short, f"{entry.id}: a submission of {e['source']} was taken in while memory is short")
         if self.model.partition.letters.get(e.get("retry_of", ""), "").startswith("retried"):
             self.mark("a letter retried again")
-        if letter is None and e.get("type") in DECISIONS and entry.id not in self.new_logs.folded:
+        if entry.id in self.new_logs.folded:
+            self.limits.owed = {}  # the new log's own absences take the place of those before
+        elif letter is None and e.get("type") in DECISIONS:
             self.limits.before(entry, self.model.partition)
-        laws = unheld() if entry.id in self.new_logs.folded else nullcontext()
         try:
-            with laws:
+            with unheld() if entry.id in self.new_logs.folded else nullcontext():
                 code = self.model.step(entry.id, entry.flat)
         except Unlawful as problem:
             raise Violation(str(problem)) from problem
