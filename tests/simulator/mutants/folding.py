@@ -44,8 +44,8 @@ FOLDING = [
         "a call folds no more than its bound",
         "one call holds up the server",
         "call/slices",
-        "while n < #slice and left > 0 do",
-        "while n < #slice do",
+        "left = left - weight_of(slice[n][2])",
+        "",
     ),
     Bug(
         "the log's entries are counted",
