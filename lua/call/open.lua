@@ -44,8 +44,8 @@ end
 
 -- The refusal of every call where the server has lost the log that began at `lost`, and may hold one that began at `found`.
 local function wiped_log(lost, found)
-  return 'WIPED the log that began at ' .. lost .. ' is gone' .. (found and ', another began at ' .. found or '') .. ': the server was'
-    .. ' flushed or replaced. Restore it with `streamsched rebuild --from ARCHIVE --replace`;'
+  return 'WIPED the log that began at ' .. lost .. ' is gone' .. (found and ', another began at ' .. found or '')
+    .. ': the server was flushed or replaced. Restore it with `streamsched rebuild --from ARCHIVE --replace`;'
     .. ' `streamsched rebuild --forget` gives it up'
 end
 
@@ -68,7 +68,8 @@ end
 
 -- Read where the partition stands, and refuse to go on where that would do harm. A call names the log that its process knows
 -- (`known_log`, '0-0' for none). Where the server holds a later one, or none, it has lost that log: the partition stops if
--- the log was `archived`, and can be restored; else there is nothing to wait for. An earlier one has been restored. Returns the refusal, or nil.
+-- the log was `archived`, and can be restored; else there is nothing to wait for. An earlier one has been restored.
+-- Returns the refusal, or nil.
 local function open_call()
   left = tonumber(batch)
   local v = fields_of(rcall('HGETALL', key.meta))

@@ -16,8 +16,8 @@ local function open_replay(phase)
   elseif newer_log(v[8]) then
     return newer_log(v[8])
   end
-  meta = { log = v[12] or '0-0', watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), dead_cursor = v[4] or '0-0', rebuild_until = v[7] or '+',
-    fold_version = tonumber(v[8] or 1), overload = overload_of(v[9]), shed = {}, carried_after = v[11] }
+  meta = { log = v[12] or '0-0', watermark = v[1] or '0-0', folded = tonumber(v[2] or 0), dead_cursor = v[4] or '0-0',
+    rebuild_until = v[7] or '+', fold_version = tonumber(v[8] or 1), overload = overload_of(v[9]), shed = {}, carried_after = v[11] }
   -- In place, an event that has its letter is passed over; one that is refused without a letter was not folded before, as
   -- behind a watermark that was lost: a group's cursor may stand before it.
   writes_letters = phase == 'fold'

@@ -30,9 +30,9 @@ local function decide_due()
   end
 end
 
--- End a step of a worker. Returns {more, next_due_ts, now, folded, sources, held, archived, log, watermark}, or an error: `more` is 1 if
--- the bound was reached before the work was done; `sources` is the event that last changed the sources, '' for none;
--- `held` lists the sources with more to give, each with the ms after which to ask.
+-- End a step of a worker. Returns {more, next_due_ts, now, folded, sources, held, archived, log, watermark}, or an error:
+-- `more` is 1 if the bound was reached before the work was done; `sources` is the event that last changed the sources, '' for
+-- none; `held` lists the sources with more to give, each with the ms after which to ask.
 local function close_step(more, gap, held_sources)
   local due_ts = next_due()
   -- until then the worker that called will sleep, unless an entry wakes it

@@ -10,7 +10,7 @@ local function state_of(following)
   end })
 end
 
--- The state between two_more characters.
+-- The state between two characters.
 local function build_utf8()
   local broken, between
   broken = state_of(function()

@@ -110,9 +110,6 @@ KEYS: dict[str, Key] = {
     "sources": Key("sources", "set", "fold", "Names of all sources that were ever admitted."),
     "source": Key("source:%s", "hash", "fold", "A source: role, limits, and the last entry of its that is in the log."),
     # the partition itself
-    "rights": Key(
-        "rights", "hash", "call", "For the time of one script: the commands that a user may need are tried on it."
-    ),
     "meta": Key(
         "meta",
         "hash",

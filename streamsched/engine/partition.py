@@ -166,8 +166,8 @@ class Partition:
             ServerForbids: the user lacks a right; the text names the command.
         """
         given = {"events": self.keys("events"), "prefix": self.keys.prefix}
-        if refusal := await script("try_rights")(self.redis, **given):
-            raise ServerForbids(f"{refusal}; {RIGHTS}")
+        if command := await script("try_rights")(self.redis, **given):
+            raise ServerForbids(f"{command} is not permitted to this user; {RIGHTS}")
         self._permitted = True
 
     async def _look_back(self) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ from streamsched.log.live import LiveLog
 from streamsched.replay.replace import replace
 from streamsched.replay.restore import restore
 from streamsched.replay.values import read_state
-from streamsched.server.embedded import EmbeddedServer
+from streamsched.server.embedded import EmbeddedServer, free_port
 
 from ..replay.test_restore import archived, story
 from ..support.ledger import Ledger
@@ -49,12 +48,6 @@ def cli(server: EmbeddedServer, keys: Keys, tmp_path: Path) -> Iterator[Cli]:
     cli = Cli(server.url, keys, tmp_path)
     yield cli
     cli.end()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def probe(port: int) -> dict[str, Any]:
