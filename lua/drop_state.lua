@@ -22,18 +22,21 @@ end
 -- and the phase last, so that a call torn in between is simply made again.
 local until_id = rcall('HGET', key.meta, 'rebuild_until') or folded_up_to()
 rcall('HSET', key.meta, 'rebuild_until', until_id)
--- Events that a torn call had refused before it broke will be judged once more, as new: one letter each is enough.
+-- Events that a torn call had refused before it broke will be judged once more, as new: one letter each is enough. Heartbeats
+-- that are not in their stream any more will not.
 local judged = { events = until_id, heartbeats = rcall('HGET', key.meta, 'heartbeats_watermark') or '0-0' }
 local letters = rcall('XREVRANGE', dead, '+', '-', 'COUNT', 1000)
 for i = 1, #letters do
   local letter = fields_of(letters[i][2])
   local bound = judged[letter.stream]
-  if bound and not at_or_before(letter.id, bound) then
-    local again = letter.stream == 'events' and find(letter.retry_of or '', '^%d+%-%d+$')
-    redis.pcall('HINCRBY', key.dead_codes, again and 'again' or letter.code, -1)
+  local again = bound and not at_or_before(letter.id, bound)
+  if again and (letter.stream == 'events' or #rcall('XRANGE', key.heartbeats, letter.id, letter.id) == 1) then
+    local retried = letter.stream == 'events' and find(letter.retry_of or '', '^%d+%-%d+$')
+    redis.pcall('HINCRBY', key.dead_codes, retried and 'again' or letter.code, -1)
     rcall('XDEL', dead, letters[i][1])
   end
 end
+rcall('UNLINK', key.dead_ordered, key.dead_ordered_codes) -- of a replay that is to start over
 for _, name in ipairs(rcall('HKEYS', key.meta)) do
   if not KEPT[name] then
     rcall('HDEL', key.meta, name)

@@ -11,19 +11,24 @@ return guarded(function()
   elseif not meta then
     return { 0, '0-0', '0' }
   end
-  repeat
-    local asked = math.min(left, limit.read)
-    local slice = rcall('XRANGE', events, '(' .. meta.watermark, meta.rebuild_until, 'COUNT', asked)
+  read_letters(meta.watermark, true) -- of the archive, all of them are in front
+  pass_letters(meta.watermark)
+  local asked, slice
+  while left > 0 and not (slice and #slice < asked) do
+    asked = math.min(left, limit.read)
+    slice = rcall('XRANGE', events, '(' .. meta.watermark, meta.rebuild_until, 'COUNT', asked)
     local taken = take(slice)
-    local refused = taken > 0 and refused_ids(slice[taken][1]) or {}
+    if taken > 0 then
+      read_letters(slice[taken][1])
+    end
     for i = 1, taken do
-      refusal = replay_entry(slice[i][1], slice[i][2], refused[slice[i][1]])
+      refusal = replay_entry(slice[i][1], slice[i][2], refused_before[slice[i][1]])
       if refusal then
         close_replay(false)
         return redis.error_reply(refusal)
       end
     end
-  until left <= 0 or #slice < asked
+  end
   local more = left <= 0
   close_replay(not more and in_place == '1')
   return { more and 1 or 0, meta.watermark, format('%.0f', meta.folded) }

@@ -103,7 +103,7 @@ async def rates(bench: Bench, rows: dict[str, Figure]) -> None:
         note("archive on disk", 1 / 8, on_disk / in_stream, text, at_most=True)
         await bench.wipe()
         began = time.perf_counter()
-        folded = await restore(bench.redis, ground.keys, writer.archive)
+        folded = await restore(bench.redis, LiveLog(raw, ground.keys), writer.archive)
         note_rate("rebuilt from segments onto an empty server", 0.5, began)
         assert folded == events, f"{folded} of {events} events came back"
     await raw.aclose()

@@ -20,29 +20,9 @@ local function open_replay(phase)
     rebuild_until = v[7] or '+', fold_version = tonumber(v[8] or 1), overload = overload_of(v[9]), shed = {}, carried_after = v[11] }
   -- In place, an event that has its letter is passed over; one that is refused without a letter was not folded before, as
   -- behind a watermark that was lost: a group's cursor may stand before it.
-  writes_letters = phase == 'fold'
-end
-
--- The ids of the log's entries up to `last` that became dead letters when they were new: a replay skips them, so that it
--- never folds a refused event. Dead letters have the order of the log, so both are read side by side.
-local function refused_ids(last)
-  local ids = {}
-  while true do
-    local letters = rcall('XRANGE', dead, '(' .. meta.dead_cursor, '+', 'COUNT', limit.read)
-    for i = 1, #letters do
-      local letter = fields_of(letters[i][2])
-      if letter.stream == 'events' then
-        if not at_or_before(letter.id, last) then
-          return ids
-        end
-        ids[letter.id] = true
-      end
-      meta.dead_cursor = letters[i][1]
-    end
-    if #letters < limit.read then
-      return ids
-    end
-  end
+  local carries = phase == 'fold' and meta.carried_after ~= false
+  writes_letters = phase == 'fold' and not carries
+  open_letters(carries)
 end
 
 -- Whether a replay believes an entry, as a decision that was made on the state before it. Events of a new log that are kept
@@ -57,19 +37,22 @@ end
 
 -- Fold an entry as it was folded when it was new; a refused one lets time pass, and nothing else. Returns the refusal where
 -- a newer program took over: the entries before it are folded, it and those behind it are not.
-local function replay_entry(id, flat, refused)
+local function replay_entry(id, flat, was_refused)
   local e = fields_of(flat)
   raise_fence(id)
-  if e.type == 'scheduler.upgraded' and not refused and newer_log(e.fold_version) then
+  if e.type == 'scheduler.upgraded' and not was_refused and newer_log(e.fold_version) then
     return newer_log(e.fold_version)
-  elseif refused then
+  elseif was_refused then
     enter_event('events', id)
     bump_now('dead', 1)
     if e.source_id then
       note_source_position(e)
     end
   else
-    fold_event('events', id, flat, e, is_believed(id, e))
+    local problem = fold_event('events', id, flat, e, is_believed(id, e))
+    if problem and reordered then
+      write_letter_between(id, e, problem)
+    end
   end
   meta.watermark, meta.folded = id, meta.folded + 1
 end
@@ -77,12 +60,16 @@ end
 -- Write down how far the replay came. Where it has rebuilt the live state in full, hand the partition back: from here on
 -- every node that was online has a full timeout to show itself.
 local function close_replay(rebuilt)
+  pass_letters(meta.watermark)
   reindex()
   flush_all()
   write_counters()
   rcall('HSET', key.meta, 'watermark', meta.watermark, 'folded', format_int(meta.folded), 'dead_cursor', meta.dead_cursor)
   rcall('HDEL', key.meta, 'begin', 'done')
   if rebuilt then
+    if reordered then
+      close_letters()
+    end
     local back_ts = clock_ms()
     rcall('HDEL', key.meta, 'rebuilding', 'rebuild_until', 'rebuild_from', 'dead_cursor', 'carried_after')
     rcall('HSET', key.meta, 'rebuilt_ts', format_int(math.max(back_ts, tonumber(match(meta.watermark, '^%d+')))))

@@ -1,8 +1,8 @@
 -- Dead letters: events that could not be folded, with the reason.
 
--- Keep an event that could not be folded: its own fields behind those of the letter. Of an event with too many fields none is
--- kept; the log holds them.
-local function write_dead_letter(stream, id, e, problem)
+-- The letter about an event that could not be folded: the event's own fields behind those of the letter. Of an event with too
+-- many fields none is kept; the log holds them.
+local function dead_letter(stream, id, e, problem)
   local letter = { 'id', id, 'stream', stream, 'code', problem.code, 'reason', problem.detail }
   local fields = {}
   for name in pairs(e) do
@@ -17,11 +17,19 @@ local function write_dead_letter(stream, id, e, problem)
     letter[#letter + 1] = own and 'event_' .. name or name
     letter[#letter + 1] = #e[name] > limit.payload and e[name]:sub(1, limit.payload) or e[name]
   end
-  -- Counted beside the letters, which a rebuild leaves where they are, too. An event that was retried in vain is one thing to
-  -- handle, not two. If a foreign key is in the place of the counts, nothing is counted: that must not stop the log.
+  return letter
+end
+
+-- Count a letter beside the letters, which a rebuild leaves where they are, too. An event that was retried in vain is one thing
+-- to handle, not two. If a foreign key is in the place of the counts, nothing is counted: that must not stop the log.
+local function count_letter(codes, stream, e, problem)
   local again = stream == 'events' and e.retry_of and find(e.retry_of, '^%d+%-%d+$')
-  redis.pcall('HINCRBY', key.dead_codes, again and 'again' or problem.code, 1)
-  rcall('XADD', dead, '*', unpack(letter))
+  redis.pcall('HINCRBY', codes, again and 'again' or problem.code, 1)
+end
+
+local function write_dead_letter(stream, id, e, problem)
+  count_letter(key.dead_codes, stream, e, problem)
+  rcall('XADD', dead, '*', unpack(dead_letter(stream, id, e, problem)))
 end
 
 -- Keep the beginning of an entry of an ingress that is not taken in at all.

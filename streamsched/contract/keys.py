@@ -40,8 +40,11 @@ KEYS: dict[str, Key] = {
     "dead_ordered": Key(
         "dead:ordered",
         "stream",
-        "operators",
+        "operators, call",
         "While `rebuild --replace` runs: the dead letters in the order of two logs.",
+    ),
+    "dead_ordered_codes": Key(
+        "dead:ordered:codes", "hash", "call", "While `rebuild --replace` runs: counts to be added to `dead:codes`."
     ),
     "inbox": Key(
         "inbox:%s", "stream", "call, nodes", "Assignments for the nodes of a mailbox. The node trims what it has read."

@@ -104,14 +104,11 @@ class LiveLog:
             after = entries[-1].id
             yield Chunk(entries, refused)
 
-    async def letters(self, after: str) -> AsyncIterator[list[Entry]]:
-        """Yield the dead letters after ``after``, an id of their own stream."""
-        while letters := await self._page_of_letters(after):
+    async def letters(self, after: str, until: str = "+") -> AsyncIterator[list[Entry]]:
+        """Yield the dead letters after ``after`` up to ``until``, ids of their own stream."""
+        while letters := await self.page("dead", f"({after}", until, CHUNK):
             after = letters[-1].id
             yield letters
-
-    async def _page_of_letters(self, after: str) -> list[Entry]:
-        return await self.page("dead", f"({after}", "+", CHUNK)
 
     async def page(self, stream: str, after: str, until: str, count: int) -> list[Entry]:
         """Read the next entries of ``events`` or ``dead``, at most ``count``: fewer where they are large. Empty only if
@@ -142,7 +139,7 @@ class LiveLog:
             self._letters, self._letters_read = {}, "0-0"
         self._behind = until
         ahead = any(position(event_id) > position(until) for event_id in self._letters)
-        while not ahead and (letters := await self._page_of_letters(self._letters_read)):
+        while not ahead and (letters := await self.page("dead", f"({self._letters_read}", "+", CHUNK)):
             self._letters_read = letters[-1].id
             for event_id, why in filter(None, map(refusal, letters)):
                 if position(event_id) > position(after):

@@ -68,7 +68,7 @@ ROLES = tuple(KEYS)
 APART: dict[str, dict[str, tuple[str, ...]]] = {
     "producer": {"xtrim": ("heartbeats",)},
     "node": {"xtrim": ("heartbeats", "inbox:*")},
-    "worker": {"xtrim": ("heartbeats", "in:*")},
+    "worker": {"xtrim": ("heartbeats", "in:*"), "rename": ("dead", "dead:ordered")},
     "operator": {"rename": ("dead", "dead:ordered")},
 }
 """Commands that a role may call on some of its keys only: folded heartbeats and read entries may go, the log never."""

@@ -10,12 +10,13 @@ import anyio.to_thread
 from ..archive.fork import remedy
 from ..archive.reader import Archive
 from ..archive.snapshot import nearest
-from ..contract.config import RETRY
-from ..contract.entries import ENTRY_ID, Chunk, Entry, fields_of, parts, position
+from ..contract.entries import Chunk, parts, position
 from ..contract.entries import before as previous
 from ..contract.errors import ArchiveDamaged, LogFork, LogGap, PartitionRebuilding
 from ..contract.keys import Keys
 from ..engine.script import script
+from ..log.live import LiveLog
+from .letters import put_letters_back
 from .rebuild import empty, fold_log
 from .scratch import packed
 from .snapshot import load
@@ -25,7 +26,7 @@ CHUNK = 1000
 
 async def restore(
     redis: Any,
-    keys: Keys,
+    live: LiveLog,
     archive: Archive,
     progress: Callable[[int], None] = lambda folded: None,
     replace: bool = False,
@@ -38,7 +39,7 @@ async def restore(
 
     Args:
         redis: a client of the server, which may be empty.
-        keys: the partition.
+        live: the log on the server, through a client that does not decode.
         archive: its archive, from the first event on.
         progress: called with the number of events folded so far.
         replace: take the place of a log that began without the archive's events; its own events are kept behind them.
@@ -51,6 +52,7 @@ async def restore(
         PartitionRebuilding: another caller rebuilds it.
         PartitionHalted: an event cannot be folded; the text says which.
     """
+    keys = live.keys
     if not archive.segments:
         raise ArchiveDamaged(f"{archive.folder} holds no event: give the archive that holds the events")
     if archive.before:
@@ -68,6 +70,7 @@ async def restore(
         await redis.hset(keys("meta"), "rebuilding", "drop")  # a call was torn, or a snapshot load was interrupted
         phase = "drop"
     if phase == "drop":
+        await put_letters_back(live, archive)
         await empty(redis, keys)
     if phase != "fold":
         await _fold_archive(redis, keys, archive, progress)
@@ -129,7 +132,6 @@ async def _compare(redis: Any, keys: Keys, archive: Archive, after: str, until: 
 
 
 async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Callable[[int], None]) -> None:
-    await _put_back_letters(redis, keys, archive)
     watermark = await redis.hget(keys("meta"), "watermark") or "0-0"
     first = await redis.xrange(keys("events"), count=1)
     # events that the log still holds are folded from it, with its dead letters
@@ -158,28 +160,3 @@ async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Call
 def _parts_of(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     for chunk in chunks:
         yield from parts(chunk)
-
-
-async def _put_back_letters(redis: Any, keys: Keys, archive: Archive) -> None:
-    """Write back the archive's dead letters that the server has lost."""
-    last = "0-0"
-    if await redis.exists(keys("dead")):
-        last = (await redis.xinfo_stream(keys("dead")))["last-generated-id"]
-
-    def lost() -> list[Entry]:
-        return [letter for letter in archive.letters() if position(letter.id) > position(last)]
-
-    letters = await anyio.to_thread.run_sync(lost)
-    for start in range(0, len(letters), CHUNK):
-        async with redis.pipeline(transaction=True) as pipe:
-            for letter in letters[start : start + CHUNK]:
-                pipe.execute_command("XADD", keys("dead"), letter.id, *letter.flat)
-                pipe.hincrby(keys("dead_codes"), counted_as(letter), 1)
-            await pipe.execute()
-
-
-def counted_as(letter: Entry) -> str:
-    """Return the code under which a dead letter is counted, as ``bury`` of the scripts does."""
-    fields = fields_of(letter)
-    again = fields["stream"] == "events" and ENTRY_ID.fullmatch(fields.get(RETRY, ""))
-    return "again" if again else fields["code"]

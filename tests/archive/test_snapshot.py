@@ -17,6 +17,7 @@ from streamsched.archive.snapshot import Row
 from streamsched.contract.entries import before
 from streamsched.history.history import History, open_history
 from streamsched.history.story import trace
+from streamsched.log.live import LiveLog
 from streamsched.replay import snapshot
 from streamsched.replay.restore import restore
 from streamsched.replay.values import read_state
@@ -49,7 +50,7 @@ async def snapped(log: Ledger, cli: Cli) -> Path:
 
 
 async def test_a_rebuild_from_a_snapshot_gives_the_same_state_as_one_from_the_first_event(
-    log: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    log: Ledger, live: LiveLog, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = await snapped(log, cli)
     before = await read_state(log.redis, log.keys)
@@ -62,7 +63,7 @@ async def test_a_rebuild_from_a_snapshot_gives_the_same_state_as_one_from_the_fi
         return whole(self, *arguments)
 
     monkeypatch.setattr(Archive, "read", noted)
-    await restore(log.redis, log.keys, kept)
+    await restore(log.redis, live, kept)
     assert read[-1][0] == path.stem, "what the snapshot holds is not folded again"
     assert await read_state(log.redis, log.keys) == before
     assert await log.redis.zrange(log.keys("expiry"), 0, -1) == soft, "or silent nodes would never expire"
@@ -70,7 +71,7 @@ async def test_a_rebuild_from_a_snapshot_gives_the_same_state_as_one_from_the_fi
 
 
 async def test_a_load_that_was_killed_half_way_starts_over(
-    log: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    log: Ledger, live: LiveLog, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await snapped(log, cli)
     before = await read_state(log.redis, log.keys)
@@ -85,10 +86,10 @@ async def test_a_load_that_was_killed_half_way_starts_over(
 
     monkeypatch.setattr(snapshot, "_put", dies)
     with pytest.raises(RuntimeError, match="killed"):
-        await restore(log.redis, log.keys, kept)
+        await restore(log.redis, live, kept)
     monkeypatch.undo()
     assert await log.redis.hget(log.keys("meta"), "rebuilding")
-    await restore(log.redis, log.keys, kept)
+    await restore(log.redis, live, kept)
     assert await read_state(log.redis, log.keys) == before
 
 

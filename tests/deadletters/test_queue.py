@@ -247,7 +247,7 @@ async def test_the_counts_follow_the_letters_through_a_torn_call_and_a_wiped_ser
     with ArchiveWriter(tmp_path, keys) as writer:
         await Archiver(live, writer).once()
     await redis.flushdb()
-    await restore(redis, keys, Archive.open(tmp_path, keys))
+    await restore(redis, live, Archive.open(tmp_path, keys))
     assert await counted(ledger) == before
 
 

@@ -76,7 +76,7 @@ async def test_only_letters_that_no_replay_of_the_log_would_meet_are_trimmed(
     assert await archive(live, tmp_path) == 3
     assert subjects((await kept(live))[:-1]) == ["x3", "x4", "x5"]
     before = {name: await log.hash(name) for name in ("counters", "config", "meta")}
-    await restore(log.redis, live.keys, Archive.open(tmp_path, live.keys))
+    await restore(log.redis, live, Archive.open(tmp_path, live.keys))
     assert await log.hash("counters") == before["counters"]
     assert (await log.job("alive"))["status"] == "created"
     await log.append(JobCancelled(job_id="alive"))

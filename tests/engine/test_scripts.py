@@ -265,7 +265,17 @@ def test_every_key_of_a_partition_shares_its_slot_and_its_prefix() -> None:
     for name, shape in SHAPES.items():
         key = keys(name, *["x"] * shape.count("%s"))
         assert key.startswith("ns:{3}:")
-        kept = ("events", "heartbeats", "dead", "dead_codes", "dead_ordered", "inbox", "reply", "ingress")
+        kept = {
+            "events",
+            "heartbeats",
+            "dead",
+            "dead_codes",
+            "dead_ordered",
+            "dead_ordered_codes",
+            "inbox",
+            "reply",
+            "ingress",
+        }
         assert keys.is_state(key) == (name not in kept)
     assert not keys.is_state("other:{3}:job:x")
     with pytest.raises(ValueError, match="give a name without braces"):

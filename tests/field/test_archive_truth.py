@@ -31,7 +31,6 @@ from streamsched.contract.keys import Keys
 from streamsched.history.history import open_history
 from streamsched.log.live import LiveLog
 from streamsched.replay.at import state_at
-from streamsched.replay.replace import replace
 from streamsched.replay.restore import restore
 from streamsched.replay.values import read_state
 from streamsched.server.embedded import EmbeddedServer
@@ -329,7 +328,7 @@ async def test_what_an_archiver_read_before_a_flush_is_not_in_the_archive_of_the
         await story(log, 2)
         await archiver.once(flush=False)  # read, and not yet written
         await log.redis.flushdb()
-        await replace(log.redis, live, kept)
+        await restore(log.redis, live, kept, replace=True)
         await story(log, 2)
         await archiver.once()
     logged = [entry_id for entry_id, _ in await log.redis.xrange(log.keys("events"))]
@@ -374,6 +373,6 @@ async def test_a_rebuild_keeps_who_archives(log: Ledger, live: LiveLog, tmp_path
     await story(log)
     await archive(live, tmp_path / "kept", trim=True)
     claim = await log.redis.hget(log.keys("meta"), "archiver")
-    await restore(log.redis, log.keys, Archive.open(tmp_path / "kept", log.keys))
+    await restore(log.redis, live, Archive.open(tmp_path / "kept", log.keys))
     assert claim
     assert await log.redis.hget(log.keys("meta"), "archiver") == claim

@@ -27,7 +27,7 @@ from streamsched.contract.errors import LogFork, LogWiped
 from streamsched.contract.events import SessionReleased
 from streamsched.engine.partition import Partition
 from streamsched.log.live import LiveLog
-from streamsched.replay.replace import replace
+from streamsched.replay.rebuild import rebuild
 from streamsched.replay.restore import restore
 from streamsched.replay.values import read_state
 from streamsched.server.embedded import EmbeddedServer, free_port
@@ -196,8 +196,8 @@ async def test_what_a_log_without_a_past_decided_stands_behind_the_restored_even
     kept = await lose_and_go_on(log, live, tmp_path)
     new, letters = await log.redis.xrange(log.keys("events")), await log.letter_ids()
     with pytest.raises(LogWiped, match="--replace"):
-        await restore(log.redis, log.keys, kept)
-    assert await replace(log.redis, live, kept) == kept.count + len(new)
+        await restore(log.redis, live, kept)
+    assert await restore(log.redis, live, kept, replace=True) == kept.count + len(new)
     assert await log.redis.xrange(log.keys("events")) == new
     after = await log.letter_ids()
     assert after == sorted(after, key=position)
@@ -220,10 +220,53 @@ async def test_a_job_of_both_logs_keeps_the_holder_that_the_lost_one_gave_it(
     await log.redis.flushdb()
     await log.node("n2")
     assert (await log.submit("a-runs"))["node_id"] == "n2"
-    await replace(log.redis, live, kept)
+    await restore(log.redis, live, kept, replace=True)
     await log.advance()
     assert await log.job("a-runs") == before
     assert [letter["code"] for letter in await log.dead()][-1] == "FORGED_DECISION"
+
+
+async def test_letters_of_decisions_that_a_replace_does_not_believe_are_in_the_order_of_their_events(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await story(log, "a")
+    kept = await archived(live, tmp_path)
+    await log.redis.flushdb()
+    await log.node("n2")
+    for n in range(3):  # each in a call of its own, and in one millisecond or not
+        await log.add({"type": "job.cancelled", "job_id": "nobody"})
+        await log.submit(["a-runs", "b", "a-waits"][n])
+        await log.add({"type": "job.cancelled", "job_id": "nobody"})
+    await log.advance()
+    await restore(log.redis, live, kept, replace=True)
+    await log.advance()
+    letters = [letter for letter in await log.dead() if letter["stream"] == "events"]
+    assert [letter["id"] for letter in letters] == sorted((letter["id"] for letter in letters), key=position)
+    codes = [letter["code"] for letter in letters]
+    refused, twice = ["UNKNOWN_JOB"], "UNKNOWN_JOB UNKNOWN_JOB".split()
+    assert codes == [*refused, *refused, "FORGED_DECISION", *twice, *twice, "JOB_CONFLICT", "FORGED_DECISION", *refused]
+    assert sum(map(int, (await log.hash("dead_codes")).values())) == len(await log.dead())
+    state = await read_state(log.redis, log.keys)
+    await rebuild(log.redis, log.keys)
+    assert await read_state(log.redis, log.keys) == state
+    assert await log.redis.exists(log.keys("dead_ordered"), log.keys("dead_ordered_codes")) == 0
+
+
+async def test_a_restore_puts_the_archives_letters_before_one_that_the_empty_server_has_written(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    beat = {"type": "node.heartbeat", "node_id": "nobody", "online": "true"}
+    await log.add(beat, "heartbeats")
+    await story(log, "a")
+    kept = await archived(live, tmp_path)
+    letters = [letter.id for letter in kept.letters()]
+    await log.redis.flushdb()
+    await log.add(beat, "heartbeats")
+    await log.advance()
+    own = await log.letter_ids()
+    await restore(log.redis, live, kept)
+    assert await log.letter_ids() == letters + own
+    assert sum(map(int, (await log.hash("dead_codes")).values())) == len(letters + own)
 
 
 class Killed(Exception):
@@ -247,14 +290,14 @@ async def test_a_replace_that_is_killed_anywhere_is_continued_by_the_next(
 
     monkeypatch.setattr(Redis, "execute_command", dies)
     with suppress(Killed):
-        await replace(log.redis, live, kept)
+        await restore(log.redis, live, kept, replace=True)
     monkeypatch.undo()
-    await replace(log.redis, live, kept)
+    await restore(log.redis, live, kept, replace=True)
     assert await log.redis.xrange(log.keys("events")) == new
     ids = await log.letter_ids()
     assert len(ids) == len(set(ids)) == sum(map(int, (await log.hash("dead_codes")).values()))
     replaced = await read_state(log.redis, log.keys)
-    await restore(log.redis, log.keys, kept)
+    await restore(log.redis, live, kept)
     assert await read_state(log.redis, log.keys) == replaced
 
 
@@ -267,7 +310,7 @@ async def test_a_process_that_knows_a_replaced_log_goes_on(log: Ledger, live: Li
     await log.redis.flushdb()
     await log.node("n1")
     await late.advance()
-    await replace(log.redis, live, kept)
+    await restore(log.redis, live, kept, replace=True)
     await late.advance()
     assert await log.redis.hget(log.keys("meta"), "lost") is None
     await between.advance()  # it is of a third log, which no archive holds
@@ -283,7 +326,7 @@ async def test_a_new_log_that_begins_before_the_archive_ends_is_a_fork_and_stays
     await log.redis.xadd(log.keys("events"), {"type": "session.released", "session_id": "s"}, id=early)
     await log.advance()
     with pytest.raises(LogFork, match="before the archive ends"):
-        await replace(log.redis, live, kept)
+        await restore(log.redis, live, kept, replace=True)
     assert (await log.redis.xrange(log.keys("events")))[0][0] == early
 
 
@@ -301,7 +344,7 @@ async def test_the_archive_of_a_third_log_does_not_replace_the_lost_one(
     with pytest.raises(LogWiped):
         await partition.advance()
     with pytest.raises(LogWiped, match="give the archive of the lost log"):
-        await replace(log.redis, live, third)
+        await restore(log.redis, live, third, replace=True)
 
 
 async def test_a_lost_log_that_an_operator_forgets_is_asked_for_no_more(cli: Cli, keys: Keys, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ async def test_a_wiped_server_is_as_it_was_and_goes_on(log: Ledger, live: LiveLo
     kept = await archived(live, tmp_path)
     before, letters = await state_of(log), await log.redis.xrange(log.keys("dead"))
     await wipe(log)
-    assert await restore(log.redis, log.keys, kept) == kept.count
+    assert await restore(log.redis, live, kept) == kept.count
     assert await state_of(log) == before
     assert await log.redis.xrange(log.keys("dead")) == letters
     await log.advance()
@@ -85,7 +85,7 @@ async def test_what_producers_append_to_a_wiped_server_is_folded_behind_the_arch
     await wipe(log)
     await log.add({"type": "job.cancelled", "job_id": "a-waits"})
     await log.add({"type": "node.expired", "node_id": "n1", "last_heartbeat_ts": "0"})
-    await restore(log.redis, log.keys, kept)
+    await restore(log.redis, live, kept)
     await log.advance()
     assert (await log.job("a-waits"))["status"] == "cancelled"
     assert (await log.dead())[-1]["code"] == "FORGED_DECISION", "facts after the archive are forged"
@@ -106,7 +106,7 @@ async def test_a_trimmed_log_is_rebuilt_from_archive_and_log_with_the_overlap_fo
     with pytest.raises(LogGap, match=rf"--from DIR`. They were archived to {tmp_path}"):
         await rebuild(log.redis, log.keys)
     assert await state_of(log) == before, "nothing was dropped"
-    await restore(log.redis, log.keys, kept)
+    await restore(log.redis, live, kept)
     assert await state_of(log) == before
     await log.advance()
 
@@ -121,7 +121,7 @@ async def test_a_log_that_lost_its_end_is_mended_from_the_archive(log: Ledger, l
     await wipe(log)
     for entry_id, flat in entries:
         await log.redis.execute_command("XADD", log.keys("events"), entry_id, *flat)
-    await restore(log.redis, log.keys, kept)
+    await restore(log.redis, live, kept)
     assert await state_of(log) == before
 
 
@@ -134,7 +134,7 @@ async def test_a_wiped_partition_that_went_on_without_its_past_is_not_rebuilt_un
     await story(log, "b")
     before = await state_of(log)
     with pytest.raises(LogWiped, match="--replace"):
-        await restore(log.redis, log.keys, kept)
+        await restore(log.redis, live, kept)
     assert await state_of(log) == before
 
 
@@ -168,7 +168,7 @@ async def test_a_log_that_issued_lost_ids_again_is_not_rebuilt_by_the_archive_of
     remedy = f"`streamsched archive --to NEW --from {tmp_path}`"
     parted = rf"not the same history from {entries[lost - 1][0].decode()} on; .*{remedy}"
     with pytest.raises(LogFork, match=parted):
-        await restore(log.redis, log.keys, kept)
+        await restore(log.redis, live, kept)
     assert await live.redis.xrange(log.keys("events")) == held, "what came since is kept"
     assert await state_of(log) == before
 
@@ -189,7 +189,7 @@ async def test_letters_of_an_archive_of_another_history_bury_nothing(
     await log.advance()
     await log.append(["type", "node.registered", "node_id", "n2", "cap_json", "{}"])
     with pytest.raises(LogFork, match=f"not the same history from {lost} on"):
-        await restore(log.redis, log.keys, kept)
+        await restore(log.redis, live, kept)
     assert (await log.hash("node_info", "n1"))["cordoned"] == "true"
 
 
@@ -230,7 +230,7 @@ async def test_events_missing_between_archive_and_log_are_reported_and_nothing_i
     await log.redis.xtrim(log.keys("events"), maxlen=3, approximate=False)
     before = await state_of(log)
     with pytest.raises(LogGap, match=rf"{kept.last}\b.*give an archive that reaches further"):
-        await restore(log.redis, log.keys, kept)
+        await restore(log.redis, live, kept)
     assert await state_of(log) == before
 
 
@@ -238,7 +238,7 @@ async def test_an_archive_without_the_first_events_rebuilds_nothing(log: Ledger,
     await story(log, "a")
     await log.redis.xtrim(log.keys("events"), maxlen=3, approximate=False)
     with pytest.raises(LogGap, match="events of the log"):
-        await restore(log.redis, log.keys, await archived(live, tmp_path))
+        await restore(log.redis, live, await archived(live, tmp_path))
 
 
 class Killed(Exception):
@@ -266,7 +266,7 @@ async def test_a_restore_that_is_killed_is_never_read_as_whole_and_the_next_one_
     monkeypatch.setattr(type(log.redis), "execute_command", dies)
     ended = False
     try:
-        await restore(log.redis, log.keys, kept)
+        await restore(log.redis, live, kept)
         ended = True
     except Killed:
         pass
@@ -276,7 +276,7 @@ async def test_a_restore_that_is_killed_is_never_read_as_whole_and_the_next_one_
     if phase in ("drop", "archive"):
         with pytest.raises(PartitionRebuilding, match="run it again"):
             await rebuild(log.redis, log.keys)  # as a worker would
-    await restore(log.redis, log.keys, kept)
+    await restore(log.redis, live, kept)
     assert await state_of(log) == before
 
 

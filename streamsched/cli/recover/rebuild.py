@@ -64,19 +64,15 @@ async def rebuild(
             set_total(length)
             if kept is None:
                 folded = await fold_again(redis, keys, progress)
-            elif replace:
-                from ...replay.replace import replace as put_back
-
-                raw = connect(target.settings.url, decode=False)
-                try:
-                    folded = await put_back(redis, LiveLog(raw, keys), kept, progress)
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        await raw.aclose()
             else:
                 from ...replay.restore import restore
 
-                folded = await restore(redis, keys, kept, progress)
+                raw = connect(target.settings.url, decode=False)
+                try:
+                    folded = await restore(redis, LiveLog(raw, keys), kept, progress, replace)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await raw.aclose()
     if json:
         print_json({"folded": folded})
     else:
@@ -85,7 +81,7 @@ async def rebuild(
 
 
 async def _forget(target: Target, yes: bool, json: bool) -> int:
-    from ...replay.replace import forget
+    from ...replay.forget import forget
 
     keys = target.settings.keys
     what = f"The log that {keys.prefix.rstrip(':')} has lost is given up: its jobs, nodes and pauses do not come back."

@@ -15,6 +15,7 @@ from streamsched.contract.entries import refusal
 from streamsched.contract.errors import SchedulerError
 from streamsched.contract.keys import Keys
 from streamsched.history.history import open_history
+from streamsched.log.live import LiveLog
 from streamsched.replay.at import state_at
 from streamsched.replay.restore import restore
 from streamsched.replay.snapshot import write
@@ -71,9 +72,10 @@ async def _rebuild_twice(archive: Archive, keys: Keys, work: Path) -> dict[str, 
 
 async def _restored(archive: Archive, keys: Keys, data: Path) -> State:
     with EmbeddedServer(data) as server:
-        redis = connect(server.url)
+        redis, raw = connect(server.url), connect(server.url, decode=False)
         try:
-            await restore(redis, keys, archive)
+            await restore(redis, LiveLog(raw, keys), archive)
             return await read_state(redis, keys)
         finally:
             await redis.aclose()
+            await raw.aclose()

@@ -19,7 +19,7 @@ from streamsched.archive.writer import ArchiveWriter
 from streamsched.contract.config import FOLD_VERSION
 from streamsched.contract.entries import Chunk, Entry, position
 from streamsched.contract.keys import Keys
-from streamsched.replay import replace, restore, snapshot
+from streamsched.replay import letters, restore, snapshot
 
 PAGE = 7
 """Keys of a snapshot that one command loads."""
@@ -172,11 +172,11 @@ async def at_once(work: Any, *args: Any) -> Any:
 
 @contextmanager
 def in_memory() -> Iterator[None]:
-    """Run the program's archiver, restore and replace without threads and without a disk."""
+    """Run the program's archiver and restore without threads and without a disk."""
     silent = SimpleNamespace(**dict.fromkeys(("info", "warning", "error"), lambda *args, **about: None))
     no_threads = SimpleNamespace(to_thread=SimpleNamespace(run_sync=at_once), Event=anyio.Event)
     with ExitStack() as stack:
-        for module in (archiver, fork, replace, restore):
+        for module in (archiver, fork, letters, restore):
             stack.enter_context(mock.patch.object(module, "anyio", no_threads))
         for module in (archiver, writer):
             stack.enter_context(mock.patch.object(module, "log", silent))

@@ -17,10 +17,13 @@ from streamsched.contract.entries import Chunk, position
 from streamsched.contract.entries import Entry as Archived
 from streamsched.contract.errors import ArchiveLocked, LogFork, LogGap, PartitionRebuilding, SchedulerError
 from streamsched.engine.script import script
+from streamsched.log.live import LiveLog
+from streamsched.replay import letters
 from streamsched.replay import restore as program
 
 from ..checks.observations import require
 from ..redis_double.values import id_of
+from ..transport import RawWire
 from ..world import World
 
 
@@ -52,9 +55,8 @@ class Shelf:
     def number_up_to(self, entry_id: str) -> int:
         return sum(position(known) <= position(entry_id) for known, _ in self.entries)
 
-    def letters(self) -> Iterator[Archived]:
-        for letter_id, flat in self.kept_letters:
-            yield Archived(letter_id, [text.encode("latin-1") for text in flat])
+    def letters_in(self, piece: str) -> list[Archived]:
+        return [Archived(letter_id, [text.encode("latin-1") for text in flat]) for letter_id, flat in self.kept_letters]
 
     def read(self, after: str = "0-0", until: str = "+", count: int = 1000) -> Iterator[Chunk]:
         letters = [dict(zip(flat[::2], flat[1::2], strict=True)) for _, flat in self.kept_letters]
@@ -224,9 +226,12 @@ class Archivist:
         world.note("operator restores from the archive")
         shelf: Any = Shelf(self.entries, self.letters)
         thread = SimpleNamespace(to_thread=SimpleNamespace(run_sync=at_once))
-        with mock.patch.multiple(program, anyio=thread, nearest=mock.Mock(return_value=None)):
+        with (
+            mock.patch.multiple(program, anyio=thread, nearest=mock.Mock(return_value=None)),
+            mock.patch.object(letters, "anyio", thread),
+        ):
             try:
-                world.run(program.restore(world.wire, world.keys, shelf))
+                world.run(program.restore(world.wire, LiveLog(RawWire(), world.keys), shelf))
             except (LogFork, LogGap) as problem:
                 world.forked = world.forked or str(problem)
                 world.note(f"    {problem}")

@@ -6,7 +6,7 @@ Both are carried on command by command, and may be killed at each.
 from __future__ import annotations
 
 import random
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -17,11 +17,11 @@ from streamsched.contract.entries import Entry
 from streamsched.contract.errors import ArchiveLocked, LogFork, LogGap, LogWiped, SchedulerError
 from streamsched.log.live import LiveLog
 from streamsched.replay import rebuild
-from streamsched.replay.replace import forget, replace
+from streamsched.replay.forget import forget
 from streamsched.replay.restore import restore
 
 from ..checks.rebuilds import check_rebuilds, snapshot_of
-from ..redis_double.values import Hash, id_of
+from ..redis_double.values import Hash
 from ..transport import Procedure, RawWire
 from ..world import World
 from .archive_folder import Folder, MemoryWriter, in_memory
@@ -30,17 +30,6 @@ from .archivist import Archivist
 
 def texts(entry: Entry) -> list[str]:
     return [part.decode("latin-1") for part in entry.flat]
-
-
-def in_order(letters: Any) -> bool:
-    """Whether dead letters have the order of their events, as whatever reads them side by side with the log needs it.
-
-    A replace appends the letters of the decisions that it does not believe. Where the new log had refused a later
-    event, the order is broken, and the run ends here.
-    """
-    fields = (dict(zip(flat[::2], flat[1::2], strict=True)) for _, flat in (letters.entries if letters else ()))
-    about = [id_of(letter["id"]) for letter in fields if letter["stream"] == "events"]
-    return about == sorted(about)
 
 
 class Librarian(Archivist):
@@ -251,10 +240,7 @@ class Librarian(Archivist):
         archive, wiped = self.folder.open(), bool(world.lost_log()) or self.is_of_another_log()
         self.read_from = archive.segments
         with in_memory():
-            if wiped:
-                work: Coroutine[Any, Any, Any] = replace(world.wire, LiveLog(RawWire(), world.keys), archive)
-            else:
-                work = restore(world.wire, world.keys, archive)
+            work = restore(world.wire, LiveLog(RawWire(), world.keys), archive, replace=wiped)
             self.restoring = Procedure("replace" if wiped else "restore", work)
 
     def _kill(self) -> None:
@@ -279,10 +265,6 @@ class Librarian(Archivist):
             world.note(f"    {problem}")
             self.restoring = None
             return True
-        if not in_order(world.server.space.data.get(world.keys("dead"))):
-            world.forked = "dead letters that a replace wrote stand behind those of later events"
-            self.restoring = None
-            return False
         if not work.done:
             return None
         self.restoring = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from ..redis_double.values import Stream, id_of
+from ..redis_double.values import ZERO, Stream, id_of
 from .observations import require
 
 Row = tuple[str, list[str]]
@@ -32,6 +32,7 @@ class Letters:
         self.gone = {letter_id: flat for letter_id, flat in self.gone.items() if letter_id not in back}
         self.codes = {e["id"]: e["code"] for e in map(_fields, self.gone.values()) if e["stream"] == "events"}
         seen: set[str] = set()
+        latest = ZERO
         for _, flat in stream.entries:
             e = _fields(flat)
             name, entry_id = e["stream"], e["id"]
@@ -39,6 +40,8 @@ class Letters:
             twice = entry_id in seen if name == "events" else (name, entry_id) in self.others
             require(not twice or name.startswith("in:"), f"{entry_id} stands twice among the dead letters")
             if name == "events":
+                require(id_of(entry_id) >= latest, f"the letter about {entry_id} stands behind that of a later event")
+                latest = id_of(entry_id)
                 seen.add(entry_id)
                 self.codes[entry_id] = e["code"]
             else:

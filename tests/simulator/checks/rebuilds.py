@@ -11,6 +11,7 @@ from streamsched.archive.snapshot import Row
 from streamsched.contract.entries import Chunk, Entry
 from streamsched.contract.keys import SOFT_META_FIELDS, Keys
 from streamsched.engine.script import script
+from streamsched.log.live import LiveLog
 from streamsched.replay.restore import restore
 from streamsched.replay.scratch import packed
 
@@ -18,7 +19,7 @@ from ...model.fold import Model
 from ...model.refusals import unheld
 from ..redis_double.double import Double
 from ..redis_double.values import Hash, ReplyError, Set, SortedSet
-from ..transport import Procedure, Request, Wire, drive, error_of
+from ..transport import Procedure, RawWire, Request, Wire, drive, error_of
 from .contents import by_the_model, state_of
 from .observations import DECISIONS, require
 
@@ -107,7 +108,7 @@ def check_rebuilds(
     double, kills = server(now_ms), dice.choice([0, 2, 6])
     perform, wire = asked(double), Wire()
     while True:
-        work = Procedure("restore", restore(wire, keys, archive))
+        work = Procedure("restore", restore(wire, LiveLog(RawWire(), keys), archive))
         left = dice.randint(0, 15) if kills else -1
         kills -= 1
         while not work.done and left != 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from streamsched.replay import letters
+
 from ...support.planting import Bug
 
 
@@ -23,8 +25,10 @@ async def _as_it_stands(partition: Any, *reads: Callable[[Any], Any]) -> list[An
     return replies
 
 
-async def _no_order(live: Any, archive: Any) -> None:
-    """Leave the dead letters as they are."""
+async def _behind(live: Any, archive: Any) -> None:
+    """Write the letters of the archive behind those that the server holds."""
+    last = [letter.id async for page in live.letters("0-0") for letter in page][-1:]
+    await letters._append(live, archive, *last or ["0-0"])
 
 
 LOST_LOGS = [
@@ -91,8 +95,15 @@ LOST_LOGS = [
     Bug(
         "letters of the lost log come before those of the new one",
         "what was refused is folded",
-        "streamsched.replay.replace._put_letters_in_front",
-        instead=_no_order,
+        "streamsched.replay.letters._put_in_order",
+        instead=_behind,
+    ),
+    Bug(
+        "letters of decisions that a replace does not believe are in the order of their events",
+        "the next rebuild folds what was refused",
+        "call/replay",
+        "local carries = phase == 'fold' and meta.carried_after ~= false",
+        "local carries = false",
     ),
     Bug(
         "evicted keys halt the partition",

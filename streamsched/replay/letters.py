@@ -1,0 +1,78 @@
+"""Puts the dead letters of an archive back on a server that has lost them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import anyio.to_thread
+
+from ..archive.reader import Archive
+from ..contract.config import RETRY
+from ..contract.entries import ENTRY_ID, Chunk, Entry, fields_of, parts, position
+from ..log.live import LiveLog
+
+
+async def put_letters_back(live: LiveLog, archive: Archive) -> None:
+    """Write back the archive's dead letters that the server has lost.
+
+    Letters are in the order of the log, so those of a lost log come before what the server has written since. No call
+    may write a letter meanwhile. If the caller is killed, the next call continues.
+
+    Args:
+        live: the log on the server, through a client that does not decode.
+        archive: its archive, or that of the log that it replaces.
+
+    Raises:
+        ArchiveDamaged: a segment does not match its manifest.
+    """
+    dead = live.keys("dead")
+    about = await live.redis.xinfo_stream(dead) if await live.redis.exists(dead) else {}
+    if about.get("entries-added", 0) > about.get("length", 0):
+        # what is missing at the front was trimmed because the archive holds it; a server can have lost the end only
+        await _append(live, archive, about["last-generated-id"].decode())
+    else:
+        await _put_in_order(live, archive)
+
+
+async def _append(live: LiveLog, archive: Archive, after: str) -> None:
+    for piece in archive.segments:
+        letters = await anyio.to_thread.run_sync(archive.letters_in, piece)
+        await _add(live, "dead", [one for one in letters if position(one.id) > position(after)], counted=True)
+
+
+async def _put_in_order(live: LiveLog, archive: Archive) -> None:
+    await live.redis.unlink(live.keys("dead_ordered"))  # of a call that was killed
+    after, lost = "0-0", Counter[str]()
+    for piece in archive.segments:
+        if letters := await anyio.to_thread.run_sync(archive.letters_in, piece):
+            held = {one.id: one async for some in live.letters(after, letters[-1].id) for one in some}
+            lost.update(_counted_as(one) for one in letters if one.id not in held)
+            both = held | {one.id: one for one in letters}
+            await _add(live, "dead_ordered", sorted(both.values(), key=lambda one: position(one.id)))
+            after = letters[-1].id
+    if lost:
+        async for some in live.letters(after):
+            await _add(live, "dead_ordered", some)
+        async with live.redis.pipeline(transaction=True) as pipe:
+            pipe.rename(live.keys("dead_ordered"), live.keys("dead"))
+            for code, count in lost.items():
+                pipe.hincrby(live.keys("dead_codes"), code, count)
+            await pipe.execute()
+
+
+async def _add(live: LiveLog, stream: str, letters: Iterable[Entry], counted: bool = False) -> None:
+    for part in parts(Chunk(list(letters), {})):
+        async with live.redis.pipeline(transaction=True) as pipe:
+            for letter in part.entries:
+                pipe.execute_command("XADD", live.keys(stream), letter.id, *letter.flat)
+                if counted:
+                    pipe.hincrby(live.keys("dead_codes"), _counted_as(letter), 1)
+            await pipe.execute()
+
+
+def _counted_as(letter: Entry) -> str:
+    """Return the code under which a dead letter is counted, as ``count_letter`` of the scripts does."""
+    fields = fields_of(letter)
+    again = fields["stream"] == "events" and ENTRY_ID.fullmatch(fields.get(RETRY, ""))
+    return "again" if again else fields["code"]
