@@ -14,7 +14,7 @@ local function append_one(flat, named)
     return { 'OVERLOADED', shed_submission(scarce, now) }
   elseif flat[2] == 'node.heartbeat' and not (named and fields_of(flat).request_id) then -- else it has to count once
     raise_fence('heartbeat')
-    return { '', add_beat(flat), flat }, true
+    return { '', add_beat(flat), beat = true }, true
   end
   local id, refused = append_entry(flat, false)
   return refused and { refused.code, refused.detail } or { '', id, flat }

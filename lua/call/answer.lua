@@ -3,7 +3,7 @@
 -- The answer to one event: its code ('' for accepted) and id, and for a submission what became of the job.
 local function answer(own)
   local flat = own[3]
-  local problem = flat and beat_problems[own[2]]
+  local problem = own.beat and beat_problems[own[2]] -- an event of the log may have the id of a beat
   if problem then
     return { problem.code, problem.detail }
   end

@@ -239,3 +239,13 @@ async def test_a_node_that_is_back_before_its_jobs_were_taken_away_keeps_them(le
     assert await ledger.held() == {"j1"}
     assert await ledger.redis.exists(ledger.keys("lost")) == 0
     assert await ledger.facts("job.requeued") == []
+
+
+async def test_an_event_of_the_log_is_not_answered_with_the_refusal_of_a_beat_of_the_same_id(ledger: Ledger) -> None:
+    ahead = await ledger.now() + 60_000
+    keys = ledger.keys
+    await ledger.redis.xadd(keys("events"), {"type": "session.released", "session_id": "s"}, id=f"{ahead}-0")
+    beat = {"type": "node.heartbeat", "node_id": "nobody", "online": "true"}
+    await ledger.redis.xadd(keys("heartbeats"), beat, id=f"{ahead}-1")
+    answers = await ledger.append(REGISTRATION, NodeHeartbeat(node_id="n1", online=True))
+    assert answers == [["", f"{ahead}-1"], ["", f"{ahead}-2"]]

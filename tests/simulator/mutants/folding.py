@@ -37,7 +37,7 @@ FOLDING = [
         "a replay skips what was refused",
         "it is folded after all, forged decisions too",
         "replay",
-        "refused[slice[i][1]]",
+        "refused_before[slice[i][1]]",
         "nil",
     ),
     Bug(
