@@ -4,7 +4,8 @@
 -- Any process may call it at any time, from several places at once: it works only while the partition is marked for it, and
 -- the process that has walked the whole keyspace with its own cursor ends the phase. Replies the next cursor, or '0'.
 local KEPT = { rebuilding = true, rebuild_until = true, rebuild_from = true, heartbeats_watermark = true, archive = true,
-  archived = true, archiver = true, log = true, lost = true, forgotten = true, carried_after = true, evicted_keys = true }
+  archived = true, archiver = true, log = true, lost = true, forgotten = true, carried_after = true, evicted_keys = true,
+  evicts = true }
 if rcall('HGET', key.meta, 'rebuilding') ~= 'drop' then
   return '0'
 end

@@ -27,7 +27,8 @@ end
 
 -- Run a call. Where it breaks before its first write, nothing has happened and the error is passed on. Where it breaks
 -- after that, or where the state itself was found damaged, the fence stays up and the partition halts. The sender of
--- a call that broke for another reason than a foreign key learns that it was this call, so that it does not send it again.
+-- a call that broke for another reason than a foreign or an evicted key learns that it was this call, so that it does not send
+-- it again.
 local function guarded(body)
   local done, reply = pcall(body)
   if done then
@@ -39,7 +40,8 @@ local function guarded(body)
   local reason = type(reply) == 'table' and (reply.halt or reply.err) or tostring(reply)
   if fence or (type(reply) == 'table' and reply.halt) or is_foreign(reason) then
     rcall('HSET', key.meta, 'begin', folding, 'done', 'torn', 'halted', reason)
-    return redis.error_reply('HALTED ' .. (find(reason, 'WRONGTYPE', 1, true) and '' or 'this call broke: ') .. reason)
+    local innocent = type(reply) == 'table' and reply.evicted or find(reason, 'WRONGTYPE', 1, true)
+    return redis.error_reply('HALTED ' .. (innocent and '' or 'this call broke: ') .. reason)
   end
   return redis.error_reply(reason)
 end

@@ -95,7 +95,7 @@ local function open_call()
     last_call_ts = tonumber(v.last_call_ts or 0), look_ts = v.look_ts or '0', clock_ts = v.clock_ts or '',
     resumed_since_ts = tonumber(v.resumed_since_ts or 0), resumed_ts = tonumber(v.resumed_ts or 0),
     rebuilt_ts = tonumber(v.rebuilt_ts or 0), memory_ts = tonumber(v.memory_ts or 0), evicted_keys = v.evicted_keys,
-    done = v.done, fold_version = tonumber(v.fold_version or 1), sources = v.sources or '', troubled = v.troubled,
+    evicts = v.evicts, done = v.done, fold_version = tonumber(v.fold_version or 1), sources = v.sources or '', troubled = v.troubled,
     overload = overload_of(v.overload),
     shed = v.shed and cjson.decode(v.shed) or {},
   }
@@ -105,4 +105,10 @@ local function open_call()
   now = math.max(clock, slewed, tonumber(match(meta.watermark, '^%d+')))
   skew = now - clock
   now_text = format_int(now)
+  if meta.evicts then -- every call looks before it folds: on a state with holes it would refuse good events
+    local about = redis.pcall('INFO', 'memory', 'stats')
+    if type(about) == 'string' then
+      halt_on_eviction(about)
+    end
+  end
 end

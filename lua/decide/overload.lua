@@ -52,12 +52,18 @@ end
 -- The count is written down first, so that keys that are evicted while it is folded are noticed as well.
 local function halt_on_eviction(about)
   local policy, evicted = match(about, 'maxmemory_policy:([%w-]+)'), match(about, 'evicted_keys:(%d+)')
+  local evicts = find(policy or '', '^allkeys')
+  if evicts and not meta.evicts then
+    rcall('HSET', key.meta, 'evicts', '1') -- from here on every call looks
+  elseif meta.evicts and not evicts then
+    rcall('HDEL', key.meta, 'evicts')
+  end
   local before = meta.evicted_keys
   if evicted and evicted ~= before then
     rcall('HSET', key.meta, 'evicted_keys', evicted)
-    if before and tonumber(evicted) > tonumber(before) and find(policy or '', '^allkeys') then
-      halt('the server evicted ' .. format_int(evicted - before) .. ' keys by its maxmemory-policy ' .. policy
-        .. ': set noeviction, or give it more memory')
+    if before and evicts and tonumber(evicted) > tonumber(before) then
+      error({ evicted = true, halt = 'the server evicted ' .. format_int(evicted - before) .. ' keys by its maxmemory-policy '
+        .. policy .. ': set noeviction, or give it more memory' }, 0)
     end
   end
 end

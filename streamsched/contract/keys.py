@@ -158,6 +158,7 @@ SOFT_META_FIELDS = (
     "forgotten",
     "carried_after",
     "evicted_keys",
+    "evicts",
 )
 """Not part of ``state == fold(log)``: they come from calls, heartbeats and ingresses, not from the log."""
 

@@ -130,7 +130,9 @@ class Mishaps:
             return
         if not isinstance(meta, Hash) or meta.get("evicted_keys") != str(space.evicted_keys):
             return  # nothing is known to compare with
+        space.policy = "allkeys-lru"
         with world.calm():
+            world.pass_time(1_000)  # a call looks at the policy
             try:
                 while world.advance(256, "evictor")[0]:
                     pass
@@ -140,9 +142,8 @@ class Mishaps:
             gone = world.rng.sample(keys, min(len(keys), world.rng.choice([1, 3, 20])))
             world.note(f"the server evicts {', '.join(gone)}")
             world.server.execute("DEL", *gone)
-            space.policy, space.evicted_keys = "allkeys-lru", space.evicted_keys + len(gone)
+            space.evicted_keys += len(gone)
             world.checker.whole = False
-            world.pass_time(1_000)
             try:
                 world.advance(256, "evictor")
             except PartitionHalted:
