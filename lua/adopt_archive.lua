@@ -55,5 +55,6 @@ elseif at_or_before(tip, last) and tip ~= last then
   go_on_at(last, count)
 end
 rcall('HDEL', key.meta, 'wiped', 'lost', 'forgotten')
-rcall('HSET', key.meta, 'log', began, 'rebuilding', 'drop', 'rebuild_from', 'archive', 'rebuild_until', judged)
+rcall('HSET', key.meta, 'log', began, 'rebuilding', 'drop', 'rebuild_from', 'archive', 'rebuild_until', judged,
+  'adopted', last)
 return 'OK'

@@ -5,7 +5,7 @@
 -- the process that has walked the whole keyspace with its own cursor ends the phase. Replies the next cursor, or '0'.
 local KEPT = { rebuilding = true, rebuild_until = true, rebuild_from = true, heartbeats_watermark = true, archive = true,
   archived = true, archiver = true, log = true, lost = true, forgotten = true, carried_after = true, evicted_keys = true,
-  evicts = true }
+  evicts = true, adopted = true }
 if rcall('HGET', key.meta, 'rebuilding') ~= 'drop' then
   return '0'
 end

@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError,
 
 from ..connect.outage import Backoff, is_away
 from ..contract.entries import Entry, position, refusal
-from ..contract.errors import LogGap, LogWiped, SchedulerError, passes
+from ..contract.errors import LogGap, LogWiped, PartitionRebuilding, SchedulerError, passes
 from ..engine.script import script
 from ..log.live import LiveLog
 from .fork import compare_end
@@ -131,16 +131,22 @@ class Archiver:
             log = await self.live.check_wiped(self.writer.archive.log)
             if log != self._log:
                 self._log, self._entries, self._bytes = log, [], 0
+            await self._check_restored()
             await self.check_fork()
             watermark, folded = await self.live.watermark()
-            if folded and not self._announced:
-                await self._announce()
             await self._read(watermark)
             more = self._full
             if more or flush or (self._entries and time.monotonic() - self._oldest >= self.max_age_s):
                 more = not await self._write(watermark, folded) or more
+            if self.writer.archive.segments and not self._announced:
+                await self._announce()
         if self.trim:
             await self._trim()
+
+    async def _check_restored(self) -> None:
+        """Wait while an archive is put back: until the log continues behind it, the two do not fit together."""
+        if await self.live.redis.hexists(self.live.keys("meta"), "rebuild_from"):
+            raise PartitionRebuilding("the state is being rebuilt from an archive: archiving goes on when it is whole")
 
     @property
     def _where(self) -> str:

@@ -159,6 +159,7 @@ SOFT_META_FIELDS = (
     "carried_after",
     "evicted_keys",
     "evicts",
+    "adopted",
 )
 """Not part of ``state == fold(log)``: they come from calls, heartbeats and ingresses, not from the log."""
 

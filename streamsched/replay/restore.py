@@ -60,9 +60,9 @@ async def restore(
             f"the archive begins at {archive.first}, after {archive.before} events of the log: give the archive "
             "that holds them"
         )
-    wanted = ("rebuilding", "rebuild_from", "watermark", "begin", "done")
-    phase, source, watermark, begin, done = await redis.hmget(keys("meta"), wanted)
-    if phase is None or source is None:
+    wanted = ("rebuilding", "rebuild_from", "adopted", "watermark", "begin", "done")
+    phase, source, adopted, watermark, begin, done = await redis.hmget(keys("meta"), wanted)
+    if phase is None or source is None or (phase != "fold" and adopted != archive.last):
         await anyio.to_thread.run_sync(_check_all, archive)
         await _prepare(redis, keys, archive, replace)
         phase = "drop"
@@ -106,7 +106,7 @@ async def _prepare(redis: Any, keys: Keys, archive: Archive, replace: bool) -> N
             last=archive.last,
             count=archive.count,
             first=first,
-            head=head if first or tip != "0-0" else 0,
+            head=head if first else reached,
             reached=reached,
         )
 

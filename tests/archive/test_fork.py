@@ -271,3 +271,15 @@ async def test_the_holder_of_a_lost_attempt_is_refused_and_the_job_goes_on_under
     await pair.promoted.check()
     for partition in (old, new):
         await partition.close()
+
+
+async def test_an_archive_is_announced_when_it_holds_a_segment(pair: Pair, live: LiveLog, tmp_path: Path) -> None:
+    await jobs(pair.log, 1)
+    meta = live.keys("meta")
+    with ArchiveWriter(tmp_path, live.keys) as writer:
+        archiver = Archiver(live, writer, max_age_s=3600)
+        await archiver.once(flush=False)
+        # if the log were lost now, there would be nothing to wait for
+        assert await live.redis.hget(meta, "archive") is None
+        await archiver.once()
+    assert await live.redis.hget(meta, "archive")

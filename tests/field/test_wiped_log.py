@@ -1,7 +1,7 @@
 """A server that has lost the log, with the fleet running: every process says so, and an operator mends it.
 
 Reports of the kind: nexi-lab/nexus #4341 and flightctl/flightctl #2227 (a server came back empty, and consumers did not
-recover); sidekiq/sidekiq #2883, rq/rq #1280 and taskforcesh/bullmq #2215 (keys evicted by the server).
+recover).
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import re
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from streamsched.server.embedded import EmbeddedServer, free_port
 
 from ..replay.test_restore import archived, story
 from ..support.ledger import Ledger
-from ..support.live import running, until
+from ..support.live import until
 from ..support.processes import Cli, eventually
 
 pytestmark = pytest.mark.anyio
@@ -79,14 +78,8 @@ def job(job_id: str, src: str = "en", tgt: str = "zh") -> SubmitRequest:
     return SubmitRequest(job_id=job_id, session_id=job_id, src_lang=src, tgt_lang=tgt, payload_json='"hi"')
 
 
-RAW = {
-    "type": "job.submitted",
-    "job_id": "raw",
-    "session_id": "raw",
-    "src_lang": "en",
-    "tgt_lang": "zh",
-    "payload_json": "1",
-}
+SAID = "type=job.submitted job_id=raw session_id=raw src_lang=en tgt_lang=zh payload_json=1"
+RAW = dict(part.split("=") for part in SAID.split())
 
 
 def has_status(cli: Cli, job_id: str, status: str) -> Any:
@@ -123,7 +116,6 @@ async def test_a_wiped_log_is_named_by_every_process_and_replaced_with_the_fleet
     cli: Cli, server: EmbeddedServer, tmp_path: Path, lose: Any
 ) -> None:
     port, metrics, manifest = free_port(), free_port(), tmp_path / "kept" / "manifest.json"
-    worker = cli.start("worker", "--health", f"127.0.0.1:{port}")
     archiver = cli.start("archive", "--to", "kept", *SPAN)
     cli.start("metrics", "--bind", f"127.0.0.1:{metrics}")
     async with Scheduler.connect(cli.url, cli.keys.namespace) as scheduler, anyio.create_task_group() as group:
@@ -141,6 +133,9 @@ async def test_a_wiped_log_is_named_by_every_process_and_replaced_with_the_fleet
             busy, waiting = await scheduler.submit(job("held")), await scheduler.submit(job("unserved", "xx"))
             last = cli.redis.xrevrange(cli.keys("events"), count=1)[0][0]
             eventually(lambda: manifest.exists() and last in manifest.read_text())
+            eventually(lambda: cli.redis.hexists(cli.keys("meta"), "archive"))
+            worker = cli.start("worker", "--health", f"127.0.0.1:{port}")
+            await until(is_healthy(port))
             await scheduler.submit(job("later", "xx"))  # from here on client and worker know of the archive
 
             lose(cli, server)
@@ -400,53 +395,3 @@ async def test_a_log_that_no_archive_holds_is_named_and_the_fleet_goes_on(cli: C
 @pytest.mark.parametrize("arguments", [["--replace"], ["--forget", "--from", "kept"]])
 def test_a_way_to_rebuild_that_makes_no_sense_is_refused(cli: Cli, arguments: list[str]) -> None:
     assert cli.run("rebuild", *arguments, "--yes").code == 2
-
-
-async def jobs_of(redis: Any, keys: Keys) -> dict[str, Any]:
-    return {name: value for name, value in (await read_state(redis, keys)).items() if name.startswith("job:")}
-
-
-async def has_jobs(redis: Any, keys: Keys, wanted: dict[str, Any]) -> bool:
-    return await jobs_of(redis, keys) == wanted
-
-
-@asynccontextmanager
-async def evicting(server: EmbeddedServer, keys: Keys, jobs: int) -> AsyncIterator[tuple[Scheduler, dict[str, Any]]]:
-    """A scheduler whose server has just evicted some of its waiting jobs, and what they were."""
-    # what is used least goes first: jobs, and hardly ever the log or the partition's own hash, which each call uses
-    for _ in range(5):
-        with EmbeddedServer(binary=server.binary, options={"maxmemory-policy": "allkeys-lfu"}) as full:
-            async with running(full, keys) as scheduler:
-                redis: Any = scheduler.partition.redis
-                for n in range(jobs):
-                    await scheduler.submit(job(f"j{n}"))
-                before = await jobs_of(redis, keys)
-                await redis.config_set("maxmemory-samples", 64)
-                await redis.config_set("maxmemory", (await redis.info("memory"))["used_memory"] - 20_000)
-                await redis.set("other", "x" * 1000)
-                await redis.config_set("maxmemory", 0)
-                if await redis.exists(keys("events"), keys("meta")) == 2:
-                    yield scheduler, before
-                    return
-    pytest.fail("the log itself was evicted each time")
-
-
-async def test_evicted_keys_halt_the_partition_until_the_state_is_folded_again(
-    server: EmbeddedServer, keys: Keys
-) -> None:
-    async with evicting(server, keys, 300) as (scheduler, before):
-        await until(partial(has_jobs, scheduler.partition.redis, keys, before), 30)
-
-
-async def test_no_event_is_refused_for_a_key_that_the_server_has_evicted(server: EmbeddedServer, keys: Keys) -> None:
-    async with evicting(server, keys, 300) as (scheduler, before):
-        redis: Any = scheduler.partition.redis
-        for name in before:  # at once, and long before the next look at the memory is due
-            await scheduler.cancel(name.removeprefix("job:"))
-        assert await redis.xlen(keys("dead")) == 0
-        await redis.config_set("maxmemory-policy", "noeviction")
-        await until(partial(looks_no_more, redis, keys), 10)
-
-
-async def looks_no_more(redis: Any, keys: Keys) -> bool:
-    return await redis.hget(keys("meta"), "evicts") is None

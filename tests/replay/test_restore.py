@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from streamsched.archive.archiver import Archiver
+from streamsched.archive.copies import copy_archive
 from streamsched.archive.reader import Archive
 from streamsched.archive.writer import ArchiveWriter
 from streamsched.connect.client import connect
@@ -327,3 +328,25 @@ async def test_a_rebuild_that_is_killed_again_and_again_is_never_read_as_whole(c
     assert cli.run("rebuild", "--yes").code == 0
     assert await read_state(redis, cli.keys) == before
     await redis.aclose()
+
+
+async def test_a_killed_restore_that_continues_with_a_longer_copy_of_the_archive_begins_again(
+    log: Ledger, live: LiveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await story(log, "a")
+    yesterday = copy_archive((await archived(live, tmp_path / "kept")).folder, tmp_path / "yesterday")
+    await story(log, "b")
+    kept = await archived(live, tmp_path / "kept")
+    before = await read_state(log.redis, log.keys)
+    await wipe(log)
+    with monkeypatch.context() as patch:
+        patch.setattr("streamsched.replay.restore.fold_log", dies)
+        with pytest.raises(Killed):
+            await restore(log.redis, live, yesterday)
+    await log.redis.hset(log.keys("meta"), "rebuilding", "archive")  # as if it had been killed a little earlier
+    assert await restore(log.redis, live, kept) == kept.count
+    assert await read_state(log.redis, log.keys) == before
+
+
+async def dies(*_: Any) -> int:
+    raise Killed

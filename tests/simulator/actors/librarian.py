@@ -62,9 +62,8 @@ class Librarian(Archivist):
     def step(self) -> None:
         """Archive what is folded, however many segments behind; perhaps die at some command of it."""
         world = self.world
-        meta: Any = world.server.space.data.get(world.keys("meta"), {})
-        if world.forked or (self.archiver is None and (self.restoring or "rebuild_from" in meta)):
-            return  # a restore goes on with the archive it began with, so none starts that may list more
+        if world.forked:
+            return
         world.note("archiver")
         try:
             self._archive(self.dice.randint(1, 25) if self.dice.random() < 0.3 else None)
