@@ -2,7 +2,8 @@
 -- partition. Nothing is run.
 -- KEYS: events
 -- ARGV: prefix
--- Replies the command that is not permitted, or ''. A double of a server has no rights to ask for.
+-- Replies the first command that cannot be run, or '', and 1, or 0 if the server does not have it: a managed service may have
+-- disabled it. A double of a server has no rights to ask for.
 local of = key.meta
 local NEEDED = {
   { 'EXISTS', of }, { 'TYPE', of }, { 'TIME' }, { 'DEL', of }, { 'UNLINK', of }, { 'PEXPIRE', of, '60000' },
@@ -17,8 +18,9 @@ local NEEDED = {
   { 'XGROUP', 'CREATE', of, 'a', '0' }, { 'XGROUP', 'SETID', of, 'a', '0' }, { 'XINFO', 'STREAM', of }, { 'XINFO', 'GROUPS', of },
 }
 for i = 1, redis.acl_check_cmd and #NEEDED or 0 do
-  if not redis.acl_check_cmd(unpack(NEEDED[i])) then
-    return NEEDED[i][1]
+  local known, permitted = pcall(redis.acl_check_cmd, unpack(NEEDED[i]))
+  if not (known and permitted) then
+    return { NEEDED[i][1], known and 1 or 0 }
   end
 end
-return ''
+return { '', 1 }

@@ -12,6 +12,8 @@ import anyio.to_thread
 import structlog
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
+from ..connect.about import info_of
+from ..connect.client import connections_made
 from ..connect.outage import Backoff, is_away
 from ..contract.entries import Entry, position, refusal
 from ..contract.errors import LogGap, LogWiped, PartitionRebuilding, SchedulerError, passes
@@ -244,7 +246,10 @@ class Archiver:
         await anyio.to_thread.run_sync(self.writer.belongs_to, replication_id)
 
     async def _replication_id(self) -> str:
-        return str((await self.live.redis.info("replication"))["master_replid"])
+        about = await info_of(self.live.redis, "replication")
+        if about is None:  # each connection may lead to another server
+            return f"unknown {self._token} {connections_made(self.live.redis)}"
+        return str(about["master_replid"])
 
     async def _trim(self) -> None:
         """Trim log and dead letters up to the last segment whose bytes on disk are what the manifest says."""

@@ -10,8 +10,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.utils import str_if_bytes
 
+from .about import identity_in
 from .address import address
 from .cluster import Slot, SlotPool
 from .sentinel import SentinelClient, SentinelPool
@@ -81,15 +81,9 @@ class OnConnect:
         await connection.on_connect()
         if self.wants_master:
             await connection.send_command("HELLO", 2)  # the one command with the role that every login may run
-            if role_in(await connection.read_response()) != "master":
+            if identity_in(await connection.read_response()).role != "master":
                 raise RedisConnectionError(f"{connection.host}:{connection.port} is no longer the master")
         self.made += 1
-
-
-def role_in(hello: list[Any]) -> str:
-    """Read the role of a server, ``master`` or ``replica``, from its reply to ``HELLO``."""
-    fields = [str_if_bytes(part) for part in hello]
-    return fields[fields.index("role") + 1]
 
 
 def connections_made(redis: Redis) -> int:

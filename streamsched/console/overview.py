@@ -82,7 +82,7 @@ def _partition(overview: Overview) -> RenderableType:
         causes = ", ".join(f"{TOO_MUCH[cause]} for {_age(since, p.now_ts)}" for cause, since in p.overload.items())
         line = Group(line, Text(f"overloaded: {causes}; {p.shed} submissions were refused", "yellow"))
     if p.workers is None:
-        return Group(line, Text("read from a replica, which may be behind", "yellow"))
+        return Group(line, Text("read from a replica, which may be behind, or a server that does not say", "yellow"))
     if p.workers == 0:
         return Group(line, Text("no worker runs: timers wait for one; start `streamsched worker`", "yellow"))
     return line

@@ -13,9 +13,10 @@ from typing import Any
 import anyio
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, RedisError
 
 from ..connect import tls
+from ..connect.about import Identity, identify
 from ..connect.client import connect, connections_made, where_is
 from ..connect.outage import NO_ANSWER, Backoff, drop_idle_connections, is_away, login_refused
 from ..connect.url import of_partition
@@ -87,22 +88,15 @@ class Partition:
         self._ahead_ms: float | None = None  # the scheduler's clock less that of this process which only goes forward
 
     async def check_server(self) -> None:
-        """Look at the server before the first call.
+        """Look at the server before the first call. A server that does not tell its version is taken as it is.
 
         Raises:
             ServerTooOld: it is older than Redis 7.0.
             ServerUnreachable: it did not answer within the patience of this partition.
         """
-        redis: Any = self.redis
-        try:
-            # it needs no permission, unlike INFO, which also tells who else is connected
-            about = await self.patiently(lambda: redis.execute_command("HELLO"))
-        except ResponseError as problem:
-            raise ServerTooOld(f"{problem}: use Redis 7.0, Valkey 7.2 or newer") from problem
-        version = str(dict(zip(about[::2], about[1::2], strict=True))["version"])
-        major_minor = tuple(int(part) for part in version.split(".")[:2])
-        if major_minor < OLDEST:
-            raise ServerTooOld(f"the server is version {version}: use Redis 7.0, Valkey 7.2 or newer")
+        server: Identity = await self.patiently(lambda: identify(self.redis))
+        if server.is_before(*OLDEST):
+            raise ServerTooOld(f"the server is version {server.version}: use Redis 7.0, Valkey 7.2 or newer")
 
     async def patiently(self, call: Any) -> Any:
         """Make ``call()`` until it goes through, waiting out a server that is away, a failover and a rebuild.
@@ -163,11 +157,14 @@ class Partition:
         """See whether this user may do what a call does: one that lacks a right half-way would halt the partition.
 
         Raises:
-            ServerForbids: the user lacks a right; the text names the command.
+            ServerForbids: the user lacks a right, or the server lacks a command; the text names the command.
         """
         given = {"events": self.keys("events"), "prefix": self.keys.prefix}
-        if command := await script("try_rights")(self.redis, **given):
+        command, known = await script("try_rights")(self.redis, **given)
+        if command and known:
             raise ServerForbids(f"{command} is not permitted to this user; {RIGHTS}")
+        if command:
+            raise ServerForbids(f"the server has no command {command}, which the scheduler needs: use another server")
         self._permitted = True
 
     async def _look_back(self) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from redis.exceptions import NoPermissionError
-
+from ..connect.about import info_of
 from ..contract.entries import position
 from ..contract.errors import ERRORS
 from ..contract.jobs import ENDED
@@ -128,9 +127,8 @@ async def _pairs(redis: Any, keys: Keys, pairs: list[tuple[str, str]]) -> list[S
 
 
 async def _scripts(redis: Any) -> list[Sample]:
-    try:
-        info = await redis.info("commandstats", "latencystats")
-    except NoPermissionError:
+    info = await info_of(redis, "commandstats", "latencystats")
+    if info is None:
         return []
     calls = info.get("cmdstat_evalsha", {"usec": 0, "calls": 0})
     took = info.get("latency_percentiles_usec_evalsha", {})

@@ -154,7 +154,7 @@ class EmbeddedServer:
             start_new_session=True,
         )
         deadline = time.monotonic() + START_S
-        with Redis(port=self.port, socket_timeout=1) as probe:
+        with Redis(port=self.port, socket_timeout=1, protocol=2) as probe:
             while time.monotonic() < deadline and self._process.poll() is None:
                 try:
                     if probe.ping() and probe.info("server")["process_id"] == self._process.pid:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis.exceptions import NoPermissionError
+from ..connect.about import info_of
 
 REMEDY = "set maxmemory-policy noeviction"
 
 
 async def read_eviction(redis: Any) -> str | None:
     """Return the policy by which the server evicts keys once it reaches ``maxmemory``; empty if it evicts none,
-    ``None`` if the user may not ask.
+    ``None`` if the server does not say.
 
     Raises:
         RedisError: the server is away.
     """
-    try:
-        about = await redis.info("memory")
-    except NoPermissionError:
+    about = await info_of(redis, "memory")
+    if about is None:
         return None
     policy = str(about.get("maxmemory_policy", "noeviction"))
     return "" if policy == "noeviction" else policy

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from redis.exceptions import ResponseError
 
-from ..connect.client import role_in
+from ..connect.about import identify
 from ..contract.errors import LogWiped
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
@@ -39,8 +39,9 @@ class PartitionView(msgspec.Struct, kw_only=True):
     """Events not folded yet, as the consumer group says; ``None`` if the server cannot tell."""
     heartbeats_lag: int | None
     workers: int | None
-    """Consumers of the group that were active in the last few seconds; ``None`` on a replica, which does not know. A
-    server older than 7.2 sees only those that an event woke: there it is 1 as long as calls are made."""
+    """Consumers of the group that were active in the last few seconds; ``None`` on a replica, which does not know, and
+    on a server that tells neither by ``HELLO`` nor by ``INFO`` which it is. A server older than 7.2 sees only those
+    that an event woke: there it is 1 as long as calls are made."""
     last_call_ts: int | None
     """When the scheduler last acted, ms since the epoch."""
     dead_letters: int
@@ -160,8 +161,8 @@ async def _lag(redis: Any, stream: str) -> int | None:
 
 async def _workers(redis: Any, keys: Keys, quiet_ms: int | None) -> int | None:
     """Count the consumers that blocked on the log lately; a killed one stays listed, with its idle time growing."""
-    hello = await redis.execute_command("HELLO")
-    if role_in(hello) != "master":
+    server = await identify(redis)
+    if server.role != "master":
         return None
     if not await _groups(redis, keys("events")):
         return 0
@@ -169,5 +170,4 @@ async def _workers(redis: Any, keys: Keys, quiet_ms: int | None) -> int | None:
     consumers = await redis.xinfo_consumers(keys("events"), "fold")
     seen = sum(int(consumer["idle"]) < lately_ms for consumer in consumers)
     # before 7.2 a consumer is seen when it gets something, and not when it asks
-    asks_unseen = tuple(map(int, str(hello[hello.index("version") + 1]).split(".")[:2])) < (7, 2)
-    return max(seen, 1) if asks_unseen and quiet_ms is not None and quiet_ms < lately_ms else seen
+    return max(seen, 1) if server.is_before(7, 2) and quiet_ms is not None and quiet_ms < lately_ms else seen

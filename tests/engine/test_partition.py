@@ -118,7 +118,7 @@ async def test_patience_ends_with_the_reason(lossy: LossyFake) -> None:
 
 async def test_an_old_server_is_refused_with_the_remedy(partition: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
     async def hello(command: str) -> list[str]:
-        return ["server", "redis", "version", "6.2.14"]
+        return ["server", "redis", "version", "6.2.14", "role", "master"]
 
     monkeypatch.setattr(partition.redis, "execute_command", hello)
     with pytest.raises(ServerTooOld, match=r"6\.2\.14: use Redis 7\.0"):
