@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 from redis.utils import str_if_bytes
 
 from .outage import is_away
@@ -30,12 +30,13 @@ async def identify(redis: Redis) -> Identity:
     ``HELLO`` needs no permission. A server that has disabled it is asked by ``INFO``.
 
     Raises:
+        NoPermissionError: the user may not ask a cluster for the server.
         RedisError: the server is away, or refused the login.
     """
     try:
         return identity_in(await cast(Any, redis).execute_command("HELLO"))
     except ResponseError as problem:
-        if is_away(problem):
+        if is_away(problem) or isinstance(problem, NoPermissionError):
             raise
     about = await info_of(redis, "server", "replication")
     if about is None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import socket
 from typing import Any, cast
 
+import anyio
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .about import identity_in
 from .address import address
@@ -19,6 +23,17 @@ from .url import place_of
 
 SOCKET_TIMEOUT_S = 10.0
 """A server that is silent for this long counts as gone, unless the URL sets ``?socket_timeout=``."""
+
+FIRST_ANSWER_S = 2.0
+"""The same before a connection is made, and before the first answer on it, unless the URL sets
+``?socket_connect_timeout=``: a proxy may accept connections for a server that is gone."""
+
+KEEPALIVE_S = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Silence before the first probe (its second name is that of macOS), between probes, and how many: a firewall, NAT or
+load balancer forgets an idle connection, often after a few minutes, and then drops what is sent on it."""
+
+KEEPALIVE = {getattr(socket, name): value for name, value in KEEPALIVE_S.items() if hasattr(socket, name)}
+"""The same by the numbers of this platform."""
 
 NAMELESS: dict[str, None] = (
     {"driver_info": None}
@@ -50,8 +65,10 @@ def connect(url: str, decode: bool = True) -> Redis:
         "decode_responses": decode,
         "encoding_errors": "backslashreplace",
         "socket_timeout": SOCKET_TIMEOUT_S,
-        "socket_connect_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": FIRST_ANSWER_S,
     }
+    if "path" not in place.options:  # a Unix socket knows no keepalive
+        ours |= {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
     if not place.guides:
         return Redis.from_url(url, **ours)
     if place.partition is not None:
@@ -66,7 +83,8 @@ def connect(url: str, decode: bool = True) -> Redis:
 
 
 class OnConnect:
-    """Runs on each new connection of a client: counts it, and checks that a master still is one."""
+    """Runs on each new connection of a client: counts it, and checks that the server answers and a master still is
+    one."""
 
     def __init__(self, wants_master: bool) -> None:
         self.wants_master, self.made = wants_master, 0
@@ -75,15 +93,33 @@ class OnConnect:
         """Log in and check the server's role.
 
         Raises:
+            RedisTimeoutError: the server did not answer in time.
             RedisConnectionError: a replica answered where a master was wanted. The sentinels may not know of the
                 demotion yet, and a demoted master answers reads from a history that will be dropped.
+            ResponseError: a master was wanted, and the server does not tell its role.
         """
-        await connection.on_connect()
-        if self.wants_master:
-            await connection.send_command("HELLO", 2)  # the one command with the role that every login may run
-            if identity_in(await connection.read_response()).role != "master":
-                raise RedisConnectionError(f"{connection.host}:{connection.port} is no longer the master")
+        where = getattr(connection, "path", "") or f"{connection.host}:{connection.port}"
+        within_s = connection.socket_connect_timeout
+        try:
+            with anyio.fail_after(within_s):
+                await connection.on_connect()
+                role = await self._role(connection)
+        except TimeoutError as problem:
+            raise RedisTimeoutError(
+                f"{where} accepted the connection, and did not answer in {within_s:g} s"
+            ) from problem
+        if self.wants_master and role != "master":
+            raise RedisConnectionError(f"{where} is no longer the master")
         self.made += 1
+
+    async def _role(self, connection: Any) -> str | None:
+        await connection.send_command("HELLO", 2)  # every login may run it
+        try:
+            return identity_in(await connection.read_response()).role
+        except ResponseError:
+            if self.wants_master:
+                raise
+            return None  # that it is disabled is an answer, too
 
 
 def connections_made(redis: Redis) -> int:
