@@ -11,4 +11,9 @@ def address(redis: Redis) -> str:
     pool = redis.connection_pool
     given = pool.connection_kwargs
     how = " over TLS" if issubclass(pool.connection_class, SSLConnection) else ""
-    return given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}{how}"
+    return given.get("path") or host_port(given.get("host", "localhost"), given.get("port", 6379)) + how
+
+
+def host_port(host: str, port: int) -> str:
+    """Return a host and a port as a URL has them, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -16,10 +16,10 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .about import identity_in
-from .address import address
+from .address import address, host_port
 from .cluster import Slot, SlotPool
 from .sentinel import SentinelClient, SentinelPool
-from .url import place_of
+from .url import place_of, secret_kept
 
 SOCKET_TIMEOUT_S = 10.0
 """A server that is silent for this long counts as gone, unless the URL sets ``?socket_timeout=``."""
@@ -57,6 +57,14 @@ def connect(url: str, decode: bool = True) -> Redis:
     Raises:
         ValueError: the URL cannot be used.
     """
+    with secret_kept(url):
+        redis = _client(url, decode)
+        pool: Any = redis.connection_pool
+        pool.make_connection()  # only reads the options; it does not connect
+    return redis
+
+
+def _client(url: str, decode: bool) -> Redis:
     place = place_of(url)
     never: Any = {"protocol": 2, "retry": Retry(NoBackoff(), 0), **NAMELESS}
     master = place.role == "master"
@@ -98,7 +106,7 @@ class OnConnect:
                 demotion yet, and a demoted master answers reads from a history that will be dropped.
             ResponseError: a master was wanted, and the server does not tell its role.
         """
-        where = getattr(connection, "path", "") or f"{connection.host}:{connection.port}"
+        where = getattr(connection, "path", "") or host_port(connection.host, connection.port)
         within_s = connection.socket_connect_timeout
         try:
             with anyio.fail_after(within_s):
@@ -136,7 +144,6 @@ def where_is(redis: Redis) -> str:
         known = ", ".join(where_is(sentinel) for sentinel in pool.sentinel_manager.sentinels)
         return f"{pool.service_name} (sentinels {known})"
     if isinstance(pool, SlotPool):
-        return (
-            f"slot {pool.slot.number} of the cluster of {', '.join(f'{host}:{port}' for host, port in pool.slot.seeds)}"
-        )
+        seeds = ", ".join(host_port(*seed) for seed in pool.slot.seeds)
+        return f"slot {pool.slot.number} of the cluster of {seeds}"
     return address(redis)

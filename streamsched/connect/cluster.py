@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.utils import str_if_bytes
 
 from ..contract.errors import ServerUnreachable
+from .address import host_port
 
 Address = tuple[str, int]
 
@@ -54,15 +55,16 @@ class Slot:
                 refused = problem
             except (RedisError, OSError) as problem:
                 if "cluster support disabled" in str(problem):
-                    raise ServerUnreachable(f"{host}:{port} is in no cluster: give redis://{host}:{port}") from problem
-                answers.append(f"{host}:{port} ({problem})")
+                    where = host_port(host, port)
+                    raise ServerUnreachable(f"{where} is in no cluster: give redis://{where}") from problem
+                answers.append(f"{host_port(host, port)} ({problem})")
             else:
                 named = [_address(server, host) for _, _, *servers in slots for server in servers]
                 self._servers = list(dict.fromkeys([(host, port), *self.seeds, *named]))
                 for first, last, master, *_ in slots:
                     if first <= self.number <= last:
                         return _address(master, host)
-                answers.append(f"{host}:{port} knows none")
+                answers.append(f"{host_port(host, port)} knows none")
         if refused is not None:
             raise refused
         raise RedisConnectionError(f"no server of the cluster says who holds slot {self.number}: {', '.join(answers)}")
@@ -111,7 +113,8 @@ class SlotConnection(Connection):
         except MovedError as problem:
             await self.disconnect()
             self.slot.has_moved((problem.host or self.host, problem.port))
-            raise RedisConnectionError(f"{self.host}:{self.port} no longer holds the slot: {problem}") from problem
+            where = host_port(self.host, self.port)
+            raise RedisConnectionError(f"{where} no longer holds the slot: {problem}") from problem
 
 
 class SecureSlotConnection(SlotConnection, SSLConnection):

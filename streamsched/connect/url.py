@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +22,16 @@ PLAIN = "redis://[USER:PASSWORD@]HOST:PORT[/DB]"
 WATCHED = "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…/NAME[/DB]"
 
 CLUSTER = "redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT,…"
+
+CERT_REQS = ("none", "optional", "required")
+"""How far a server's certificate is checked, with ``rediss``."""
+
+BRACKETS = "an IPv6 address stands in brackets: [::1]:6379"
+
+QUOTE = "quote special characters as %XX"
+
+BAD_OPTION, NO_OPTION = "Invalid value for", "it has no option"
+"""How a complaint about an option begins; the first is redis-py's."""
 
 SCHEMES = {
     "redis": PLAIN,
@@ -68,7 +81,8 @@ def place_of(url: str) -> ServerAddress:
         raise ValueError(f"it begins with none of {', '.join(scheme + '://' for scheme in SCHEMES)}")
     scheme, _, kind = parts.scheme.partition("+")
     if not kind:
-        return ServerAddress(cast(dict[str, Any], parse_url(url)), [], {}, "", "master")
+        _check_brackets(parts.netloc.rpartition("@")[2])
+        return ServerAddress(_checked(cast(dict[str, Any], parse_url(url))), [], {}, "", "master")
     login, at, hosts = parts.netloc.rpartition("@")
     name, _, db = parts.path.strip("/").partition("/")
     if kind == "cluster":
@@ -105,16 +119,45 @@ def _addresses(hosts: str, what: str, port: int) -> list[tuple[str, int]]:
     found = []
     for host in hosts.split(","):
         one = urlsplit(f"redis://{host}")
+        _check_brackets(host)
         if not one.hostname:
             raise ValueError(f"a {what} without a host")
         found.append((one.hostname, one.port or port))
     return found
 
 
+def _check_brackets(host: str) -> None:
+    if not host.startswith("[") and host.count(":") > 1:
+        raise ValueError(BRACKETS)
+
+
 def _options(scheme: str, login: str, db: str, query: str) -> dict[str, Any]:
     options = cast(dict[str, Any], parse_url(f"{scheme}://{login}/{db}?{query}"))
     options.pop("connection_class", None)
-    return options | ({"ssl": True} if scheme == "rediss" else {})
+    return _checked(options) | ({"ssl": True} if scheme == "rediss" else {})
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    if options.get("ssl_cert_reqs", "none") not in CERT_REQS:
+        raise ValueError(f"{BAD_OPTION} 'ssl_cert_reqs': give {', '.join(CERT_REQS)}")
+    return options
+
+
+@contextmanager
+def secret_kept(url: str) -> Iterator[None]:
+    """Say what is wrong with a URL without a part of its password: a parser may quote what it did not understand.
+
+    Raises:
+        ValueError: it cannot be used; the text may be shown.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as problem:
+        said = str(problem).removesuffix(" in connection URL.")
+        if unknown := re.search(r"unexpected keyword argument '(\w+)'", said):
+            said = f"{NO_OPTION} {unknown[1]}"
+        of_an_option = said.startswith((BAD_OPTION, NO_OPTION)) and "@" not in url.partition("?")[2]
+        raise ValueError(said if "@" not in url or of_an_option or said == BRACKETS else QUOTE) from None
 
 
 def _brief(options: dict[str, Any]) -> dict[str, Any]:

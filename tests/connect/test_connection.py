@@ -102,6 +102,12 @@ def test_only_the_url_of_a_cluster_names_a_partition() -> None:
         ("redis+sentinel://h1:port/m", "port"),
         ("redis+sentinel://h1/m/db", "'db' is no number of a database"),
         ("redis+sentinel://h1/m?role=leader", "role is neither master nor replica"),
+        ("redis+sentinel://::1:26379/m", r"an IPv6 address stands in brackets: \[::1\]:6379"),
+        ("redis+cluster://h1:1,fe80::1", "an IPv6 address stands in brackets"),
+        ("redis://u:p@::1:6379", "an IPv6 address stands in brackets"),
+        ("rediss://h1?ssl_cert_reqs=no", "Invalid value for 'ssl_cert_reqs': give none, optional, required"),
+        ("rediss+sentinel://h1/m?ssl_cert_reqs=0", "Invalid value for 'ssl_cert_reqs'"),
+        ("rediss+cluster://h1?ssl_cert_reqs=REQUIRED", "Invalid value for 'ssl_cert_reqs'"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_with_the_reason(url: str, why: str) -> None:
@@ -118,10 +124,39 @@ def test_a_url_that_cannot_be_used_is_refused_with_the_reason(url: str, why: str
         ("unix:///run/s.sock", "/run/s.sock"),
         ("redis+sentinel://:geheim@h1,h2:2/m", "m (sentinels h1:26379, h2:2)"),
         ("redis+cluster://:geheim@h1,h2:2/0", "slot 13907 of the cluster of h1:6379, h2:2"),
+        ("redis://[::1]:7", "[::1]:7"),
+        ("redis+sentinel://[::1],[fe80::2]:3/m", "m (sentinels [::1]:26379, [fe80::2]:3)"),
+        ("redis+cluster://[::1]:7/0", "slot 13907 of the cluster of [::1]:7"),
     ],
 )
 def test_a_message_says_where_the_server_was_looked_for(url: str, where: str) -> None:
     assert where_is(connect(url)) == where
+
+
+@pytest.mark.parametrize(
+    "begin", ["redis://u:geheim@h1", "redis+sentinel://:geheim@h1/m", "redis+cluster://u:geheim@h1"]
+)
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("?sokcet_timeout=3", "it has no option sokcet_timeout"),
+        ("?ssl_cert_reqs=none", "it has no option ssl_cert_reqs"),
+        ("?socket_timeout=soon", "Invalid value for 'socket_timeout'"),
+    ],
+)
+def test_an_unknown_option_beside_a_password_is_named_and_the_password_is_not(
+    begin: str, options: str, why: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        connect(begin + options)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:geh#eim@h1", "redis://:geh?eim=1@h1", "redis://:geh/eim@h1", "redis://u:[geheim@h1"]
+)
+def test_a_password_that_breaks_its_url_is_in_no_message(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^quote special characters as %XX$"):
+        connect(url)
 
 
 def test_a_blocking_read_ends_before_its_silence_counts_as_a_lost_server() -> None:

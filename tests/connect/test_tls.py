@@ -60,6 +60,20 @@ async def test_a_call_goes_over_tls_with_certificates_on_both_sides(
             await scheduler.dispatch_task(request)
 
 
+@pytest.mark.parametrize("checks", ["none", "optional", "required"])
+async def test_a_url_may_say_how_far_the_servers_certificate_is_checked(
+    tls: tuple[EmbeddedServer, str], certificates: Certificates, checks: str
+) -> None:
+    url = complete(tls[1], certificates, cert="client") + f"&ssl_cert_reqs={checks}"
+    redis = connect(url)
+    if checks == "none":
+        assert await redis.exists("nothing") == 0
+    else:
+        with pytest.raises(RedisConnectionError, match="certificate verify failed"):
+            await redis.exists("nothing")
+    await redis.aclose()
+
+
 @pytest.mark.parametrize(
     ("server", "names", "words"),
     [
