@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import time
@@ -18,6 +17,7 @@ from ..contract.config import FOLD_VERSION
 from ..contract.entries import Entry
 from ..contract.errors import ArchiveDamaged, ArchiveLocked, LogFork
 from ..contract.keys import Keys
+from ..file_lock import NotOnThisPlatform, lock_file
 from ..log.live import LiveLog
 from . import segment
 from .copies import copy_segments
@@ -41,6 +41,7 @@ class ArchiveWriter:
     Raises:
         ArchiveLocked: another archiver writes there.
         ArchiveDamaged: what lies there is damaged, or of another partition.
+        NotOnThisPlatform: there are no file locks, as on Windows.
     """
 
     def __init__(self, folder: Path, keys: Keys) -> None:
@@ -49,7 +50,10 @@ class ArchiveWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "lock").open("a+")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(self._lock)
+        except NotOnThisPlatform:
+            self._lock.close()
+            raise
         except OSError:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "another process"

@@ -167,11 +167,12 @@ def verdict(problem: BaseException) -> tuple[int, str] | None:
 
     from ..connect.outage import NO_ANSWER, is_away
     from ..contract.errors import SchedulerError, ServerUnreachable
+    from ..file_lock import NotOnThisPlatform
     from ..ops.settings import SettingsError
     from ..server.embedded import DataInUse, ServerDidNotStart
     from .remedies import with_remedy
 
-    if isinstance(problem, SettingsError | UsageProblem | DataInUse):
+    if isinstance(problem, SettingsError | UsageProblem | DataInUse | NotOnThisPlatform):
         return USAGE, str(problem)
     if isinstance(problem, ServerUnreachable):
         text = mask(str(problem))

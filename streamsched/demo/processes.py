@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
@@ -60,7 +59,7 @@ class Child:
         """End it as a crash would, with SIGKILL, by its own id."""
         self.dismissed = True
         if self.alive:
-            self._process.send_signal(signal.SIGKILL)
+            self._process.kill()
         self._process.wait()
         self._close()
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 from contextlib import suppress
+from typing import Literal
 
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
@@ -124,7 +125,7 @@ async def _collect(stdout: ByteReceiveStream, out: bytearray, process: Process) 
     async for chunk in stdout:
         out += chunk
         if len(out) > LIMITS["payload"] + 1:  # the newline at the end does not count
-            _signal(process, signal.SIGKILL)
+            _signal(process, "SIGKILL")
             return
 
 
@@ -134,16 +135,20 @@ async def _keep_tail(stderr: ByteReceiveStream, err: bytearray) -> None:
         del err[:-TAIL_BYTES]
 
 
-def _signal(process: Process, number: signal.Signals) -> None:
-    """Signal the program and all processes that it started."""
+def _signal(process: Process, name: Literal["SIGTERM", "SIGKILL"]) -> None:
+    """Signal the program and all processes that it started. Where there are no groups of processes, as on Windows, the
+    program alone is ended, at once."""
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.Signals[name])
+        else:
+            process.kill()
 
 
 async def _end(process: Process) -> None:
     if process.returncode is None:
-        _signal(process, signal.SIGTERM)
+        _signal(process, "SIGTERM")
         with anyio.move_on_after(TERM_S):
             await process.wait()
-    _signal(process, signal.SIGKILL)  # what it may have left behind shares its group
+    _signal(process, "SIGKILL")  # what it may have left behind shares its group
     await process.aclose()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,8 @@ from typing import BinaryIO
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+
+from ..file_lock import NotOnThisPlatform, lock_file
 
 START_S = 15.0
 """How long a server may take to answer its first PING before it counts as failed."""
@@ -169,26 +170,32 @@ class EmbeddedServer:
         """Lock the folder. The server inherits the lock and holds it for its lifetime, even after this process ends."""
         lock = (self.data / "lock").open("ab")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock)
+        except NotOnThisPlatform as problem:
+            lock.close()
+            raise ServerDidNotStart(f"no server can be started here: {problem}") from problem
         except OSError:
             lock.close()
             raise DataInUse(f"a server runs on {self.data} already: stop it, or choose another folder") from None
         return lock
 
-    def kill(self, signum: int = signal.SIGKILL) -> None:
+    def kill(self) -> None:
         """Kill the process at once, like a crash; its data stays for a later :meth:`start`."""
+        self._end(subprocess.Popen.kill)
+
+    def _end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> None:
         if self._guard is not None:
             self._guard.kill()
             self._guard.communicate()
             self._guard = None
         if self._process is not None:
-            self._process.send_signal(signum)
+            how(self._process)
             self._process.wait()
             self._process = None
 
     def stop(self) -> None:
         """Stop the process, cleanly if its data is kept; delete the folder if it was its own."""
-        self.kill(signal.SIGKILL if self._own_data else signal.SIGTERM)
+        self._end(subprocess.Popen.kill if self._own_data else subprocess.Popen.terminate)
         if self._own_data:
             shutil.rmtree(self.data, ignore_errors=True)
 

@@ -7,6 +7,7 @@ import sys
 
 import anyio
 
+from ...console.stop_signals import stop_signals
 from ...console.terminal import OK, USAGE, complain
 from ...dashboard.reader import Reader
 from ...dashboard.watcher import Watcher
@@ -37,7 +38,7 @@ async def top(target: Target, archive: ArchiveDir = None) -> int:
             app.exit()
 
     async def end_when_told() -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        with stop_signals(signal.SIGTERM) as signals:
             async for _ in signals:
                 app.exit()  # restores the terminal
 

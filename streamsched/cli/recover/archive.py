@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from ...archive.manifest import Segment
 from ...archive.reader import Archive
 from ...archive.writer import ArchiveWriter
 from ...connect.client import connect
+from ...console.stop_signals import stop_signals
 from ...console.terminal import OK, REFUSED, UsageProblem, agreed, as_json, bar, complain, say
 from ...contract.errors import ArchiveDamaged
 from ...log.live import LiveLog
@@ -114,7 +114,7 @@ async def _take_over(live: LiveLog, writer: ArchiveWriter, source: Path, json: b
 
 
 async def _until_told(archiver: Archiver) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with stop_signals() as signals:
         async with anyio.create_task_group() as group:
 
             async def listen() -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
-import anyio
 import msgspec
 import typer
 from rich.text import Text
 
 from ...console.overview import render_state
+from ...console.stop_signals import stop_signals
 from ...console.terminal import OK, UsageProblem, as_json, bar, console, say
 from ...contract.moments import utc
 from ...history.history import History
@@ -78,7 +77,7 @@ async def _serve(scratch: Scratch, server: EmbeddedServer, history: History) -> 
     redis: Any = scratch.redis
     reader = ["resetkeys", "%R~*", "resetchannels", "-@all", "+@read", "+@connection", "+info", "+command", "+time"]
     await redis.execute_command("ACL", "SETUSER", "default", *reader, "-@dangerous", "+info", "+keys")
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with stop_signals() as signals:
         say(f"{history.keys.prefix.rstrip(':')} as of {moment_words(scratch.watermark, scratch.folded)}, read-only:")
         say(f"  redis-cli -p {server.port} HGETALL {shlex.quote(history.keys('counters'))}")
         say(f"  streamsched status --url {server.url}")

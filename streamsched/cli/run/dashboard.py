@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 from typing import Annotated
 
-import anyio
 import structlog
 import typer
 
+from ...console.stop_signals import stop_signals
 from ...console.terminal import UsageProblem, address_of
 from ...dashboard.guard import LOCAL, SHORTEST
 from ...dashboard.reader import Reader
@@ -46,7 +45,7 @@ async def dashboard(
     token, names = token_of(token_file), names_of(host, tuple(host_name or ()))
     source = Reader(target.settings.url, target.settings.keys, archive)
     source.check()
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with stop_signals() as signals:
         try:
             async with serving(source, host, port, token, names) as bound:
                 log.info(

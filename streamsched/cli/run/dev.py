@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shlex
-import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ import msgspec
 import typer
 from rich.text import Text
 
+from ...console.stop_signals import stop_signals
 from ...console.terminal import UsageProblem, console
 from ...console.terminal import as_json as print_json
 from ...contract.keys import DEFAULT_NAMESPACE, Keys
@@ -49,7 +49,7 @@ async def dev(
             raise UsageProblem(f"--data {data}: {problem.strerror}; give a writable folder") from None
     port = port or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
     with (
-        anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        stop_signals() as signals,
         EmbeddedServer(data, port, append_only=data is not None) as server,
     ):
         worker = Worker(server.url, target.settings.keys)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Annotated
 
-import anyio
 import structlog
 import typer
 
+from ...console.stop_signals import stop_signals
 from ...console.terminal import UsageProblem, address_of
 from ...metrics.exporter import serving
 from ...ops import logs
@@ -28,7 +27,7 @@ async def metrics(
     Ends on SIGTERM or Ctrl-C."""
     logs.configure(log_format)
     host, port = address_of("--bind", bind)
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with stop_signals() as signals:
         try:
             async with serving(target.settings.url, target.settings.keys, host, port) as bound:
                 log.info("metrics", url=f"http://{host}:{bound}/metrics", server=mask(target.settings.url))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 from typing import Annotated, Any
 
 import anyio
@@ -13,6 +12,7 @@ import structlog
 import typer
 
 from ...client.scheduler import Scheduler
+from ...console.stop_signals import stop_signals
 from ...console.terminal import INTERRUPTED, OK, UsageProblem
 from ...node.node import Node
 from ...node.program import Program
@@ -121,7 +121,7 @@ async def serve(scheduler: Scheduler, node: Node, program: Program, grace_s: flo
 async def _obey_signals(
     node: Node, working: anyio.CancelScope, grace_s: float, *, task_status: anyio.abc.TaskStatus[None]
 ) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with stop_signals() as signals:
         task_status.started()
         stopping = False
         async for number in signals:

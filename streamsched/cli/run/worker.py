@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import anyio.abc
 import structlog
 import typer
 
+from ...console.stop_signals import stop_signals
 from ...console.terminal import UsageProblem, address_of
 from ...ops import logs
 from ...worker.health import health_probe
@@ -50,7 +50,7 @@ async def worker(
 
 
 async def _obey_signals(worker: Worker, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with stop_signals() as signals:
         task_status.started()
         async for _ in signals:
             worker.stop()
