@@ -31,6 +31,7 @@ SLOW = (
     "demo/",
     "house/test_packaging.py",
     "ops/test_acl.py",
+    "platforms/test_installs.py",
     "simulator/",
     "stories/",
     "system/",

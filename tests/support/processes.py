@@ -33,6 +33,8 @@ class Cli:
     def __init__(self, url: str, keys: Keys, folder: Path) -> None:
         self.url, self.keys, self.folder = url, keys, folder
         self.started: list[subprocess.Popen[str]] = []
+        self.python = sys.executable
+        """The interpreter whose installed package runs."""
         self.environment = {name: text for name, text in os.environ.items() if not name.startswith("STREAMSCHED_")}
         self.environment |= {"HOME": str(folder), "STREAMSCHED_URL": url, "STREAMSCHED_NAMESPACE": keys.namespace}
         self.environment.pop("XDG_CONFIG_HOME", None)
@@ -52,7 +54,7 @@ class Cli:
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command to its end; its output stays bytes."""
         return subprocess.run(
-            [sys.executable, "-m", "streamsched", *arguments],
+            [self.python, "-m", "streamsched", *arguments],
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             cwd=self.folder,
@@ -65,7 +67,7 @@ class Cli:
         number = len(self.started)
         with (self.folder / f"{number}.out").open("w") as out, (self.folder / f"{number}.err").open("w") as err:
             process = subprocess.Popen(
-                [sys.executable, "-m", "streamsched", *arguments],
+                [self.python, "-m", "streamsched", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
