@@ -16,6 +16,7 @@ return guarded(function()
       if fold_beats() then -- 4. fold the heartbeats, record what they changed
         expire_nodes() -- 5. decide what is due: each decision is appended as a fact, and folded at once
         decide_due()
+        retire_gone()
         more = left > 0 and 0 or 1
       end
     end

@@ -17,6 +17,7 @@ return guarded(function()
       if fold_beats() then
         expire_nodes()
         decide_due()
+        retire_gone()
         more = left > 0 and 0 or 1
       end
     end

@@ -48,14 +48,18 @@ for i = 1, #pools do
     plan_write('HSET', pool_hash, 'languages', languages, 'name', pool.name, 'open', 'false')
     plan_write('SADD', key.pools, pool.id)
   end
+  if stored[1] and rcall('EXISTS', key.pool_members(pool.id)) == 0 then
+    plan_write('ZREM', key.gone, 'pool ' .. pool.id)
+  end
   plan_write('SADD', key.pool_members(pool.id), node_id)
   mark_dirty('pool', pool.id)
 end
 for pool_id in gmatch(before[4] or '', '[^ ]+') do
-  plan_write('SREM', key.pool_online(pool_id), node_id)
-  mark_dirty('pool', pool_id)
-  if not member[pool_id] then
-    plan_write('SREM', key.pool_members(pool_id), node_id)
+  if member[pool_id] then
+    plan_write('SREM', key.pool_online(pool_id), node_id)
+    mark_dirty('pool', pool_id)
+  else
+    leave_pool(pool_id, node_id)
   end
 end
 plan_write('HSET', info, 'cap_json', cap_json, 'pools', concat(ids, ' '), 'open', 'false')
@@ -63,6 +67,13 @@ if e.pool_names_json then
   plan_write('HSET', info, 'pool_names_json', e.pool_names_json)
 else
   plan_write('HDEL', info, 'pool_names_json')
+end
+local inbox, inbox_before = mailbox or node_id, before[1] and (before[3] or node_id)
+if inbox ~= inbox_before then
+  enter_mailbox(inbox)
+  if inbox_before and leave_mailbox(inbox_before) then -- an earlier process of the node may still have to read it
+    plan_delivery('PEXPIRE', key.inbox(inbox_before), format_int(limit.reply_ms))
+  end
 end
 if mailbox then
   plan_write('HSET', info, 'mailbox', mailbox)

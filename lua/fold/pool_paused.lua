@@ -4,4 +4,5 @@
 known_pool(pool_id)
 set_pause('pool ' .. pool_id, true, reason)
 plan_write('HSET', key.pool_info(pool_id), 'paused', 'true')
+plan_write('ZREM', key.gone, 'pool ' .. pool_id) -- it is kept while it is paused, with or without members
 mark_dirty('pool', pool_id)

@@ -5,7 +5,7 @@
 local function known_node(node_id)
   local v = rcall('HMGET', key.node_info(node_id), 'online', 'accepting', 'full_at', 'since_ts', 'left_ts')
   if not v[1] then
-    refuse_event('UNKNOWN_NODE', 'node_id ' .. node_id .. ' has never registered: append node.registered first')
+    refuse_event('UNKNOWN_NODE', 'node_id ' .. node_id .. ' has never registered, or was retired: append node.registered first')
   end
   return v[1], v[2], v[3], math.max(tonumber(v[4]), tonumber(v[5] or 0))
 end
@@ -36,9 +36,11 @@ local function set_liveness(node_id, online, accepting, was_online, full_at)
       plan_write('HDEL', info, 'full_at')
       plan_write('SREM', key.lost, node_id) -- it is back with its jobs, before they were given to others
       plan_write('ZADD', key.expiry, note_due(format_int(at + silence_ms())), node_id)
+      plan_write('ZREM', key.gone, 'node ' .. node_id)
     else
       plan_write('SREM', key.online, node_id)
       plan_write('ZREM', key.expiry, node_id)
+      plan_write('ZADD', key.gone, at_text, 'node ' .. node_id)
       forget_trouble(node_id)
     end
   elseif accepting == 'true' and full_at then

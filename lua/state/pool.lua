@@ -51,3 +51,15 @@ local function set_pause(name, paused, reason)
     forget_config()
   end
 end
+
+-- A member leaves its pool. A pool that has lost its last one is retired later, unless it is paused: an operator still wants
+-- something of it.
+local function leave_pool(pool_id, node_id)
+  local members, pool_hash = key.pool_members(pool_id), key.pool_info(pool_id)
+  if rcall('SCARD', members) == 1 and not rcall('HGET', pool_hash, 'paused') then
+    plan_write('ZADD', key.gone, at_text, 'pool ' .. pool_id)
+  end
+  plan_write('SREM', members, node_id)
+  plan_write('SREM', key.pool_online(pool_id), node_id)
+  mark_dirty('pool', pool_id)
+end

@@ -51,6 +51,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "cordon": Entry("operate.nodes", "Send no more jobs to nodes."),
         "uncordon": Entry("operate.nodes", "Send jobs to nodes again."),
         "drain": Entry("operate.nodes", "Send no more jobs to nodes, and wait until they hold none."),
+        "retire": Entry("operate.nodes", "Forget nodes that are offline and hold no jobs."),
         "pause": Entry("operate.pause", "Dispatch no jobs of a pool or a language pair."),
         "resume": Entry("operate.pause", "Dispatch jobs of a pool or a language pair again."),
         "configure": Entry("operate.configure", "Show or change the configuration."),

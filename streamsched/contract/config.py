@@ -16,6 +16,7 @@ DEFAULTS: dict[str, int | str] = {
     "max_attempts": 3,
     "retry_backoff_ms": 500,
     "retention_ms": 3_600_000,
+    "node_retention_ms": 86_400_000,
     "policy": "two_choices",
     "max_waiting": 5_000_000,
     "max_lag": 100_000,

@@ -84,9 +84,15 @@ class UnknownSource(SchedulerError):
 
 
 class UnknownNode(SchedulerError):
-    """The node has never registered."""
+    """The node has never registered, or was retired: it registers again."""
 
     code = "UNKNOWN_NODE"
+
+
+class NodeInUse(SchedulerError):
+    """The node is online or still holds jobs: it cannot be retired now."""
+
+    code = "NODE_IN_USE"
 
 
 class NodeSuperseded(SchedulerError):
@@ -331,6 +337,7 @@ ERRORS: dict[str, type[SchedulerError]] = {
         InternalError,
         UnknownSource,
         UnknownNode,
+        NodeInUse,
         NodeSuperseded,
         NoPoolForLangPair,
         EmptyPool,

@@ -121,6 +121,14 @@ class NodeDrained(Event, tag="node.drained"):
     request_id: Id | None = None
 
 
+class NodeRetired(Event, tag="node.retired"):
+    """A node is forgotten, with its inbox and its place in pools. Refused while it is online or holds jobs."""
+
+    node_id: Id
+    reason: Text | None = None
+    request_id: Id | None = None
+
+
 class JobSubmitted(Event, tag="job.submitted"):
     session_id: Id
     src_lang: Lang
@@ -255,6 +263,7 @@ class SchedulerConfigured(Event, tag="scheduler.configured"):
     max_attempts: Count | None = None
     retry_backoff_ms: Duration | None = None
     retention_ms: Duration | None = None
+    node_retention_ms: Duration | None = None
     policy: Policy | None = None
     max_waiting: Bound | None = None
     """Jobs that may wait; further submissions are refused, except those that never wait."""

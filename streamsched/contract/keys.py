@@ -57,7 +57,7 @@ KEYS: dict[str, Key] = {
         "Events from a source that may not append to the log, until a worker copies them into the log.",
     ),
     # nodes and pools
-    "nodes": Key("nodes", "set", "fold", "Ids of all nodes that ever registered."),
+    "nodes": Key("nodes", "set", "fold", "Ids of the nodes that have registered and were not retired."),
     "online": Key("online", "set", "fold", "Ids of the nodes that are online."),
     "node_info": Key(
         "node:info:%s",
@@ -67,6 +67,13 @@ KEYS: dict[str, Key] = {
     ),
     "node_jobs": Key("node:jobs:%s", "set", "fold", "Ids of the jobs that a node holds."),
     "lost": Key("lost", "set", "index", "Ids of offline nodes that still hold jobs."),
+    "mailboxes": Key("mailboxes", "hash", "fold", "How many nodes have their assignments put into each inbox."),
+    "gone": Key(
+        "gone",
+        "sorted set",
+        "fold",
+        "Nodes that are offline and pools without a member, by the time since when: they are retired later.",
+    ),
     "expiry": Key(
         "expiry",
         "sorted set",

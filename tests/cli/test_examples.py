@@ -38,6 +38,7 @@ DONE = (
     "streamsched uncordon",
     "streamsched cordon",
     "streamsched drain",
+    "streamsched retire",
     "streamsched pause",
     "streamsched resume",
     "streamsched configure",
@@ -115,7 +116,7 @@ def fleet(cli: Cli) -> Cli:
     at = 1_700_000_000_000
     events = [
         {"type": "node.registered", "node_id": node, "cap_json": "{}", "pool_names_json": '[{"id":1,"name":"en-zh"}]'}
-        for node in ("n1", "gpu-7", "gpu-8")
+        for node in ("n1", "gpu-7", "gpu-8", "gpu-9")
     ]
     events += [{"type": "node.offline", "node_id": event["node_id"]} for event in events]
     events.append({"type": "job.submitted", "session_id": "s1", "src_lang": "en", "tgt_lang": "zh"})

@@ -24,10 +24,8 @@ pytestmark = pytest.mark.anyio
 GOOD: dict[str, dict[str, str]] = {
     "node.registered": {"node_id": "n1", "cap_json": "{}", "pool_names_json": '[{"id":1,"name":"en-zh"}]'},
     "node.heartbeat": {"node_id": "n1", "online": "true"},
-    "node.offline": {"node_id": "n1"},
-    "node.cordoned": {"node_id": "n1"},
-    "node.uncordoned": {"node_id": "n1"},
-    "node.drained": {"node_id": "n1"},
+    **{kind: {"node_id": "n1"} for kind in ("node.offline", "node.cordoned", "node.uncordoned", "node.drained")},
+    "node.retired": {"node_id": "n2"},
     "job.submitted": {"job_id": "j9", "session_id": "s1", "src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"},
     "job.started": {"job_id": "j1", "node_id": "n1", "attempt": "@"},
     "job.progressed": {"job_id": "j1", "node_id": "n1", "attempt": "@"},

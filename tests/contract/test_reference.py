@@ -15,7 +15,7 @@ from reference import words
 from reference.files import FILES, ROOT
 from reference.kinds import KINDS
 from reference.pages import asyncapi, events_page, keys_page, python_page
-from streamsched.contract.events import JobSubmitted, NodeDrained, NodeRegistered
+from streamsched.contract.events import JobSubmitted, NodeDrained, NodeOffline, NodeRegistered
 from streamsched.contract.keys import KEYS
 from streamsched.contract.wire import EVENTS
 
@@ -73,6 +73,7 @@ async def example(ledger: Ledger, kind: str) -> tuple[str, dict[str, str]]:
     await ledger.node()
     await ledger.submit()
     await ledger.admit("web")
+    await ledger.append(NodeRegistered(node_id="n2", cap_json="{}"), NodeOffline(node_id="n2"))
     job = await ledger.job()
     command = events_page.command(kind).replace("$ATTEMPT", job["attempt"]).replace("$LETTER", "1700000000000-0")
     program, verb, stream, entry_id, *flat = shlex.split(command)

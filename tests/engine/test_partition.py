@@ -41,7 +41,7 @@ from streamsched.engine.partition import Partition
 from streamsched.engine.script import scheduler_error
 from streamsched.replay.values import read_state
 
-from ..support.example_events import EXAMPLES
+from ..support.example_events import EXAMPLES, GONE
 from ..support.lossy import LossyFake
 
 pytestmark = pytest.mark.anyio
@@ -74,7 +74,7 @@ async def test_an_append_whose_reply_was_lost_has_one_effect(kind: str) -> None:
     for lost in (0, 2):
         lossy = LossyFake(server=fakeredis.FakeServer(version=(7, 0)), decode_responses=True)
         partition = Partition(lossy, Keys("quick"), patience_s=5)
-        for event in (REGISTERED, ONLINE, SUBMITTED, ADMITTED):
+        for event in (*GONE, REGISTERED, ONLINE, SUBMITTED, ADMITTED):
             await partition.append(event)
         attempt = await lossy.hget("quick:{0}:job:j1", "attempt")
         lossy.lose = lost

@@ -86,7 +86,7 @@ async def test_a_node_that_never_registered_is_refused(ledger: Ledger, event: st
     await happen(ledger, event, stream)
     (letter,) = await ledger.dead()
     assert (letter["code"], letter["stream"]) == ("UNKNOWN_NODE", stream)
-    assert letter["reason"] == "node_id n1 has never registered: append node.registered first"
+    assert letter["reason"] == "node_id n1 has never registered, or was retired: append node.registered first"
     assert await ledger.trace() == {"counters": {}}
 
 

@@ -40,7 +40,7 @@ from streamsched.node.reports import Reports
 from streamsched.node.task import Assignment, Task
 from streamsched.server.embedded import EmbeddedServer
 
-from ..support.example_events import EXAMPLES, JOB, OTHER_POOLS, Example
+from ..support.example_events import EXAMPLES, GONE, JOB, OTHER_POOLS, Example
 from ..support.ledger import Ledger
 from ..support.lossy import Lossy
 from ..support.processes import Cli
@@ -58,9 +58,9 @@ async def lossy(server: EmbeddedServer) -> AsyncIterator[Lossy]:
 
 
 async def world(ledger: Ledger) -> None:
-    """Node n1 holds j1 of session s1; a failed attempt is tried again at once; there is a dead letter, and a source."""
+    """n1 holds j1 of session s1, n0 is offline; a failed attempt is tried again at once; a letter, a source."""
     await ledger.append(SchedulerConfigured(retry_backoff_ms=0), JobCancelled(job_id="j2"))
-    await ledger.append(SourceAdmitted(source="web", role=SourceRole.PRODUCER))
+    await ledger.append(*GONE, SourceAdmitted(source="web", role=SourceRole.PRODUCER))
     await ledger.node("n1")
     await ledger.submit("j1")
 
@@ -130,6 +130,7 @@ TABLE: dict[str, Row] = {
     "node.cordoned": Row(says("node.uncordoned", node_id="n1")),
     "node.uncordoned": Row(says("node.cordoned", node_id="n1")),
     "node.drained": Row(says("node.uncordoned", node_id="n1")),
+    "node.retired": Row(says("node.registered", node_id="n0", cap_json="{}")),
     "job.submitted": Row(works_off),
     "job.submitted, unnamed": Row(works_off, event=lambda attempt, letter: JobSubmitted(**JOB)),
     "job.started": Row(hands_back, "STALE_ATTEMPT"),
@@ -389,9 +390,7 @@ async def test_a_submission_that_comes_again_after_its_retention_is_a_new_job(le
     assert (await ledger.job())["status"] == "created"
 
 
-async def test_a_job_named_by_its_request_has_a_story_and_a_row_and_its_log_stays_while_it_lives(
-    log: Ledger, cli: Cli
-) -> None:
+async def test_a_job_named_by_its_request_has_a_story_and_a_row_and_its_log_stays(log: Ledger, cli: Cli) -> None:
     await log.add({"type": "job.submitted", **JOB, "request_id": "r1"})
     await log.advance()
     assert "submitted by session s2" in cli.run("trace", "job", "s2:r1").out

@@ -29,6 +29,7 @@ TABLE: dict[str, tuple[tuple[str, ...], frozenset[SourceRole]]] = {
     "node.cordoned": (("node_id", "n1"), frozenset()),
     "node.uncordoned": (("node_id", "n1"), frozenset()),
     "node.drained": (("node_id", "n1"), frozenset()),
+    "node.retired": (("node_id", "n1"), frozenset()),
     "pool.paused": (("pool_id", "en-zh"), frozenset()),
     "pool.resumed": (("pool_id", "en-zh"), frozenset()),
     "pair.paused": (("src_lang", "en", "tgt_lang", "zh"), frozenset()),

@@ -227,8 +227,29 @@ async def pauses(log: Ledger) -> None:
     await log.append(["type", "pool.resumed", "pool_id", "de-en-zh"])
 
 
+async def retired(log: Ledger) -> None:
+    """Nodes, their pools and inboxes that are gone: retired by an operator, or when their time was over."""
+    await log.freeze()
+    await log.append(["type", "scheduler.configured", "node_retention_ms", "60000", "heartbeat_timeout_ms", "0"])
+    await log.node("n1", "en-zh", "de-en")
+    await log.node("n2", "en-zh", mailbox="gateway")
+    await log.node("n3", "fr-en", mailbox="gateway")
+    await log.submit("j1")
+    await log.append(["type", "node.offline", "node_id", "n3"], ["type", "node.retired", "node_id", "n1"])
+    await log.append(["type", "node.retired", "node_id", "n3", "reason", "sold", "request_id", "r1"])
+    await log.append(["type", "pool.paused", "pool_id", "fr-en"], ["type", "node.offline", "node_id", "n1"])
+    await log.pass_time(60_000)
+    await log.append(["type", "node.offline", "node_id", "n2"], ["type", "node.retired", "node_id", "n2"])
+    await log.node("n1", "fr-de")
+    await log.node("n1", "de-en")
+    await log.append(["type", "pool.resumed", "pool_id", "fr-en"])
+    for _ in range(4):
+        await log.pass_time(30_000)
+    await log.append(["type", "node.retired", "node_id", "n3", "request_id", "r1"])
+
+
 STORIES = {"0.1.0": story, "letters": letters, "requests": requests, "sources": sources, "overload": overload,
-           "pauses": pauses}  # fmt: skip
+           "pauses": pauses, "retired": retired}  # fmt: skip
 """By the name of the file; what came later has a story of its own."""
 
 

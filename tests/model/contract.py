@@ -11,6 +11,7 @@ EVENTS: dict[str, str] = {
     "node.cordoned": "node_id:id reason?:text request_id?:id",
     "node.uncordoned": "node_id:id reason?:text request_id?:id",
     "node.drained": "node_id:id reason?:text request_id?:id",
+    "node.retired": "node_id:id reason?:text request_id?:id",
     "job.submitted": (
         "session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts "
         "not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag "
@@ -31,7 +32,8 @@ EVENTS: dict[str, str] = {
     "source.revoked": "source:source reason?:text request_id?:id",
     "scheduler.configured": (
         "heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms "
-        "retention_ms?:ms policy?:policy max_waiting?:bound max_lag?:bound shed_memory_percent?:percent request_id?:id"
+        "retention_ms?:ms node_retention_ms?:ms policy?:policy max_waiting?:bound max_lag?:bound "
+        "shed_memory_percent?:percent request_id?:id"
     ),
     "pool.paused": "pool_id:id reason?:text request_id?:id",
     "pool.resumed": "pool_id:id reason?:text request_id?:id",
@@ -52,6 +54,7 @@ DECISIONS: dict[str, str] = {
     "node.expired": "node_id last_heartbeat_ts",
     "node.recovered": "node_id accepting",
     "node.reported": "node_id online accepting",
+    "pool.retired": "pool_id",
     "source.limited": "source cause dropped",
     "scheduler.overloaded": "cause measured bound",
     "scheduler.relieved": "cause since_ts shed",
@@ -67,6 +70,7 @@ CONFIG: dict[str, int] = {
     "max_attempts": 3,
     "retry_backoff_ms": 500,
     "retention_ms": 3_600_000,
+    "node_retention_ms": 86_400_000,
     "max_waiting": 5_000_000,
     "max_lag": 100_000,
     "shed_memory_percent": 90,

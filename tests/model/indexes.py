@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -49,7 +50,7 @@ def config(state: State) -> dict[str, str]:
 
 def counters(state: State) -> dict[str, str]:
     """What there is of each kind now, and what has happened so far; nothing is said of what never happened."""
-    now = {"nodes": len(state.nodes)} if state.nodes else {}
+    now = {"nodes": len(state.nodes)} if state.had_nodes else {}
     if state.counted["submitted"]:
         now["waiting"] = sum(job.status == "created" for job in state.jobs.values())
     if state.counted["dispatched"]:
@@ -153,6 +154,9 @@ def places(state: State) -> dict[str, Value]:
         "lost": sorted(node_id for node_id, node in state.nodes.items() if node.held and not node.online),
         "pools": sorted(state.pools),
     }
+    inboxes = Counter(node.mailbox or node_id for node_id, node in state.nodes.items())
+    found["mailboxes"] = {mailbox: str(count) for mailbox, count in inboxes.items()}
+    found["gone"] = ranked(gone(state))
     members: dict[str, list[str]] = {}
     for node_id in sorted(state.nodes):
         node = state.nodes[node_id]
@@ -179,6 +183,16 @@ def places(state: State) -> dict[str, Value]:
                     if is_open:
                         serving.setdefault(f"open:{src}:{tgt}", []).append(pool_id)
     return found | serving
+
+
+def gone(state: State) -> Iterable[tuple[str, float]]:
+    """Yield what is to be retired, with the time since when it is gone."""
+    for node_id, node in state.nodes.items():
+        if not node.online:
+            yield f"node {node_id}", node.since_ts
+    for pool_id, pool in state.pools.items():
+        if f"pool {pool_id}" not in state.paused and not state.members(pool_id):
+            yield f"pool {pool_id}", pool.empty_ts
 
 
 def queues(state: State, open_pairs: set[str]) -> dict[str, Value]:

@@ -45,6 +45,8 @@ class Pool:
 
     name: str
     languages: list[str]
+    empty_ts: int = 0
+    """Since when it has had no member, if it has none."""
 
     def serves(self, src: str, tgt: str) -> bool:
         """Whether it translates between the two."""
@@ -142,6 +144,8 @@ class State:
     """All of a partition."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
+    had_nodes: bool = False
+    """Whether any node has ever registered."""
     pools: dict[str, Pool] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -176,6 +180,10 @@ class State:
     def pools_of(self, pair: tuple[str, str]) -> list[str]:
         """Return the pools that serve a language pair."""
         return [pool_id for pool_id, pool in self.pools.items() if pool.serves(*pair)]
+
+    def members(self, pool_id: str) -> list[str]:
+        """Return the nodes of a pool."""
+        return [node_id for node_id, node in self.nodes.items() if pool_id in node.pools]
 
     def pair_paused(self, pair: tuple[str, str]) -> bool:
         """Whether the jobs of a language pair are to wait."""

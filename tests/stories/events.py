@@ -78,6 +78,7 @@ GOOD: dict[str, list[str]] = {
     "job_timeout_ms": ["0", "3000"],
     "retry_backoff_ms": ["0", "100", "500"],
     "retention_ms": ["0", "1000", "20000", "3600000"],
+    "node_retention_ms": ["0", "1", "3000", "86400000"],
     "policy": ["two_choices"],
     "max_waiting": ["4", "11", "21"],
     "max_lag": ["3", "100000"],

@@ -1,4 +1,4 @@
-"""One example of every event of the contract, for a partition in which node n1 holds job j1."""
+"""One example of every event of the contract, for a partition in which node n1 holds job j1, and n0 is gone."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from streamsched.contract.events import (
     NodeHeartbeat,
     NodeOffline,
     NodeRegistered,
+    NodeRetired,
     NodeUncordoned,
     PairPaused,
     PairResumed,
@@ -36,6 +37,7 @@ Example = Callable[[str, str], Event]
 """Made of the attempt under which n1 holds j1, and the id of a dead letter."""
 
 OTHER_POOLS = '[{"id":"de-en","name":"de-en"}]'
+GONE = (NodeRegistered(node_id="n0", cap_json="{}"), NodeOffline(node_id="n0"))
 JOB: dict[str, Any] = {"session_id": "s2", "src_lang": "zh", "tgt_lang": "en", "payload_json": "{}"}
 
 EXAMPLES: dict[str, Example] = {
@@ -45,6 +47,7 @@ EXAMPLES: dict[str, Example] = {
     "node.cordoned": lambda attempt, letter: NodeCordoned(node_id="n1"),
     "node.uncordoned": lambda attempt, letter: NodeUncordoned(node_id="n1"),
     "node.drained": lambda attempt, letter: NodeDrained(node_id="n1"),
+    "node.retired": lambda attempt, letter: NodeRetired(node_id="n0"),
     "job.submitted": lambda attempt, letter: JobSubmitted(**JOB, job_id="j3"),
     "job.started": lambda attempt, letter: JobStarted(job_id="j1", node_id="n1", attempt=attempt),
     "job.progressed": lambda attempt, letter: JobProgressed(

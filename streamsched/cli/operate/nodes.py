@@ -1,4 +1,4 @@
-"""``streamsched cordon``, ``uncordon`` and ``drain``: which nodes get jobs."""
+"""``streamsched cordon``, ``uncordon``, ``drain`` and ``retire``: which nodes get jobs, and which are forgotten."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ async def uncordon(target: Target, nodes: Nodes, reason: Reason = None, json: Js
     """Send jobs to nodes again. Ends a cordon or a drain. Exit code 1 if one was refused."""
 
     return await append_each(target, [("node.uncordoned", {"node_id": node}) for node in nodes], reason, json)
+
+
+@command("streamsched retire gpu-9 --reason 'sold'")
+async def retire(target: Target, nodes: Nodes, reason: Reason = None, json: Json = False) -> int:
+    """Forget nodes that are offline and hold no jobs. Their inboxes go, too. Without this command it happens after
+    `node_retention_ms`. A node that comes back registers again. Exit code 1 if one was refused."""
+
+    return await append_each(target, [("node.retired", {"node_id": node}) for node in nodes], reason, json)
 
 
 @command("streamsched drain gpu-7 gpu-8 --at-once 1 --deadline 10m --reason 'new driver'")

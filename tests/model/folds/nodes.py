@@ -64,15 +64,24 @@ def registered(
     if not same and speaker(state, entry.raw) and changed:
         raise Refused("NOT_PERMITTED")
     node = state.nodes.setdefault(node_id, Node(since_ts=entry.at))
+    state.had_nodes = True
     node.incarnation = incarnation or node.incarnation or entry.entry_id
     if not node.online:
         hears(node, entry.at, True, None)
     if same:
         return
     node.cap_json, node.pool_names_json, node.mailbox = cap_json, listed, mailbox
-    node.pools = [pool.pool_id for pool in pool_names_json or []]
+    left, node.pools = node.pools, [pool.pool_id for pool in pool_names_json or []]
     for pool in pool_names_json or []:
         state.pools[pool.pool_id] = Pool(pool.name, pool.languages)
+    note_empty(state, entry, left)
+
+
+def note_empty(state: State, entry: Entry, left: list[str]) -> None:
+    """Note since when pools that a node has left have no member."""
+    for pool_id in left:
+        if not state.members(pool_id):
+            state.pools[pool_id].empty_ts = entry.at
 
 
 @folds("node.heartbeat")
@@ -118,6 +127,27 @@ def uncordoned(state: State, entry: Entry, node_id: str, reason: str | None) -> 
     """New jobs again."""
     node = known(state, node_id)
     node.cordoned, node.cordon_reason = False, None
+
+
+@folds("node.retired")
+def retired(state: State, entry: Entry, node_id: str, reason: str | None) -> None:
+    """A node is forgotten."""
+    node = known(state, node_id)
+    if node.online or node.held:
+        raise Refused("NODE_IN_USE")
+    del state.nodes[node_id]
+    note_empty(state, entry, node.pools)
+
+
+@folds("pool.retired")
+def pool_retired(state: State, entry: Entry, pool_id: str) -> None:
+    """A pool without members is forgotten."""
+    if state.members(pool_id) or f"pool {pool_id}" in state.paused:
+        return
+    require(pool_id in state.pools, f"there is no pool {pool_id}")
+    empty_ts = state.pools[pool_id].empty_ts
+    require(entry.at >= empty_ts + state.config("node_retention_ms"), f"{pool_id} has been empty since {empty_ts} only")
+    del state.pools[pool_id]
 
 
 def decided_about(state: State, node_id: str) -> Node:

@@ -35,7 +35,8 @@ def pool_paused(state: State, entry: Entry, pool_id: str, reason: str | None) ->
 @folds("pool.resumed")
 def pool_resumed(state: State, entry: Entry, pool_id: str, reason: str | None) -> None:
     """It may have some again."""
-    state.paused.pop(pool(state, pool_id), None)
+    if state.paused.pop(pool(state, pool_id), None) is not None and not state.members(pool_id):
+        state.pools[pool_id].empty_ts = entry.at
 
 
 @folds("pair.paused")

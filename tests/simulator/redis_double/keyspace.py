@@ -131,6 +131,9 @@ class KeySpace:
         self.expires[key] = self.now_ms + int(ms)
         return 1
 
+    def persist(self, key: str) -> int:
+        return int(self.expires.pop(key, None) is not None)
+
     def rename(self, key: str, name: str) -> Status:
         if key not in self.data:
             raise ReplyError("ERR no such key")

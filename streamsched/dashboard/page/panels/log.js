@@ -8,7 +8,7 @@ import { openStory } from "./story.js";
 import { clock, eventWords, exactClock, iso, number, t } from "../texts/texts.js";
 
 const TYPES = ["job.submitted", "job.dispatched", "job.started", "job.completed", "job.requeued", "job.refused", "job.expired", "job.cancelled",
-  "node.registered", "node.offline", "node.expired", "node.recovered", "node.cordoned", "node.uncordoned", "node.drained", "pool.paused", "pool.resumed", "pair.paused", "pair.resumed", "scheduler.configured"];
+  "node.registered", "node.offline", "node.expired", "node.recovered", "node.cordoned", "node.uncordoned", "node.drained", "node.retired", "pool.paused", "pool.resumed", "pair.paused", "pair.resumed", "scheduler.configured"];
 
 let filter = "", held = false, frozen = [], found = null, asking = null, last = null;
 
