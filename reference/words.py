@@ -79,8 +79,8 @@ FIELDS: dict[str, str] = {
     "job_timeout_ms": "How long an attempt may run without progress; 0 means without limit.",
     "retry_backoff_ms": f"Pause before the second attempt; doubles with each attempt, up to {LIMITS['backoff_ms']} ms.",
     "retention_ms": "How long an ended job stays in the state.",
-    "node_retention_ms": "How long a node stays in the state while it is offline, and a pool while it has no member; "
-    "0: for ever.",
+    "node_retention_ms": "How long a node stays in the state while it is offline, a pool while it has no member, and a "
+    "source after it was revoked; 0: for ever.",
     "policy": "How a node is chosen. `two_choices`: of two random candidates the one that holds fewer jobs.",
     "max_waiting": "Jobs that may wait; more submissions are refused with `OVERLOADED`.",
     "max_lag": "Lag of the fold, in events, beyond which calls that append a submission are refused.",

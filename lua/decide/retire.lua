@@ -1,4 +1,4 @@
--- What is gone for good: nodes that stay offline, and pools without a member.
+-- What is gone for good: nodes that stay offline, pools without a member, sources that are revoked.
 
 -- How many events the retirement of a pool counts as: it leaves the indexes of all its language pairs.
 local function weight_of_pool(pool_id)
@@ -21,6 +21,8 @@ local function retire_gone()
     elseif kind == 'pool' then
       left = left - weight_of_pool(name)
       decide('pool.retired', 'pool_id', name)
+    elseif kind == 'source' then
+      decide('source.retired', 'source', name)
     elseif held_by(name) == 0 then
       append_entry({ 'type', 'node.retired', 'node_id', name, 'reason', 'offline for node_retention_ms' }, false)
       reindex_nodes_and_pools()

@@ -9,8 +9,10 @@ local known = sender_of(source)
 local hash = key.source(source)
 plan_write('HSET', hash, 'role', role, 'node_id', node_id or '', 'revoked', 'false', 'rate', rate or limit.source_rate, 'size',
   size or limit.source_size, 'backlog', backlog or limit.source_backlog, 'priority', priority or 0, 'reason', reason or '',
-  'since_ts', at_text, 'last_id', known and known.last_id or '0-0')
+  'since_ts', at_text, 'last_id',
+  known and known.last_id or rcall('HGET', key.meta, 'sources_fence') or '0-0')
 plan_write('SADD', key.sources, source)
+plan_write('ZREM', key.gone, 'source ' .. source)
 plan_write('HSET', key.meta, 'sources', id)
 meta.sources = id
 forget_sender(source)

@@ -23,11 +23,12 @@ local function forget_sender(name)
   senders[name] = nil
 end
 
--- The source of an event that came through an ingress; nil for an event that was appended to the log.
+-- The source of an event that came through an ingress; nil for an event that was appended to the log, false for one of a
+-- source that is not there.
 local function sender_in(e)
   local id = e.source_id
   if e.source and id and #id <= 41 and find(id, '^%d+%-%d+$') and not find(id, '^0%d') and not find(id, '%-0%d') then
-    return sender_of(e.source) or nil
+    return sender_of(e.source)
   end
 end
 
@@ -36,6 +37,9 @@ end
 local function check_sender(e, stream)
   local sender = sender_in(e)
   if not sender then
+    if sender == false and e.retry_of then -- what it may say is not known any more, and it was refused for something
+      refuse_event('UNKNOWN_SOURCE', 'source ' .. e.source .. ' is not admitted: append what is right of its event as your own')
+    end
     return
   end
   local role, kind = sender.role, tostring(e.type)

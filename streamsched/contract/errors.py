@@ -78,7 +78,7 @@ class InternalError(SchedulerError):
 
 
 class UnknownSource(SchedulerError):
-    """No source of this name was ever admitted."""
+    """No source of this name is admitted, or was until lately."""
 
     code = "UNKNOWN_SOURCE"
 

@@ -72,7 +72,7 @@ KEYS: dict[str, Key] = {
         "gone",
         "sorted set",
         "fold",
-        "Nodes that are offline and pools without a member, by the time since when: they are retired later.",
+        "Offline nodes, pools without a member and revoked sources, by the time since when: they are retired later.",
     ),
     "expiry": Key(
         "expiry",
@@ -117,7 +117,7 @@ KEYS: dict[str, Key] = {
     ),
     "letters": Key("letters", "hash", "fold", "Dead letters that were retried or dropped, and by which event."),
     # sources
-    "sources": Key("sources", "set", "fold", "Names of all sources that were ever admitted."),
+    "sources": Key("sources", "set", "fold", "Names of the sources that are admitted."),
     "source": Key("source:%s", "hash", "fold", "A source: role, limits, and the last entry of its that is in the log."),
     # the partition itself
     "meta": Key(

@@ -106,6 +106,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "scheduler.configured": lambda e: _changes(e) + _because(e),
     "source.admitted": lambda e: f"source {e.get('source')} may write, as a {e.get('role')}{_because(e)}",
     "source.revoked": lambda e: f"source {e.get('source')} may no longer write{_because(e)}",
+    "source.retired": lambda e: f"source {e['source']} was revoked long ago: forgotten",
     "source.limited": lambda e: (
         f"source {e['source']} exceeded its limit: {e['cause']}: {e['dropped']} entries dropped"
     ),

@@ -43,8 +43,8 @@ SCRIPTS = {
 DIRECT = {
     "producer": "exec hmget multi time xinfo|stream xrange xread xrevrange",
     "node": "exec hmget multi smembers xinfo|stream xrange xread xrevrange xtrim",
-    "worker": "exec exists hmget hset info multi smembers type xgroup|create xgroup|delconsumer xinfo|stream xrange "
-    "xread xreadgroup",
+    "worker": "exec exists hmget hset info multi smembers type xgroup|create xgroup|delconsumer "
+    "xinfo|consumers xinfo|stream xrange xread xreadgroup",
     "archiver": "exec exists hget hmget info multi xinfo|stream xlen xrange",
     "auditor": READING,
 }

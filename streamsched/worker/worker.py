@@ -19,16 +19,15 @@ from ..connect.client import connect
 from ..connect.outage import Backoff, block_ms, drop_idle_connections, is_away, is_read_only
 from ..connect.url import of_partition
 from ..contract.errors import LogGap, LogWiped, PartitionHalted, PartitionRebuilding, SchedulerError
-from ..contract.keys import Keys
+from ..contract.keys import GROUP, Keys
 from ..contract.kinds import LIMITS
 from ..engine.partition import PATIENCE_S, Partition, open_partition
 from ..engine.replies import Reply
 from ..replay.rebuild import rebuild_if_damaged
+from .consumers import STREAMS, Consumers
 from .ingester import Ingester
 
 log = structlog.get_logger(__name__)
-
-GROUP = "fold"
 
 HEALTHY_S = 10.0
 """A worker that has not advanced for this long is not healthy."""
@@ -60,6 +59,7 @@ class Worker:
         self._stopping = anyio.Event()
         self._blocked: anyio.CancelScope | None = None
         self._ingester = Ingester(url, keys, batch)
+        self._consumers = Consumers(keys)
 
     def stop(self) -> None:
         """Finish the call under way and return. Safe in a signal handler of the event loop."""
@@ -103,6 +103,7 @@ class Worker:
                 self._advanced(reply)
                 backoff.reset()
                 if not reply.more:
+                    await self._consumers.look(partition.redis)
                     await self._wait(wake, reply)
                 continue
             except (PartitionHalted, PartitionRebuilding) as problem:
@@ -151,7 +152,7 @@ class Worker:
             self._blocked = None
 
     async def _join_group(self, wake: Redis) -> None:
-        for stream in ("events", "heartbeats"):
+        for stream in STREAMS:
             try:
                 await wake.xgroup_create(self.keys(stream), GROUP, "0-0", mkstream=True, entries_read=0)
             except ResponseError as problem:
@@ -160,7 +161,7 @@ class Worker:
 
     async def _leave_group(self, wake: Redis) -> None:
         try:
-            for stream in ("events", "heartbeats"):
+            for stream in STREAMS:
                 await wake.xgroup_delconsumer(self.keys(stream), GROUP, self.name)
         except (RedisError, OSError):
             log.debug("consumer stays listed", consumer=self.name)  # without pending entries it costs a name

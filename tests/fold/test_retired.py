@@ -1,4 +1,4 @@
-"""What is gone for good leaves the state: nodes that stay offline, their inboxes, and pools without a member."""
+"""What is gone for good leaves the state: offline nodes, their inboxes, pools without a member, revoked sources."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from streamsched.contract.events import (
     PoolPaused,
     PoolResumed,
     SchedulerConfigured,
+    SourceRevoked,
 )
 
 from ..support.ledger import Ledger
@@ -151,3 +152,58 @@ async def test_many_nodes_are_retired_a_bounded_number_a_call(ledger: Ledger) ->
     assert len(await ledger.facts("node.retired")) == 7
     await ledger.advance()
     assert len(await ledger.facts("node.retired")) == 20
+
+
+RELEASE = ("session.released", "session_id", "s1")
+
+
+async def test_a_source_that_is_revoked_for_a_day_is_retired_with_its_ingress(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.admit("web")
+    await ledger.say("web", *RELEASE)
+    await ledger.append(SourceRevoked(source="web"))
+    await ledger.pass_time(DAY_MS - 1)
+    assert await keys_of(ledger, "web") == ["in:web", "source:web"]
+    await ledger.pass_time(1)
+    assert await keys_of(ledger, "web", "gone") == []
+    assert (await ledger.answer(SourceRevoked(source="web")))[0] == "UNKNOWN_SOURCE"
+
+
+async def test_a_source_that_is_admitted_again_in_time_stays(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.admit("web")
+    await ledger.append(SourceRevoked(source="web"))
+    await ledger.admit("web")
+    await ledger.pass_time(2 * DAY_MS)
+    assert await keys_of(ledger, "source:") == ["source:web"]
+
+
+async def test_an_entry_of_a_retired_source_is_not_taken_in_again_when_it_is_admitted_again(ledger: Ledger) -> None:
+    await ledger.admit("web")
+    old = await ledger.say("web", *RELEASE)
+    await ledger.take_in("web")
+    await ledger.freeze()
+    await ledger.append(SourceRevoked(source="web"))
+    await ledger.pass_time(DAY_MS)
+    await ledger.admit("web")
+    await ledger.say("web", *RELEASE, entry_id=old)
+    await ledger.say("web", *RELEASE)
+    await ledger.take_in("web")
+    taken = [fact["source_id"] for fact in await ledger.facts("session.released") if "source" in fact]
+    assert len(taken) == 2
+    assert taken[0] == old != taken[1]
+
+
+async def test_a_letter_of_a_retired_source_is_not_retried_with_the_rights_of_an_operator(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.node("n1")
+    await ledger.admit("web")
+    await ledger.say("web", "node.cordoned", "node_id", "n1")
+    await ledger.take_in("web")
+    (letter,) = await ledger.dead()
+    assert letter["code"] == "NOT_PERMITTED"
+    await ledger.append(SourceRevoked(source="web"))
+    await ledger.pass_time(DAY_MS)
+    about = ["source", "web", "source_id", letter["source_id"], "retry_of", (await ledger.letter_ids())[0]]
+    assert (await ledger.answer(["type", "node.cordoned", "node_id", "n1", *about]))[0] == "UNKNOWN_SOURCE"
+    assert "cordon_reason" not in await ledger.info()

@@ -228,8 +228,14 @@ async def pauses(log: Ledger) -> None:
 
 
 async def retired(log: Ledger) -> None:
-    """Nodes, their pools and inboxes that are gone: retired by an operator, or when their time was over."""
+    """Nodes, pools and sources that are gone: retired by an operator, or when their time was over."""
     await log.freeze()
+    for source in ("web", "shop"):
+        await log.admit(source)
+        await log.say(source, "session.released", "session_id", "s1")
+        await log.say(source, "node.offline", "node_id", "n1")
+    await log.take_in("web", "shop")
+    await log.append(["type", "source.revoked", "source", "web"], ["type", "source.revoked", "source", "shop"])
     await log.append(["type", "scheduler.configured", "node_retention_ms", "60000", "heartbeat_timeout_ms", "0"])
     await log.node("n1", "en-zh", "de-en")
     await log.node("n2", "en-zh", mailbox="gateway")
@@ -246,6 +252,10 @@ async def retired(log: Ledger) -> None:
     for _ in range(4):
         await log.pass_time(30_000)
     await log.append(["type", "node.retired", "node_id", "n3", "request_id", "r1"])
+    (letter,) = [fields for fields in await log.dead() if fields.get("source") == "web"]
+    about = ["source", "web", "source_id", letter["source_id"], "retry_of", (await log.letter_ids())[0]]
+    await log.append(["type", "node.offline", "node_id", "n1", *about])
+    await log.admit("web")
 
 
 STORIES = {"0.1.0": story, "letters": letters, "requests": requests, "sources": sources, "overload": overload,

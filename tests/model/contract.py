@@ -56,6 +56,7 @@ DECISIONS: dict[str, str] = {
     "node.reported": "node_id online accepting",
     "pool.retired": "pool_id",
     "source.limited": "source cause dropped",
+    "source.retired": "source",
     "scheduler.overloaded": "cause measured bound",
     "scheduler.relieved": "cause since_ts shed",
     "scheduler.resumed": "since_ts",

@@ -39,6 +39,7 @@ def meta(state: State) -> dict[str, str]:
         resumed_since_ts=state.resumed_since_ts,
         resumed_ts=state.resumed_ts,
         sources=state.sources_event,
+        sources_fence=state.sources_fence,
         overload=" ".join(f"{cause}={since}" for cause, since in sorted(state.overload.items())) or None,
     )
 
@@ -193,6 +194,9 @@ def gone(state: State) -> Iterable[tuple[str, float]]:
     for pool_id, pool in state.pools.items():
         if f"pool {pool_id}" not in state.paused and not state.members(pool_id):
             yield f"pool {pool_id}", pool.empty_ts
+    for name, source in state.sources.items():
+        if source.revoked:
+            yield f"source {name}", source.since_ts
 
 
 def queues(state: State, open_pairs: set[str]) -> dict[str, Value]:

@@ -157,6 +157,8 @@ class State:
     oldest_requests: list[tuple[int, tuple[str, str, str, str]]] = field(default_factory=list)
     """The same as a heap, the oldest first."""
     sources: dict[str, Source] = field(default_factory=dict)
+    sources_fence: str | None = None
+    """The last entry taken from any source that is retired."""
     sources_event: str | None = None
     """Which event last changed who may speak."""
     letters: dict[str, str] = field(default_factory=dict)

@@ -20,10 +20,13 @@ OWNED = ("job_id", "session_id", "reply_to")
 
 def speaker(state: State, raw: dict[str, str]) -> Source | None:
     """Return the source of an entry; ``None`` if its producer appended it directly."""
+    return state.sources.get(raw["source"]) if stamped(raw) else None
+
+
+def stamped(raw: dict[str, str]) -> bool:
+    """Whether an entry says which entry of an ingress it is a copy of."""
     stamp = raw.get("source_id", "")
-    if len(stamp) > LONGEST_ENTRY or not ENTRY.fullmatch(stamp):
-        return None
-    return state.sources.get(raw.get("source", ""))
+    return "source" in raw and len(stamp) <= LONGEST_ENTRY and ENTRY.fullmatch(stamp) is not None
 
 
 def order(entry_id: str) -> tuple[int, int]:
@@ -37,6 +40,8 @@ def permit(state: State, entry: Entry) -> None:
     raw = entry.raw
     source = speaker(state, raw)
     if source is None:
+        if "retry_of" in raw and stamped(raw):
+            raise Refused("UNKNOWN_SOURCE")
         return
     kind, name = raw.get("type", ""), raw["source"]
     lawful = not source.revoked and kind in (OF_NODES if source.role == "node" else OF_PRODUCERS)
@@ -79,7 +84,7 @@ def admitted(
     """A source is admitted, or its rights change."""
     if (role == "node") != (node_id is not None):
         raise Refused("INVALID_FIELD")
-    known = state.sources.setdefault(source, Source())
+    known = state.sources.setdefault(source, Source(last_id=state.sources_fence or "0-0"))
     known.role, known.node_id, known.revoked = role, node_id or "", False
     known.rate, known.size, known.backlog = rate or SOURCE_RATE, size or SOURCE_SIZE, backlog or SOURCE_BACKLOG
     known.priority, known.reason, known.since_ts = priority or 0, reason or "", entry.at
@@ -94,6 +99,19 @@ def revoked(state: State, entry: Entry, source: str, reason: str | None) -> None
     known = state.sources[source]
     known.revoked, known.reason, known.since_ts = True, reason or "", entry.at
     state.sources_event = entry.entry_id
+
+
+@folds("source.retired")
+def retired(state: State, entry: Entry, source: str) -> None:
+    """A source that was revoked is forgotten."""
+    known = state.sources.get(source)
+    if known is None or not known.revoked:
+        return
+    kept_ms = state.config("node_retention_ms")
+    require(entry.at >= known.since_ts + kept_ms, f"{source} has been revoked since {known.since_ts} only")
+    if order(known.last_id)[0] <= entry.at and order(known.last_id) > order(state.sources_fence or "0-0"):
+        state.sources_fence = known.last_id
+    del state.sources[source]
 
 
 @folds("source.limited")

@@ -80,7 +80,7 @@ export default {
   "event.pair.paused": "{src_lang} → {tgt_lang} 的作业等待{because}", "event.pair.resumed": "{src_lang} → {tgt_lang} 的作业重新派往节点{because}",
   "event.node.registered": "注册：{pool_names_json}", "event.node.heartbeat.true": "在线", "event.node.heartbeat.false": "报告离线",
   "event.node.heartbeat": "心跳", "event.node.offline": "离线{because}", "event.node.cordoned": "已隔离{because}", "event.node.uncordoned": "可以重新接收作业{because}",
-  "event.node.drained": "已排空{because}", "event.node.retired": "已移除{because}", "event.pool.retired": "池 {pool_id} 长期没有节点：已移除", "event.node.expired": "自 {last_heartbeat_ts} 起没有心跳：离线，作业转到其他节点",
+  "event.node.drained": "已排空{because}", "event.source.retired": "来源 {source} 早已撤销：已移除", "event.node.retired": "已移除{because}", "event.pool.retired": "池 {pool_id} 长期没有节点：已移除", "event.node.expired": "自 {last_heartbeat_ts} 起没有心跳：离线，作业转到其他节点",
   "event.node.recovered": "收到心跳：在线", "event.node.reported": "状态报告", "event.node.reported.true": "在线，接收：{accepting}", "event.node.reported.false": "报告离线",
   "why.session": "会话所在的节点", "why.two_choices": "两个候选中持有较少者", "why.only": "唯一的候选", "why.last_resort": "曾试过，但没有其他节点",
   "why.seen": "（持有：{seen}）", "why.broken": "；不是会话的节点：{cause}",
