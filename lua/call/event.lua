@@ -28,7 +28,7 @@ local function retried_before(id, letter)
   if handled and find(handled, 'retried', 1, true) then
     return true
   end
-  plan_write('HSET', key.letters, letter, 'retried ' .. id)
+  note_handled(letter, 'retried ' .. id)
   return false
 end
 

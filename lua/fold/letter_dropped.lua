@@ -2,5 +2,5 @@
 -- An event that drops its own letter is a retry of that letter, as any other.
 -- FIELDS: letter:entry reason?:text
 if letter ~= e.retry_of and rcall('HEXISTS', key.letters, letter) == 0 then
-  plan_write('HSET', key.letters, letter, 'dropped ' .. id)
+  note_handled(letter, 'dropped ' .. id)
 end

@@ -116,6 +116,7 @@ KEYS: dict[str, Key] = {
         "Each `request_id` of the last hour, by the time at which it was first folded.",
     ),
     "letters": Key("letters", "hash", "fold", "Dead letters that were retried or dropped, and by which event."),
+    "handled": Key("handled", "list", "fold", "The same dead letters, in the order in which they were handled first."),
     # sources
     "sources": Key("sources", "set", "fold", "Names of the sources that are admitted."),
     "source": Key("source:%s", "hash", "fold", "A source: role, limits, and the last entry of its that is in the log."),

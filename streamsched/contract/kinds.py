@@ -42,6 +42,7 @@ LIMITS: dict[str, int] = {
     "memory_ms": 1_000,  # between two looks at the server's memory
     "least_shed_ms": 1_000,  # the shortest retry delay after a refusal for overload
     "most_shed_ms": 60_000,  # and the longest
+    "letters": 100_000,  # handled dead letters that are remembered: the latest
     "request_ms": 3_600_000,  # how long a request_id is remembered at least, by the time of the log
 }
 """Bounds that Lua reads as ``limit.<name>``. Sizes are bytes, ``_ms`` are milliseconds."""

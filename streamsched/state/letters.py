@@ -35,9 +35,9 @@ async def count_letters(redis: Any, keys: Keys) -> Counted:
     async with redis.pipeline(transaction=False) as pipe:
         pipe.xlen(keys("dead"))
         pipe.hgetall(keys("dead_codes"))
-        pipe.hlen(keys("letters"))
+        pipe.hget(keys("counters"), "letters_handled")
         kept, counted, handled = await pipe.execute()
     codes = {code: int(count) for code, count in sorted(counted.items()) if int(count) > 0}
     trimmed = codes.pop("trimmed", 0)
     letters = kept + trimmed - codes.pop("again", 0)  # what was retried and refused again is kept twice, and one letter
-    return Counted(letters, max(0, letters - handled), codes, trimmed)
+    return Counted(letters, max(0, letters - int(handled or 0)), codes, trimmed)

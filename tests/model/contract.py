@@ -101,5 +101,6 @@ OUTAGE_MS = 5_000
 LONGEST_SLEEP_MS = 2_000  # of a worker, twice: no silence that short is an absence
 REMEMBERED_REQUESTS = 8  # of those about a job
 REQUEST_MS = 3_600_000  # how long the others are remembered at least
+REMEMBERED_LETTERS = 100_000
 REMEMBERED_NODES = 8  # of those a job has been to
 PRIORITY_STEP = 2**40

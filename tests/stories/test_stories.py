@@ -51,6 +51,7 @@ REFUSALS = {
     "FORGED_DECISION",
     "INVALID_FIELD",
     "JOB_CONFLICT",
+    "NODE_IN_USE",
     "NODE_MISMATCH",
     "NODE_SUPERSEDED",
     "NOT_PERMITTED",
@@ -105,7 +106,7 @@ def told_before() -> list[Story]:
     """Stories for those who need several times the same ones."""
     found: list[Story] = []
 
-    @drawn(250)
+    @drawn(400)
     @given(stories())
     def keep(story: Story) -> None:
         found.append(story)

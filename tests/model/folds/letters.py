@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .. import contract
 from ..fields import entry as entry_id_of
 from ..state import State
 from .registry import Entry, folds
@@ -16,10 +17,21 @@ def once(state: State, entry: Entry, happen: Callable[[], None]) -> None:
         return
     happen()
     if letter is not None:
-        state.letters[letter] = f"retried {entry.entry_id}"
+        note(state, letter, f"retried {entry.entry_id}")
+
+
+def note(state: State, letter: str, how: str) -> None:
+    """Remember how a letter was handled, and forget the one that was handled longest ago where there are too many."""
+    if letter not in state.letters:
+        if len(state.handled) >= contract.REMEMBERED_LETTERS:
+            del state.letters[state.handled.popleft()]
+        state.handled.append(letter)
+        state.counted["letters_handled"] += 1
+    state.letters[letter] = how
 
 
 @folds("letter.dropped")
 def dropped(state: State, entry: Entry, letter: str, reason: str | None) -> None:
     """Nothing is to be done about a letter."""
-    state.letters.setdefault(letter, f"dropped {entry.entry_id}")
+    if letter not in state.letters:
+        note(state, letter, f"dropped {entry.entry_id}")
