@@ -11,7 +11,8 @@ HEAD = """\
 # State
 
 A partition is a set of keys that share the prefix `<namespace>:{<partition>}:`, by default `scheduler:{0}:`. The braces
-are a hash tag: in a cluster all keys of a partition are in one slot. No key has a TTL except reply streams.
+are a hash tag: in a cluster all keys of a partition are in one slot. No key has a TTL except reply streams, and an
+inbox that no node reads any more.
 
 The log and the streams beside it are input and output. All other keys are state, the fold of the log: `streamsched
 rebuild` drops them and folds the log again. The column *in a rebuild* says which key is which:
@@ -26,6 +27,9 @@ The column *written by* names the writer:
 - **fold**: the fold of an event (`lua/fold/`).
 - **index**: the reindex step, which derives the key from folded keys (`lua/state/index.lua`).
 - **call**: the script call itself, outside of any fold.
+
+The column *bounded by* says what keeps a key from growing for ever. Without an archiver the log and the dead letters
+have no bound.
 """
 
 SOFT = """\
@@ -70,7 +74,8 @@ def shown(name: str) -> str:
 def text() -> str:
     """Return the page."""
     rows = [
-        (f"`{shown(name)}`", key.type, key.writers, in_rebuild(name, key), key.meaning) for name, key in KEYS.items()
+        (f"`{shown(name)}`", key.type, key.writers, in_rebuild(name, key), key.meaning, key.bound)
+        for name, key in KEYS.items()
     ]
     soft = [
         ("`meta`", keys.SOFT_META_FIELDS),
@@ -82,7 +87,7 @@ def text() -> str:
         [
             written_from("streamsched/contract/keys.py") + HEAD,
             "## Keys\n",
-            table(rows, ("key, behind the prefix", "type", "written by", "in a rebuild", "meaning")),
+            table(rows, ("key, behind the prefix", "type", "written by", "in a rebuild", "meaning", "bounded by")),
             SOFT + table(fields, ("hash", "soft fields")),
         ]
     )

@@ -25,110 +25,244 @@ class Key(NamedTuple):
     """Who writes it: ``fold``, ``index``, ``call``, ``producers``, ``nodes``, ``operators``."""
     meaning: str
     """Its content, in one sentence: a row of ``docs/state.md``."""
+    bound: str
+    """Why it does not grow for ever: the event, the time or the limit that takes away from it."""
 
 
 KEYS: dict[str, Key] = {
     # streams
     "events": Key(
-        "events", "stream", "producers, nodes, operators, call", "The log: every fact in the order in which it counts."
+        "events",
+        "stream",
+        "producers, nodes, operators, call",
+        "The log: every fact in the order in which it counts.",
+        "`archive --trim`: archived events go, up to the submission of a job that has not ended.",
     ),
-    "heartbeats": Key("heartbeats", "stream", "nodes", "Heartbeats. They are not part of the log."),
-    "dead": Key("dead", "stream", "call", "Dead letters: each event that was refused, with its code and its reason."),
+    "heartbeats": Key(
+        "heartbeats",
+        "stream",
+        "nodes",
+        "Heartbeats. They are not part of the log.",
+        "Folded heartbeats are trimmed; at most about 131 072 wait.",
+    ),
+    "dead": Key(
+        "dead",
+        "stream",
+        "call",
+        "Dead letters: each event that was refused, with its code and its reason.",
+        "`archive --trim`: archived letters go, except those that a replay of the log would meet and the latest 1000.",
+    ),
     "dead_codes": Key(
-        "dead:codes", "hash", "call", "Number of dead letters by code. It belongs to the letters and not to the state."
+        "dead:codes",
+        "hash",
+        "call",
+        "Number of dead letters by code. It belongs to the letters and not to the state.",
+        "One field for each code.",
     ),
     "dead_ordered": Key(
         "dead:ordered",
         "stream",
         "operators, call",
         "While `rebuild --replace` runs: the dead letters in the order of two logs.",
+        "Gone when the rebuild has ended.",
     ),
     "dead_ordered_codes": Key(
-        "dead:ordered:codes", "hash", "call", "While `rebuild --replace` runs: counts to be added to `dead:codes`."
+        "dead:ordered:codes",
+        "hash",
+        "call",
+        "While `rebuild --replace` runs: counts to be added to `dead:codes`.",
+        "Gone when the rebuild has ended.",
     ),
     "inbox": Key(
-        "inbox:%s", "stream", "call, nodes", "Assignments for the nodes of a mailbox. The node trims what it has read."
+        "inbox:%s",
+        "stream",
+        "call, nodes",
+        "Assignments for the nodes of a mailbox. The node trims what it has read.",
+        "65 536 entries. Goes when its last node is retired; expires an hour after its last node changed its mailbox.",
     ),
-    "reply": Key("reply:%s", "stream", "call", "Outcomes of the jobs that one client submitted with `reply_to`."),
+    "reply": Key(
+        "reply:%s",
+        "stream",
+        "call",
+        "Outcomes of the jobs that one client submitted with `reply_to`.",
+        "65 536 entries. Expires an hour after the last outcome.",
+    ),
     "ingress": Key(
         "in:%s",
         "stream",
         "producers, nodes",
         "Events from a source that may not append to the log, until a worker copies them into the log.",
+        "The backlog of the source. Goes when the source is retired.",
     ),
     # nodes and pools
-    "nodes": Key("nodes", "set", "fold", "Ids of the nodes that have registered and were not retired."),
-    "online": Key("online", "set", "fold", "Ids of the nodes that are online."),
+    "nodes": Key(
+        "nodes",
+        "set",
+        "fold",
+        "Ids of the nodes that have registered and were not retired.",
+        "Nodes are retired after `node_retention_ms` offline.",
+    ),
+    "online": Key("online", "set", "fold", "Ids of the nodes that are online.", "As `nodes`."),
     "node_info": Key(
         "node:info:%s",
         "hash",
         "fold",
         "A node: capabilities, pools, mailbox, liveness, cordon, window, last heartbeat.",
+        "As `nodes`.",
     ),
-    "node_jobs": Key("node:jobs:%s", "set", "fold", "Ids of the jobs that a node holds."),
-    "lost": Key("lost", "set", "index", "Ids of offline nodes that still hold jobs."),
-    "mailboxes": Key("mailboxes", "hash", "fold", "How many nodes have their assignments put into each inbox."),
+    "node_jobs": Key(
+        "node:jobs:%s",
+        "set",
+        "fold",
+        "Ids of the jobs that a node holds.",
+        "Jobs leave it when they end or the node is lost.",
+    ),
+    "lost": Key("lost", "set", "index", "Ids of offline nodes that still hold jobs.", "As `nodes`."),
+    "mailboxes": Key(
+        "mailboxes", "hash", "fold", "How many nodes have their assignments put into each inbox.", "As `nodes`."
+    ),
     "gone": Key(
         "gone",
         "sorted set",
         "fold",
         "Offline nodes, pools without a member and revoked sources, by the time since when: they are retired later.",
+        "Its members are retired after `node_retention_ms`.",
     ),
     "expiry": Key(
         "expiry",
         "sorted set",
         "fold, call",
         "For each online node the time at which a call next checks its last heartbeat.",
+        "As `nodes`.",
     ),
-    "troubled": Key("troubled", "set", "fold", "Ids of the nodes whose last heartbeat says that something is wrong."),
-    "pools": Key("pools", "set", "fold", "Ids of all pools."),
-    "pool_info": Key("pool:%s:info", "hash", "fold", "A pool: its name and its languages."),
-    "pool_members": Key("pool:%s:members", "set", "fold", "Ids of the nodes that registered with the pool."),
-    "pool_online": Key("pool:%s:online", "set", "index", "Ids of the members that may receive a job now."),
-    "lang": Key("lang:%s:%s", "set", "fold", "Ids of the pools that serve the pair."),
+    "troubled": Key(
+        "troubled", "set", "fold", "Ids of the nodes whose last heartbeat says that something is wrong.", "As `nodes`."
+    ),
+    "pools": Key(
+        "pools",
+        "set",
+        "fold",
+        "Ids of all pools.",
+        "Pools are retired after `node_retention_ms` without a member. A paused pool stays until it is resumed.",
+    ),
+    "pool_info": Key("pool:%s:info", "hash", "fold", "A pool: its name and its languages.", "As `pools`."),
+    "pool_members": Key(
+        "pool:%s:members", "set", "fold", "Ids of the nodes that registered with the pool.", "As `nodes`."
+    ),
+    "pool_online": Key(
+        "pool:%s:online", "set", "index", "Ids of the members that may receive a job now.", "As `nodes`."
+    ),
+    "lang": Key("lang:%s:%s", "set", "fold", "Ids of the pools that serve the pair.", "As `pools`."),
     "open": Key(
         "open:%s:%s",
         "set",
         "index",
         "Ids of the pools of the pair that are not paused and have a node that may receive a job now.",
+        "As `nodes`.",
     ),
-    "paused": Key("paused", "hash", "fold", "Pools and pairs that an operator has paused: since when, and why."),
+    "paused": Key(
+        "paused",
+        "hash",
+        "fold",
+        "Pools and pairs that an operator has paused: since when, and why.",
+        "Operators: one field for each pause that has not ended.",
+    ),
     # jobs and sessions
     "job": Key(
-        "job:%s", "hash", "fold", "A job: status, session, pair, payload, attempt, node, times, result or error."
+        "job:%s",
+        "hash",
+        "fold",
+        "A job: status, session, pair, payload, attempt, node, times, result or error.",
+        "`retention_ms` after its end; `max_waiting` before a node has it.",
     ),
-    "session": Key("session:%s", "hash", "fold", "A session: the pool and the node of its last job."),
+    "session": Key(
+        "session:%s",
+        "hash",
+        "fold",
+        "A session: the pool and the node of its last job.",
+        "Goes with the last of its jobs, or is released.",
+    ),
     "waiting": Key(
-        "waiting:%s:%s", "sorted set", "fold", "Waiting jobs of the pair, by priority, then by order of submission."
+        "waiting:%s:%s",
+        "sorted set",
+        "fold",
+        "Waiting jobs of the pair, by priority, then by order of submission.",
+        "`max_waiting`.",
     ),
     "ready": Key(
-        "ready", "sorted set", "index", "Pairs that have both a waiting job and an open pool, by their first job."
+        "ready",
+        "sorted set",
+        "index",
+        "Pairs that have both a waiting job and an open pool, by their first job.",
+        "As `waiting`.",
     ),
-    "timers": Key("timers", "sorted set", "fold", "For each job the one time at which it next needs a decision."),
-    "deadlines": Key("deadlines", "sorted set", "fold", "Jobs with a deadline that have not ended, by deadline."),
+    "timers": Key(
+        "timers", "sorted set", "fold", "For each job the one time at which it next needs a decision.", "As `job`."
+    ),
+    "deadlines": Key(
+        "deadlines", "sorted set", "fold", "Jobs with a deadline that have not ended, by deadline.", "As `job`."
+    ),
     "ended": Key(
-        "ended", "sorted set", "fold", "Jobs that have ended, by the time of their end, until their retention is over."
+        "ended",
+        "list",
+        "fold",
+        "Jobs that have ended, by the time of their end, until their retention is over.",
+        "`retention_ms`.",
     ),
     "requests": Key(
         "requests",
         "sorted set",
         "fold",
         "Each `request_id` of the last hour, by the time at which it was first folded.",
+        "An hour: each new one drops two that are older.",
     ),
-    "letters": Key("letters", "hash", "fold", "Dead letters that were retried or dropped, and by which event."),
-    "handled": Key("handled", "list", "fold", "The same dead letters, in the order in which they were handled first."),
+    "letters": Key(
+        "letters",
+        "hash",
+        "fold",
+        "Dead letters that were retried or dropped, and by which event.",
+        "The latest 100 000 that were handled.",
+    ),
+    "handled": Key(
+        "handled",
+        "list",
+        "fold",
+        "The same dead letters, in the order in which they were handled first.",
+        "As `letters`.",
+    ),
     # sources
-    "sources": Key("sources", "set", "fold", "Names of the sources that are admitted."),
-    "source": Key("source:%s", "hash", "fold", "A source: role, limits, and the last entry of its that is in the log."),
+    "sources": Key(
+        "sources",
+        "set",
+        "fold",
+        "Names of the sources that are admitted.",
+        "Operators: one member for each source that is admitted.",
+    ),
+    "source": Key(
+        "source:%s",
+        "hash",
+        "fold",
+        "A source: role, limits, and the last entry of its that is in the log.",
+        "Sources are retired `node_retention_ms` after they were revoked.",
+    ),
     # the partition itself
     "meta": Key(
         "meta",
         "hash",
         "call",
         "The partition: watermark, number of folded events, fence, fold version, overload, rebuild phase.",
+        "A fixed set of fields.",
     ),
-    "config": Key("config", "hash", "fold", "The configuration: what `scheduler.configured` has set."),
-    "counters": Key("counters", "hash", "fold", "Totals: submitted, waiting, finished, failed, dead and so on."),
+    "config": Key(
+        "config", "hash", "fold", "The configuration: what `scheduler.configured` has set.", "A fixed set of fields."
+    ),
+    "counters": Key(
+        "counters",
+        "hash",
+        "fold",
+        "Totals: submitted, waiting, finished, failed, dead and so on.",
+        "A fixed set of fields.",
+    ),
 }
 """Every key of a partition, by the name under which the Lua sources use it (``key.<name>``)."""
 
