@@ -34,6 +34,9 @@ for i = 1, #letters do
   if again and (letter.stream == 'events' or #rcall('XRANGE', key.heartbeats, letter.id, letter.id) == 1) then
     local retried = letter.stream == 'events' and find(letter.retry_of or '', '^%d+%-%d+$')
     redis.pcall('HINCRBY', key.dead_codes, retried and 'again' or letter.code, -1)
+    if letter.stream ~= 'events' then
+      count_other(letters[i][2], -1)
+    end
     rcall('XDEL', dead, letters[i][1])
   end
 end

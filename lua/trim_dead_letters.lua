@@ -13,6 +13,7 @@ if spare <= 0 or #rcall('XRANGE', dead, archived, archived) == 0 then
 end
 local first = rcall('XRANGE', events, '-', '+', 'COUNT', 1)
 local last, met
+local others = {}
 left = spare
 repeat
   local asked = math.min(left, limit.read)
@@ -24,6 +25,7 @@ repeat
       break
     end
     last = letters[i][1]
+    others[#others + 1] = letter.stream ~= 'events' and letters[i][2] or nil
   end
 until met or left <= 0 or #letters < asked
 if not last then
@@ -31,4 +33,7 @@ if not last then
 end
 local trimmed = rcall('XTRIM', dead, 'MINID', '=', next_id(last)) -- first: it is allowed on a server out of memory
 redis.pcall('HINCRBY', key.dead_codes, 'trimmed', trimmed)
+for i = 1, #others do
+  count_other(others[i], -1)
+end
 return { trimmed, not met and left <= 0 and 1 or 0 }

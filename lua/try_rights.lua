@@ -7,13 +7,14 @@
 local of = key.meta
 local NEEDED = {
   { 'EXISTS', of }, { 'TYPE', of }, { 'TIME' }, { 'DEL', of }, { 'UNLINK', of }, { 'PEXPIRE', of, '60000' },
+  { 'PERSIST', of },
   { 'HSET', of, 'a', '1' }, { 'HINCRBY', of, 'a', '1' }, { 'HGET', of, 'a' }, { 'HMGET', of, 'a' }, { 'HGETALL', of },
   { 'HEXISTS', of, 'a' }, { 'HDEL', of, 'a' },
   { 'SADD', of, 'a' }, { 'SCARD', of }, { 'SISMEMBER', of, 'a' }, { 'SMISMEMBER', of, 'a' }, { 'SRANDMEMBER', of, '1' },
   { 'SREM', of, 'a' },
   { 'ZADD', of, '1', 'a' }, { 'ZCOUNT', of, '0', '1' }, { 'ZRANGE', of, '0', '0' }, { 'ZSCORE', of, 'a' }, { 'ZREM', of, 'a' },
   { 'ZRANGEBYSCORE', of, '0', '1', 'LIMIT', '0', '1' },
-  { 'RPUSH', of, 'a' }, { 'LINDEX', of, '0' }, { 'LPOP', of },
+  { 'RPUSH', of, 'a' }, { 'LINDEX', of, '0' }, { 'LLEN', of }, { 'LPOP', of },
   { 'XADD', of, '1-1', 'a', 'b' }, { 'XLEN', of }, { 'XRANGE', of, '-', '+' }, { 'XREAD', 'COUNT', '1', 'STREAMS', of, '0' },
   { 'XGROUP', 'CREATE', of, 'a', '0' }, { 'XGROUP', 'SETID', of, 'a', '0' }, { 'XINFO', 'STREAM', of }, { 'XINFO', 'GROUPS', of },
 }

@@ -29,7 +29,11 @@ end
 
 local function write_dead_letter(stream, id, e, problem)
   count_letter(key.dead_codes, stream, e, problem)
-  rcall('XADD', dead, '*', unpack(dead_letter(stream, id, e, problem)))
+  local letter = dead_letter(stream, id, e, problem)
+  if stream ~= 'events' then
+    count_other(letter, 1)
+  end
+  rcall('XADD', dead, '*', unpack(letter))
 end
 
 -- Keep the beginning of an entry of an ingress that is not taken in at all.

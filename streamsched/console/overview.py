@@ -98,9 +98,11 @@ def _letters(p: PartitionView) -> list[Text]:
     if not p.dead_letters:
         return [Text("  dead letters 0")]
     codes = "  ".join(f"{code} {count}" for code, count in p.letters_by_code.items())
-    seen = f" of {p.dead_letters}, the others were handled" if p.open_letters < p.dead_letters else ""
+    others = "handled or lost" if p.lost_letters else "handled"
+    seen = f" of {p.dead_letters}, the others were {others}" if p.open_letters < p.dead_letters else ""
     open_ = Text(f"  dead letters {p.open_letters}{seen}", "red" if p.open_letters else "")
-    return [open_, Text(f"\n  by code: {codes}" if codes else "")]
+    lost = f"\n  {p.lost_letters} of them lost: there were more than max_letters, or max_letters_bytes"
+    return [open_, Text(lost if p.lost_letters else "", "red"), Text(f"\n  by code: {codes}" if codes else "")]
 
 
 def _pairs(overview: Overview) -> RenderableType:

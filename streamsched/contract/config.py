@@ -20,6 +20,8 @@ DEFAULTS: dict[str, int | str] = {
     "policy": "two_choices",
     "max_waiting": 5_000_000,
     "max_lag": 100_000,
+    "max_letters": 100_000,
+    "max_letters_bytes": 268_435_456,
     "shed_memory_percent": 90,
 }
 """The configuration before the first ``scheduler.configured``. ``job_timeout_ms`` 0 means none."""

@@ -269,6 +269,10 @@ class SchedulerConfigured(Event, tag="scheduler.configured"):
     """Jobs that may wait; further submissions are refused, except those that never wait."""
     max_lag: Bound | None = None
     """Events that the fold may be behind; beyond that, calls that must wait for it refuse submissions."""
+    max_letters: Bound | None = None
+    """Dead letters about heartbeats and entries of ingresses, which nothing else bounds; the oldest go."""
+    max_letters_bytes: Bound | None = None
+    """And what they may hold together."""
     shed_memory_percent: Percent | None = None
     """Percent of the server's ``maxmemory``, if it has one, above which submissions are refused."""
     request_id: Id | None = None

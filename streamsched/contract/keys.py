@@ -50,7 +50,7 @@ KEYS: dict[str, Key] = {
         "stream",
         "call",
         "Dead letters: each event that was refused, with its code and its reason.",
-        "`archive --trim`: archived letters go, except those that a replay of the log would meet and the latest 1000.",
+        "About the log: as the log. About heartbeats and ingresses: `max_letters` and `max_letters_bytes`.",
     ),
     "dead_codes": Key(
         "dead:codes",
@@ -58,6 +58,13 @@ KEYS: dict[str, Key] = {
         "call",
         "Number of dead letters by code. It belongs to the letters and not to the state.",
         "One field for each code.",
+    ),
+    "dead_others": Key(
+        "dead:others",
+        "hash",
+        "call",
+        "Dead letters that are about no entry of the log: how many there are, their bytes, and how many were lost.",
+        "A fixed set of fields.",
     ),
     "dead_ordered": Key(
         "dead:ordered",

@@ -33,7 +33,7 @@ WHERE = "cluster|slots"
 SCRIPTS = {
     "producer": ("append", "advance", "append_batch", "try_rights"),
     "node": ("append", "try_rights"),
-    "worker": ("advance", "drop_state", "replay", "ingest", "try_rights"),
+    "worker": ("advance", "drop_letters", "drop_state", "replay", "ingest", "try_rights"),
     "archiver": ("trim_log", "trim_dead_letters"),
     "auditor": ("read_nodes",),
     "operator": None,
@@ -57,7 +57,7 @@ KEYS = {
     "producer": WHOLE,
     "node": WHOLE,
     "worker": WHOLE,
-    "archiver": "~{prefix}events ~{prefix}dead ~{prefix}dead:codes ~{prefix}meta %R~{prefix}job:*",
+    "archiver": "~{prefix}events ~{prefix}dead ~{prefix}dead:codes ~{prefix}dead:others ~{prefix}meta %R~{prefix}job:*",
     "auditor": "%R~{prefix}*",
     "operator": WHOLE,
 }

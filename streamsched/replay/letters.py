@@ -43,11 +43,14 @@ async def _append(live: LiveLog, archive: Archive, after: str) -> None:
 
 async def _put_in_order(live: LiveLog, archive: Archive) -> None:
     await live.redis.unlink(live.keys("dead_ordered"))  # of a call that was killed
-    after, lost = "0-0", Counter[str]()
+    after, lost, others = "0-0", Counter[str](), Counter[str]()
     for piece in archive.segments:
         if letters := await anyio.to_thread.run_sync(archive.letters_in, piece):
             held = {one.id: one async for some in live.letters(after, letters[-1].id) for one in some}
-            lost.update(_counted_as(one) for one in letters if one.id not in held)
+            missing = [one for one in letters if one.id not in held]
+            lost.update(map(_counted_as, missing))
+            for one in missing:
+                others.update(_beside_log(one))
             both = held | {one.id: one for one in letters}
             await _add(live, "dead_ordered", sorted(both.values(), key=lambda one: position(one.id)))
             after = letters[-1].id
@@ -58,6 +61,8 @@ async def _put_in_order(live: LiveLog, archive: Archive) -> None:
             pipe.rename(live.keys("dead_ordered"), live.keys("dead"))
             for code, count in lost.items():
                 pipe.hincrby(live.keys("dead_codes"), code, count)
+            for name, count in others.items():
+                pipe.hincrby(live.keys("dead_others"), name, count)
             await pipe.execute()
 
 
@@ -68,6 +73,8 @@ async def _add(live: LiveLog, stream: str, letters: Iterable[Entry], counted: bo
                 pipe.execute_command("XADD", live.keys(stream), letter.id, *letter.flat)
                 if counted:
                     pipe.hincrby(live.keys("dead_codes"), _counted_as(letter), 1)
+                    for name, by in _beside_log(letter).items():
+                        pipe.hincrby(live.keys("dead_others"), name, by)
             await pipe.execute()
 
 
@@ -76,3 +83,10 @@ def _counted_as(letter: Entry) -> str:
     fields = fields_of(letter)
     again = fields["stream"] == "events" and ENTRY_ID.fullmatch(fields.get(RETRY, ""))
     return "again" if again else fields["code"]
+
+
+def _beside_log(letter: Entry) -> dict[str, int]:
+    """Return what a letter adds to ``dead:others``, as ``count_other`` of the scripts does."""
+    if fields_of(letter)["stream"] == "events":
+        return {}
+    return {"count": 1, "bytes": sum(map(len, letter.flat))}

@@ -22,6 +22,8 @@ class Counted(msgspec.Struct, frozen=True):
     """Of all, handled ones too; those of a version that did not count yet are missing."""
     trimmed: int
     """Those that only the archive holds."""
+    lost: int
+    """Those about heartbeats and ingresses that went because there were too many."""
 
 
 async def count_letters(redis: Any, keys: Keys) -> Counted:
@@ -36,8 +38,11 @@ async def count_letters(redis: Any, keys: Keys) -> Counted:
         pipe.xlen(keys("dead"))
         pipe.hgetall(keys("dead_codes"))
         pipe.hget(keys("counters"), "letters_handled")
-        kept, counted, handled = await pipe.execute()
+        pipe.hmget(keys("dead_others"), ("lost", "lost_open"))
+        kept, counted, handled, gone = await pipe.execute()
     codes = {code: int(count) for code, count in sorted(counted.items()) if int(count) > 0}
     trimmed = codes.pop("trimmed", 0)
-    letters = kept + trimmed - codes.pop("again", 0)  # what was retried and refused again is kept twice, and one letter
-    return Counted(letters, max(0, letters - int(handled or 0)), codes, trimmed)
+    lost, lost_open = (int(count or 0) for count in gone)
+    again = codes.pop("again", 0)  # what was retried and refused again is kept twice, and one letter
+    letters = kept + trimmed + lost - again
+    return Counted(letters, max(0, letters - lost_open - int(handled or 0)), codes, trimmed, lost)

@@ -48,6 +48,8 @@ class PartitionView(msgspec.Struct, kw_only=True):
     """All letters, including handled ones."""
     open_letters: int
     """Letters neither retried nor dropped."""
+    lost_letters: int
+    """Letters about heartbeats and ingresses that went because there were more than ``max_letters``."""
     letters_by_code: dict[str, int]
     overload: dict[str, int]
     """What there is too much of, ``waiting`` jobs or ``memory``, with the time since when, ms since the epoch."""
@@ -114,6 +116,7 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
         last_call_ts=last_call_ts,
         dead_letters=letters.all,
         open_letters=letters.open,
+        lost_letters=letters.lost,
         letters_by_code=letters.by_code,
         overload=_overload(meta.get("overload", "")),
         shed=shed_so_far(meta.get("shed")),

@@ -26,6 +26,7 @@ from ..engine.replies import Reply
 from ..replay.rebuild import rebuild_if_damaged
 from .consumers import STREAMS, Consumers
 from .ingester import Ingester
+from .letters import Letters
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Worker:
         self._stopping = anyio.Event()
         self._blocked: anyio.CancelScope | None = None
         self._ingester = Ingester(url, keys, batch)
-        self._consumers = Consumers(keys)
+        self._consumers, self._letters = Consumers(keys), Letters()
 
     def stop(self) -> None:
         """Finish the call under way and return. Safe in a signal handler of the event loop."""
@@ -104,6 +105,7 @@ class Worker:
                 backoff.reset()
                 if not reply.more:
                     await self._consumers.look(partition.redis)
+                    await self._letters.look(partition)
                     await self._wait(wake, reply)
                 continue
             except (PartitionHalted, PartitionRebuilding) as problem:

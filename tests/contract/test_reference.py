@@ -148,9 +148,10 @@ def test_the_page_of_python_names_every_public_name_once_and_nothing_else() -> N
         assert issubclass(getattr(streamsched, name), Exception), f"{name}: add it to SECTIONS"
 
 
-def test_every_key_has_a_type_a_writer_and_a_meaning() -> None:
+def test_every_key_has_a_type_a_writer_a_meaning_and_a_bound() -> None:
     for name, key in KEYS.items():
-        assert key.type in {"stream", "hash", "set", "sorted set"}, name
+        assert key.type in {"stream", "hash", "set", "sorted set", "list"}, name
+        assert key.bound.endswith("."), name
         assert set(key.writers.split(", ")) <= {"producers", "nodes", "operators", "fold", "index", "call"}, name
         assert key.meaning.endswith("."), name
         assert len(keys_page.PLACEHOLDERS.get(name, ())) == key.shape.count("%s"), name

@@ -270,6 +270,7 @@ def test_every_key_of_a_partition_shares_its_slot_and_its_prefix() -> None:
             "heartbeats",
             "dead",
             "dead_codes",
+            "dead_others",
             "dead_ordered",
             "dead_ordered_codes",
             "inbox",

@@ -82,6 +82,8 @@ GOOD: dict[str, list[str]] = {
     "policy": ["two_choices"],
     "max_waiting": ["4", "11", "21"],
     "max_lag": ["3", "100000"],
+    "max_letters": ["1", "100000"],
+    "max_letters_bytes": ["1", "1000000"],
     "shed_memory_percent": ["90"],
     "begun": ["true", "false"],
     "incarnation": ["i1", "i1", "i1", "i2"],
