@@ -28,8 +28,8 @@ The column *written by* names the writer:
 - **index**: the reindex step, which derives the key from folded keys (`lua/state/index.lua`).
 - **call**: the script call itself, outside of any fold.
 
-The column *bounded by* says what keeps a key from growing for ever. Without an archiver the log and the dead letters
-have no bound.
+The column *bounded by* says what keeps a key from growing for ever. Without an archiver the log, and the dead letters
+about its entries, have no bound.
 """
 
 SOFT = """\

@@ -264,6 +264,7 @@ class Mishaps:
 
     def operate(self) -> None:
         """An operator keeps a node away from work, or lets it have some."""
-        kind = self.world.rng.choice(["node.cordoned", "node.uncordoned", "node.drained", "node.offline"])
+        retired = ["node.retired"] if self.world.profile.retires else []
+        kind = self.world.rng.choice(["node.cordoned", "node.uncordoned", "node.drained", "node.offline", *retired])
         node = f"n{self.world.rng.randrange(self.world.profile.nodes)}"
         self.stranger.say([{"type": kind, "node_id": node}])

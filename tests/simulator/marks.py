@@ -41,6 +41,9 @@ MARKS: dict[str, str] = {
     "a resumed pool was dispatched": "",
     # presence and time
     "node expired": "a node was silent for a whole timeout",
+    "node retired": "a node was forgotten, by an operator or because it stayed offline",
+    "pool retired": "a pool had no member for long",
+    "source retired": "a source was revoked long ago, and its ingress went with it",
     "node recovered": "a beat showed that a node is there",
     "node reported": "a beat changed what a node says of itself",
     "resumed": "the scheduler noticed its own absence",
@@ -55,6 +58,7 @@ MARKS: dict[str, str] = {
     "dead: ALREADY_TERMINAL": "",
     "dead: UNKNOWN_JOB": "",
     "dead: UNKNOWN_NODE": "",
+    "dead: NODE_IN_USE": "",
     "dead: NODE_SUPERSEDED": "a beat of an earlier life of a node",
     "dead: UNKNOWN_POOL": "",
     "dead: JOB_CONFLICT": "",

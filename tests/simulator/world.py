@@ -76,6 +76,10 @@ class Profile:
         """Whether a node and some producers must not write to the log."""
         self.pauses = seed % 5 == 2
         """Whether an operator pauses pools and pairs; not drawn, so that a seed without it goes as it went."""
+        self.retires = seed % 5 == 3
+        """Whether what is gone is retired soon; not drawn either."""
+        if self.retires:
+            self.config["node_retention_ms"] = "4000"
         self.recovery = seed % 5 == 4
         """Whether processes know their log, the archive has segments, and keys are evicted; not drawn either."""
         if self.recovery:

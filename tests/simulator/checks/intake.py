@@ -97,6 +97,10 @@ class Intake:
             before = self._read(name)
             now = set(self._waiting[name])
             gone = [entry_id for entry_id in before if entry_id not in now]
+            known = state.sources.get(name)
+            if known and known.revoked and self.prefix + name not in self.data:
+                self.forget(name)  # it is retired
+                continue
             if not gone or not follows:
                 continue
             require(call.script == "ingest", f"{call.script} took from the ingress of {name}")
