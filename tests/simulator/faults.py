@@ -267,4 +267,6 @@ class Mishaps:
         retired = ["node.retired"] if self.world.profile.retires else []
         kind = self.world.rng.choice(["node.cordoned", "node.uncordoned", "node.drained", "node.offline", *retired])
         node = f"n{self.world.rng.randrange(self.world.profile.nodes)}"
-        self.stranger.say([{"type": kind, "node_id": node}])
+        leaves = kind == "node.retired" and self.world.rng.random() < 0.5  # with jobs in its hands, or without
+        kinds = ["node.offline", kind] if leaves else [kind]
+        self.stranger.say([{"type": kind, "node_id": node} for kind in kinds])

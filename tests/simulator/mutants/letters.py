@@ -9,7 +9,7 @@ LETTERS = [
         "a letter that was retried is remembered",
         "it can be retried again",
         "call/event",
-        "plan_write('HSET', key.letters, letter, 'retried ' .. id)",
+        "note_handled(letter, 'retried ' .. id)",
         "",
     ),
     Bug(

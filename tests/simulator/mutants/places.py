@@ -132,4 +132,25 @@ PLACES = [
         "  if command then",
         "  if command and #command > 30 then",
     ),
+    Bug(
+        "a node that is online is not retired",
+        "it is forgotten while it works",
+        "node.retired",
+        "known_node(node_id) == 'true'",
+        "known_node(node_id) == ''",
+    ),
+    Bug(
+        "a node that holds jobs is not retired",
+        "its jobs wait for ever",
+        "node.retired",
+        "held_by(node_id) > 0",
+        "false",
+    ),
+    Bug(
+        "what is gone is retired after its time",
+        "at once",
+        "decide/retire",
+        "now - retention",
+        "now",
+    ),
 ]
