@@ -35,7 +35,7 @@ for i = 1, #letters do
     local retried = letter.stream == 'events' and find(letter.retry_of or '', '^%d+%-%d+$')
     redis.pcall('HINCRBY', key.dead_codes, retried and 'again' or letter.code, -1)
     if letter.stream ~= 'events' then
-      count_other(letters[i][2], -1)
+      discount_letter(letters[i][2])
     end
     rcall('XDEL', dead, letters[i][1])
   end

@@ -34,6 +34,6 @@ end
 local trimmed = rcall('XTRIM', dead, 'MINID', '=', next_id(last)) -- first: it is allowed on a server out of memory
 redis.pcall('HINCRBY', key.dead_codes, 'trimmed', trimmed)
 for i = 1, #others do
-  count_other(others[i], -1)
+  discount_letter(others[i])
 end
 return { trimmed, not met and left <= 0 and 1 or 0 }

@@ -19,19 +19,6 @@ local function upcast(e)
   return e
 end
 
--- Whether the event is the retry of a dead letter that has taken effect already. One that has not is noted.
-local function retried_before(id, letter)
-  if not find(letter, '^%d+%-%d+$') or #letter > 41 then
-    refuse_event('INVALID_FIELD', 'retry_of is not the id of a dead letter: give one such as 1700000000000-0')
-  end
-  local handled = rcall('HGET', key.letters, letter)
-  if handled and find(handled, 'retried', 1, true) then
-    return true
-  end
-  note_handled(letter, 'retried ' .. id)
-  return false
-end
-
 local function plan_event(stream, id, flat, e, decided)
   if #flat > 2 * limit.fields then
     refuse_event('INVALID_FIELD', 'the event has ' .. #flat / 2 .. ' fields: give at most ' .. limit.fields)
@@ -44,8 +31,12 @@ local function plan_event(stream, id, flat, e, decided)
   local kind = e.type
   local fold = FOLDS[kind]
   if fold and (stream == 'events' or kind == 'node.heartbeat') then
-    if letter and stream == 'events' and retried_before(id, letter) then
-      return nil
+    if letter and stream == 'events' then
+      if not find(letter, '^%d+%-%d+$') or #letter > 41 then
+        refuse_event('INVALID_FIELD', 'retry_of is not the id of a dead letter: give one such as 1700000000000-0')
+      elseif handle_letter(letter, 'retried', id) then
+        return nil
+      end
     end
     return fold(e, id, stream)
   end

@@ -30,8 +30,10 @@ end
 local function write_dead_letter(stream, id, e, problem)
   count_letter(key.dead_codes, stream, e, problem)
   local letter = dead_letter(stream, id, e, problem)
-  if stream ~= 'events' then
-    count_other(letter, 1)
+  if stream ~= 'events' then -- no replay needs it: how many of these there may be is bounded (drop_letters.lua)
+    local _, bytes = weight_of(letter)
+    redis.pcall('HINCRBY', key.dead_others, 'count', 1)
+    redis.pcall('HINCRBY', key.dead_others, 'bytes', bytes)
   end
   rcall('XADD', dead, '*', unpack(letter))
 end

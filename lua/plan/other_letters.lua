@@ -1,10 +1,9 @@
 -- Dead letters that are about no entry of the log, but about a heartbeat or an entry of an ingress. No replay needs them, and
 -- no archiver of the log bounds them.
 
--- Count one of them (by = 1), or one less (by = -1). If a foreign key is in the place of the counts, nothing is counted: that
--- must not stop the log.
-local function count_other(flat, by)
+-- One of them goes, which write_dead_letter had counted. A foreign key in the place of the counts must not stop the call.
+local function discount_letter(flat)
   local _, bytes = weight_of(flat)
-  redis.pcall('HINCRBY', key.dead_others, 'count', by)
-  redis.pcall('HINCRBY', key.dead_others, 'bytes', by * bytes)
+  redis.pcall('HINCRBY', key.dead_others, 'count', -1)
+  redis.pcall('HINCRBY', key.dead_others, 'bytes', -bytes)
 end

@@ -86,7 +86,7 @@ def _counted_as(letter: Entry) -> str:
 
 
 def _beside_log(letter: Entry) -> dict[str, int]:
-    """Return what a letter adds to ``dead:others``, as ``count_other`` of the scripts does."""
+    """Return what a letter adds to ``dead:others``, as ``write_dead_letter`` of the scripts does."""
     if fields_of(letter)["stream"] == "events":
         return {}
     return {"count": 1, "bytes": sum(map(len, letter.flat))}

@@ -393,11 +393,8 @@ EVENT_MARKS = {
     "job.expired": "expired job",
     "job.due": "due",
     "job.extended": "extended",
-    "node.expired": "node expired",
-    "node.retired": "node retired",
+    **{f"node.{did}": f"node {did}" for did in ("expired", "recovered", "reported", "retired")},
     "pool.retired": "pool retired",
     "source.retired": "source retired",
-    "node.recovered": "node recovered",
-    "node.reported": "node reported",
     "scheduler.resumed": "resumed",
 }
