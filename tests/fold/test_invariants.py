@@ -149,7 +149,7 @@ def folding() -> dict[str, str]:
 
 
 UNORDERED_BUT_HARMLESS = {
-    "write_dead_letter": "sorts the names",
+    "dead_letter": "sorts the names",
     "config": "into a table that is read by name",
     "scheduler.configured": "each name to a field of its own",
     "reindex_nodes_and_pools": "each name to indexes of its own",
