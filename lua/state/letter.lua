@@ -8,11 +8,13 @@ local function handle_letter(letter, how, id)
   if handled and (how == 'dropped' or find(handled, 'retried', 1, true)) then
     return true
   elseif not handled then
-    if rcall('LLEN', key.handled) >= limit.letters then
-      plan_write('HDEL', key.letters, rcall('LINDEX', key.handled, '0'))
-      plan_write('LPOP', key.handled)
+    local over = rcall('ZCOUNT', key.handled, '-inf', '+inf') + 1 - limit.letters
+    if over > 0 then -- two, where the event before handled two letters: it dropped one, and was itself the retry of one
+      local oldest = rcall('ZRANGE', key.handled, '0', over > 1 and '1' or '0')
+      plan_write('HDEL', key.letters, unpack(oldest))
+      plan_write('ZREM', key.handled, unpack(oldest))
     end
-    plan_write('RPUSH', key.handled, letter)
+    plan_write('ZADD', key.handled, at_text, letter)
     bump('letters_handled')
   end
   plan_write('HSET', key.letters, letter, how .. ' ' .. id)

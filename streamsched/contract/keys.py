@@ -232,9 +232,9 @@ KEYS: dict[str, Key] = {
     ),
     "handled": Key(
         "handled",
-        "list",
+        "sorted set",
         "fold",
-        "The same dead letters, in the order in which they were handled first.",
+        "The same dead letters, by the time at which each was handled first.",
         "As `letters`.",
     ),
     # sources

@@ -17,7 +17,7 @@ def keys_of(state: State) -> dict[str, Value]:
     found: dict[str, Value] = {"meta": meta(state), "config": config(state), "counters": counters(state)}
     requests = (("\n".join(request), at) for request, at in state.requests.items())
     found |= {"paused": dict(state.paused), "requests": ranked(requests)}
-    found |= {"letters": dict(state.letters), "handled": list(state.handled)}
+    found |= {"letters": dict(state.letters), "handled": ranked(state.handled.items())}
     found |= {"ended": [f"{state.jobs[job_id].finished_ts} {job_id}" for job_id in state.ended]}
     for job_id, job in state.jobs.items():
         found[f"job:{job_id}"] = job_hash(job)
@@ -231,4 +231,4 @@ def kind_of(name: str, value: Any) -> str:
     """Return the server's type of a key."""
     if isinstance(value, dict):
         return "hash"
-    return "list" if name in ("ended", "handled") else "zset" if isinstance(value[0], tuple) else "set"
+    return "list" if name == "ended" else "zset" if isinstance(value[0], tuple) else "set"

@@ -163,8 +163,8 @@ class State:
     """Which event last changed who may speak."""
     letters: dict[str, str] = field(default_factory=dict)
     """Handled dead letters, by their ids: retried or dropped, and by which event."""
-    handled: deque[str] = field(default_factory=deque)
-    """The same letters in the order in which they were handled first."""
+    handled: dict[str, int] = field(default_factory=dict)
+    """The same letters, with the time at which each was handled first."""
     counted: Counter[str] = field(default_factory=Counter)
     """What has happened how often since the log began."""
     watermark: str = "0-0"

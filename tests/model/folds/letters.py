@@ -17,15 +17,16 @@ def once(state: State, entry: Entry, happen: Callable[[], None]) -> None:
         return
     happen()
     if letter is not None:
-        note(state, letter, f"retried {entry.entry_id}")
+        note(state, entry, letter, f"retried {entry.entry_id}")
 
 
-def note(state: State, letter: str, how: str) -> None:
+def note(state: State, entry: Entry, letter: str, how: str) -> None:
     """Remember how a letter was handled, and forget the one that was handled longest ago where there are too many."""
     if letter not in state.letters:
         if len(state.handled) >= contract.REMEMBERED_LETTERS:
-            del state.letters[state.handled.popleft()]
-        state.handled.append(letter)
+            oldest = min(state.handled, key=lambda one: (state.handled[one], one))
+            del state.letters[oldest], state.handled[oldest]
+        state.handled[letter] = entry.at
         state.counted["letters_handled"] += 1
     state.letters[letter] = how
 
@@ -34,4 +35,4 @@ def note(state: State, letter: str, how: str) -> None:
 def dropped(state: State, entry: Entry, letter: str, reason: str | None) -> None:
     """Nothing is to be done about a letter."""
     if letter not in state.letters:
-        note(state, letter, f"dropped {entry.entry_id}")
+        note(state, entry, letter, f"dropped {entry.entry_id}")
