@@ -41,4 +41,9 @@ if keep then
 elseif takes_over == '1' then
   rcall('HSET', key.meta, 'archive', archive, 'archiver', archiver)
 end
+if stopped then
+  rcall('HSET', key.meta, 'pinned', keep .. ' ' .. stopped)
+elseif left > 0 then
+  rcall('HDEL', key.meta, 'pinned')
+end
 return { trimmed, not stopped and left <= 0 and 1 or 0, stopped or '' }

@@ -78,6 +78,8 @@ class Archiver:
         """Events trimmed off the log in this run."""
         self.letters_trimmed = 0
         """Dead letters trimmed off their stream in this run."""
+        self.stopped_at = ""
+        """The job that has not ended and at whose submission trimming stopped; empty if there is none."""
         self.stopping = anyio.Event()
         self._token, self._trims = secrets.token_hex(8), False  # once it has trimmed, an earlier one may not
         self._announced = False
@@ -147,7 +149,7 @@ class Archiver:
 
     async def _check_restored(self) -> None:
         """Wait while an archive is put back: until the log continues behind it, the two do not fit together."""
-        if await self.live.redis.hexists(self.live.keys("meta"), "rebuild_from"):
+        if await self.live.redis.hget(self.live.keys("meta"), "rebuild_from"):
             raise PartitionRebuilding("the state is being rebuilt from an archive: archiving goes on when it is whole")
 
     @property
@@ -257,9 +259,9 @@ class Archiver:
         if not archive.segments:
             return
         await anyio.to_thread.run_sync(self.writer.verify_end)
-        more = 1
+        more, stopped_at = 1, self.stopped_at
         while more:
-            trimmed, more, _ = await script("trim_log")(
+            trimmed, more, stopped = await script("trim_log")(
                 self.live.redis,
                 events=self.live.keys("events"),
                 prefix=self.live.keys.prefix,
@@ -271,6 +273,9 @@ class Archiver:
             )
             self._trims = True
             self.trimmed += trimmed
+            self.stopped_at = stopped.decode()
+        if self.stopped_at != stopped_at and self.stopped_at:
+            log.info("a job that has not ended keeps the log", job_id=self.stopped_at)
         more = 1
         while more:
             trimmed, more = await script("trim_dead_letters")(

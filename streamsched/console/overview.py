@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ..sanitize import one_line
-from ..state.eviction import eviction_words
 from ..state.nodes import NodeView
 from ..state.overview import Overview
 from ..state.pairs import PairView
@@ -74,8 +73,8 @@ def _partition(overview: Overview) -> RenderableType:
         f"  folded {p.folded}  lag {lag}  watermark {p.watermark}  log {p.log_length}  workers {workers}",
         f"  last call {_age(p.last_call_ts, p.now_ts)} ago" if p.last_call_ts else "  nothing has been folded yet",
     )
-    if p.eviction:
-        line = Group(line, _plain(eviction_words(p.eviction), "red"))
+    for warning in p.warnings:
+        line = Group(line, _plain(warning, "red"))
     if p.trouble:
         return Group(line, _plain(p.trouble, "red"))
     if p.overload:

@@ -309,6 +309,7 @@ SOFT_META_FIELDS = (
     "evicted_keys",
     "evicts",
     "adopted",
+    "pinned",
 )
 """Not part of ``state == fold(log)``: they come from calls, heartbeats and ingresses, not from the log."""
 

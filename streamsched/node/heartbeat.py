@@ -13,6 +13,7 @@ from ..contract.errors import InvalidField, NodeSuperseded, SchedulerError, Unkn
 from ..contract.events import NodeHeartbeat, NodeRegistered
 from .held import Held
 from .inbox import Inbox
+from .rhythm import Rhythm
 
 log = structlog.get_logger(__name__)
 
@@ -41,11 +42,14 @@ class Heartbeat:
         self._held, self._inbox, self._registration, self._load = held, inbox, registration, load
         self._interval_s, self._longest_s = interval_s, longest_s
         self._node_id = held.reports.node_id
+        self._rhythm = Rhythm(held.reports.scheduler.partition, self._node_id, interval_s)
 
     async def keep_beating(self) -> None:
         """Beat until cancelled, or until another process is the node."""
         while not self._held.reports.superseded_by:
+            self._rhythm.begin()
             await anyio.sleep(self._interval_s)
+            self._rhythm.end()
             if self._held.reports.superseded_by:
                 return
             try:
@@ -64,12 +68,13 @@ class Heartbeat:
             SchedulerError, RedisError, OSError: it could not be sent within the patience of the partition.
         """
         load_json = self._loaded()
+        await self._rhythm.compare()
         beat = NodeHeartbeat(
             node_id=self._node_id,
             online=True,
             load_json=load_json,
             accepting=self._accepting(),
-            trouble=self._inbox.trouble or None,
+            trouble=self._inbox.trouble or self._rhythm.trouble or None,
             incarnation=self._registration.incarnation,
         )
         try:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from redis.asyncio import Redis
 
+from ..contract.entries import position
+from ..contract.jobs import ENDED
 from ..contract.keys import Keys
+
+LONG_MS = 3_600_000
+"""An hour: how long a job may keep the log before it is worth a word."""
 
 
 class JobView(msgspec.Struct, kw_only=True):
@@ -41,3 +48,39 @@ async def read_job(redis: Redis, keys: Keys, job_id: str) -> JobView | None:
         return None
     present = {name: text for name, text in fields.items() if text != ""}
     return msgspec.convert({**present, "job_id": job_id}, JobView, strict=False)
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """A job that has not ended, and keeps the log from being trimmed: its submission must stay until then."""
+
+    job_id: str
+    status: str
+    src_lang: str
+    tgt_lang: str
+    since_ts: int
+    """When it was submitted, ms since the epoch."""
+
+    def words(self, now_ts: int) -> str:
+        """Say what it costs and what to do; empty while it has not lasted for long."""
+        if now_ts - self.since_ts < LONG_MS:
+            return ""
+        return (
+            f"the log is kept for {(now_ts - self.since_ts) / LONG_MS:.0f} h: job {self.job_id} "
+            f"({self.src_lang} to {self.tgt_lang}) is {self.status} since then. Serve its pair, or `streamsched cancel "
+            f"{self.job_id}`"
+        )
+
+
+async def read_pin(redis: Any, keys: Keys, meta: dict[str, str]) -> Pin | None:
+    """Return the job at which the archiver last stopped trimming, if it has not ended since.
+
+    Raises:
+        RedisError: the server is away.
+    """
+    submit_id, _, job_id = meta.get("pinned", "").partition(" ")
+    if not job_id:
+        return None
+    status, found, src, tgt = await redis.hmget(keys.job(job_id), "status", "submit_id", "src_lang", "tgt_lang")
+    if found != submit_id or status in ENDED:
+        return None
+    return Pin(job_id, status, src, tgt, position(submit_id)[0])

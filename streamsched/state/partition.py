@@ -11,8 +11,9 @@ from ..connect.about import identify
 from ..contract.errors import LogWiped
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
-from .eviction import read_eviction
+from .jobs import Pin, read_pin
 from .letters import count_letters
+from .server import clock_words, eviction_words, read_eviction
 
 UNREAD = 16
 """Entries read at once to count those that are not folded: each may hold a megabyte."""
@@ -58,6 +59,12 @@ class PartitionView(msgspec.Struct, kw_only=True):
     """All by the code under which they were refused; those of a version that did not count yet are missing."""
     eviction: str | None
     """The policy by which the server evicts keys; empty if it evicts none, ``None`` if the user may not ask."""
+    clock_ahead_ms: int
+    """How far the scheduler's time is ahead of the server's clock, which was set back, ms."""
+    pin: Pin | None
+    """The job at which the archiver stops trimming the log; ``None`` if none does, or none trims."""
+    warnings: list[str]
+    """What is not as it should be and stops nothing yet, each with its remedy."""
     now_ts: int
     """The server's clock at the time of reading, ms since the epoch."""
 
@@ -101,6 +108,9 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
     letters = await count_letters(redis, keys)
     now_ts = seconds * 1000 + micros // 1000
     last_call_ts = int(meta["last_call_ts"]) if "last_call_ts" in meta else None
+    eviction, pin = await read_eviction(redis), await read_pin(redis, keys, meta)
+    ahead_ms = max(0, (last_call_ts or 0) - now_ts)
+    warnings = [eviction_words(eviction), clock_words(ahead_ms), pin.words(now_ts) if pin else ""]
     return PartitionView(
         namespace=keys.namespace,
         partition=keys.partition,
@@ -120,7 +130,10 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
         letters_by_code=letters.by_code,
         overload=_overload(meta.get("overload", "")),
         shed=shed_so_far(meta.get("shed")),
-        eviction=await read_eviction(redis),
+        eviction=eviction,
+        clock_ahead_ms=ahead_ms,
+        pin=pin,
+        warnings=[words for words in warnings if words],
         now_ts=now_ts,
     )
 

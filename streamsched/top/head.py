@@ -8,7 +8,6 @@ from rich.text import Text
 
 from ..console.overview import CONDITION, ENDED, IN_FLOW, TOO_MUCH
 from ..sanitize import mask, one_line
-from ..state.eviction import eviction_words
 from .tables import HEALTH
 
 
@@ -46,8 +45,7 @@ def _troubles(sections: dict[str, Any]) -> list[tuple[str, str]]:
         found.append((f"no answer from the server: {mask(sections['away']['problem'])}", "bold red"))
     if p["trouble"]:
         found.append((p["trouble"], "red"))
-    if p["eviction"]:
-        found.append((eviction_words(p["eviction"]), "red"))
+    found += [(warning, "red") for warning in p["warnings"]]
     if p["overload"]:
         causes = ", ".join(TOO_MUCH[cause] for cause in p["overload"])
         found.append((f"overloaded: {causes}; {p['shed']} submissions were refused", "yellow"))

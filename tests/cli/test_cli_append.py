@@ -23,7 +23,11 @@ def test_an_event_given_as_flags_is_appended_and_folded(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "outcome"),
     [
-        (("node.cordoned", "node_id=n9"), 1, "UNKNOWN_NODE: node_id n9 has never registered: append node.registered"),
+        (
+            ("node.cordoned", "node_id=n9"),
+            1,
+            "UNKNOWN_NODE: node_id n9 has never registered, or was retired: append",
+        ),
         (("node.cordoned",), 1, "INVALID_FIELD: node_id is missing: add it"),
         (("job.dispatched", "job_id=j1"), 1, "FORGED_DECISION"),
         (("node.cordoned", "n1"), 2, "'n1' is not field=value: write, for example, node_id=n1"),

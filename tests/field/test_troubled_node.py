@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from streamsched import Node, Scheduler
+from streamsched import Node, Scheduler, SubmitRequest
+from streamsched.contract.events import SchedulerConfigured
 from streamsched.contract.keys import Keys
 from streamsched.node.reconciler import Reconciler
 from streamsched.server.embedded import EmbeddedServer
@@ -92,3 +94,47 @@ async def test_a_node_whose_background_task_keeps_failing_says_so_until_it_works
             planted.setattr(Reconciler, "read", fail)
             await until(is_said)
         await until(is_over)
+
+
+def block() -> None:
+    time.sleep(1)
+
+
+async def trouble_of(scheduler: Scheduler, keys: Keys) -> str:
+    node = await read_node(scheduler.partition.redis, keys, "n1")
+    return node.trouble if node else ""
+
+
+async def test_a_handler_that_blocks_the_event_loop_is_named_by_the_next_heartbeat(
+    server: EmbeddedServer, keys: Keys
+) -> None:
+    async def blocks(task: Any) -> str:
+        block()
+        return "done"
+
+    async def is_said() -> bool:
+        return "the event loop was blocked for" in await trouble_of(scheduler, keys)
+
+    async def is_over() -> bool:
+        return await trouble_of(scheduler, keys) == ""
+
+    async with (
+        running(server, keys) as scheduler,
+        Scheduler.connect(server.url, keys.namespace) as own,
+        anyio.create_task_group() as group,
+    ):
+        await scheduler.append(SchedulerConfigured(heartbeat_timeout_ms=2000))
+        async with Node(own, "n1", pools=["en-zh"], heartbeat_ms=100) as node:
+            group.start_soon(node.run, blocks)
+            await scheduler.submit(SubmitRequest(session_id="s", src_lang="en", tgt_lang="zh", payload_json="1"))
+            await until(is_said)
+            await until(is_over)
+            node.stop()
+
+
+async def test_a_node_that_beats_less_often_than_the_timeout_says_so(server: EmbeddedServer, keys: Keys) -> None:
+    async with running(server, keys) as scheduler, Scheduler.connect(server.url, keys.namespace) as own:
+        await scheduler.append(SchedulerConfigured(heartbeat_timeout_ms=2000))
+        async with Node(own, "n1", pools=["en-zh"], heartbeat_ms=3000):
+            said = await trouble_of(scheduler, keys)
+            assert said.startswith("it sends a heartbeat every 3 s, and the scheduler waits 2 s (heartbeat_timeout_ms)")

@@ -24,7 +24,8 @@ DAY_MS = 24 * 3_600_000
 
 async def keys_of(ledger: Ledger, *words: str) -> list[str]:
     """The keys of the partition that hold one of some words."""
-    found = [name.removeprefix(ledger.keys.prefix) async for name in ledger.redis.scan_iter(count=1000)]
+    prefix = ledger.keys.prefix
+    found = [name.removeprefix(prefix) async for name in ledger.redis.scan_iter(match=prefix + "*", count=1000)]
     return sorted(name for name in found if any(word in name for word in words))
 
 

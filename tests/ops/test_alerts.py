@@ -77,6 +77,16 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
         "s/0 refuses submissions: too much memory.",
     ),
     "StreamschedEviction": ([series("eviction", "1x30")], {}, "The server of s/0 may evict keys of the partition."),
+    "StreamschedClockAhead": (
+        [series("clock_ahead_seconds", "120x30")],
+        {},
+        "The time of s/0 is 2m 0s ahead of the server's clock.",
+    ),
+    "StreamschedLogPinned": (
+        [series("log_pinned_seconds", "90000x30")],
+        {},
+        "A job of s/0 has kept the log from being trimmed for 1d 1h 0m 0s.",
+    ),
     "StreamschedSlowScripts": (
         [series("script_seconds", "0.05x30", quantile="0.99")],
         {},
@@ -158,6 +168,8 @@ ALL_IS_WELL = [
     series("partition_condition", "0 1 0x28", condition="rebuilding"),
     series("workers", "1 0 2x28"),
     series("lag_events", "0 5000 0x28"),
+    series("clock_ahead_seconds", "5x30"),
+    series("log_pinned_seconds", "7200x30"),
     series("overload", "0x30", cause="waiting"),
     series("script_seconds", "0.002x30", quantile="0.99"),
     series("script_seconds", "0.2x30", quantile="0.999"),

@@ -83,9 +83,11 @@ async def archive(
     kept = writer.archive
     if json:
         done = {"archived": archiver.archived, "trimmed": archiver.trimmed, "letters_trimmed": archiver.letters_trimmed}
-        as_json({**done, "events": kept.count, "last": kept.last})
+        as_json({**done, "stopped_at": archiver.stopped_at, "events": kept.count, "last": kept.last})
     else:
         trimmed = f", trimmed {archiver.trimmed} of them off the log; {left} remain" if trim else ""
+        if archiver.stopped_at:
+            trimmed += f", because job {archiver.stopped_at} has not ended"
         say(f"archived {archiver.archived} events{trimmed}; the archive holds {kept.count}, up to {kept.last}")
     return OK
 

@@ -73,7 +73,7 @@ function condition() {
   $("condition").className = "pill " + (bad ? "bad" : word);
   say($("where"), partition ? `${partition.namespace}:{${partition.partition}}` : $("where").textContent);
   const trouble = away && store.mode === "live" ? t("trouble.away", { problem: away.problem })
-    : !store.connected && store.mode === "live" && store.gen ? t("trouble.lost") : partition?.trouble ?? "";
+    : !store.connected && store.mode === "live" && store.gen ? t("trouble.lost") : partition?.trouble || (partition?.warnings ?? []).join(" ");
   say($("trouble"), trouble);
   $("trouble").hidden = !trouble;
 }
