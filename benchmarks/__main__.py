@@ -17,6 +17,7 @@ from rich.table import Table
 
 from . import regression
 from .figures import (
+    bounds,
     cpu_cost,
     dashboard,
     dispatch_latency,
@@ -47,6 +48,7 @@ FIGURES = {
     "dashboard": dashboard.measure,
     "scaling": scaling.measure,
     "soak": soak.measure,
+    "bounds": bounds.measure,
 }
 
 QUICK = 0.1

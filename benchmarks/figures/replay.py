@@ -6,10 +6,7 @@ differ as real ones do. The commands run as processes of their own, their memory
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +15,6 @@ from typing import Any
 from streamsched.archive.archiver import Archiver
 from streamsched.archive.writer import ArchiveWriter
 from streamsched.connect.client import connect
-from streamsched.contract.keys import Keys
 from streamsched.log.live import LiveLog
 from streamsched.replay.rebuild import rebuild
 from streamsched.replay.restore import restore
@@ -26,51 +22,10 @@ from streamsched.replay.restore import restore
 from ..harness.bench import Bench
 from ..harness.figures import Figure
 from ..harness.load import Ground, Speech, live_again
+from ..harness.tool import Tool
 
 SHORT, LONG = 100_000, 1_000_000
 """Events of the log, in the rounds and in the one that shows what length costs."""
-
-
-class Tool:
-    """Runs the commands on one partition, each as a process of its own."""
-
-    def __init__(self, url: str, keys: Keys, folder: Path) -> None:
-        self.environment = os.environ | {"STREAMSCHED_URL": url, "STREAMSCHED_NAMESPACE": keys.namespace}
-        self.folder = folder
-        self.archive = folder / "archive"
-
-    def run(self, *words: str) -> tuple[float, float]:
-        """Run one to its end; returns the seconds it took and the most memory it had, in MiB.
-
-        Raises:
-            SystemExit: it failed; the text is its output.
-        """
-        began, peak = time.perf_counter(), 0
-        command = [sys.executable, "-m", "streamsched", *words]
-        with (self.folder / "output").open("w") as output:
-            streams: dict[str, Any] = {"stdout": output, "stderr": output}
-            process = subprocess.Popen(command, env=self.environment, preexec_fn=_any_core, **streams)
-            while process.poll() is None:
-                # of the tool alone: the kernel's account at its end would count the scratch server in
-                peak = max(peak, _peak_kib(process.pid))
-                time.sleep(0.02)
-        if process.returncode:
-            raise SystemExit(f"streamsched {' '.join(words)} failed:\n{(self.folder / 'output').read_text()}")
-        return time.perf_counter() - began, peak / 1024
-
-
-def _any_core() -> None:
-    """Let a command and its scratch server have all cores: this program keeps off the server's own."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
-
-
-def _peak_kib(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:  # ended a moment ago, or a system without it
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 async def rates(bench: Bench, rows: dict[str, Figure]) -> None:
