@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from ..contract.keys import Keys
 from ..engine.script import script
 
-BATCH = 400
-"""Most events that one replay call folds, and of large ones 1.6 MB."""
+BATCH = 256
+"""Most events that one replay call folds, and of large ones 1 MiB."""
 
 
 async def refold(
