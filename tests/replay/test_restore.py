@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from streamsched.archive.archiver import Archiver
 from streamsched.archive.copies import copy_archive
+from streamsched.archive.manifest import MANIFEST
 from streamsched.archive.reader import Archive
 from streamsched.archive.writer import ArchiveWriter
 from streamsched.connect.client import connect
@@ -350,3 +351,31 @@ async def test_a_killed_restore_that_continues_with_a_longer_copy_of_the_archive
 
 async def dies(*_: Any) -> int:
     raise Killed
+
+
+async def test_a_replace_brings_the_letters_of_the_lost_log_back_where_the_new_one_has_none(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await story(log, "a")
+    kept, before = await archived(live, tmp_path), await log.dead()
+    await wipe(log)
+    await log.node("n2")
+    await restore(log.redis, live, kept, replace=True)
+    assert await log.dead() == before
+    assert await log.hash("dead_codes") == {"UNKNOWN_JOB": "1"}
+
+
+async def test_segments_that_are_listed_again_are_compared_with_the_log(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await story(log, "a")
+    manifest = (await archived(live, tmp_path)).folder / MANIFEST
+    yesterday, entries = manifest.read_bytes(), await log.redis.xrange(log.keys("events"))
+    await story(log, "b")
+    await archived(live, tmp_path)
+    manifest.write_bytes(yesterday)
+    await log.redis.delete(log.keys("events"))  # the server lost the end of its log, and was not replaced
+    for entry_id, fields in entries:
+        await log.redis.xadd(log.keys("events"), fields, id=entry_id)
+    with ArchiveWriter(tmp_path, live.keys) as writer, pytest.raises(LogFork, match="which the log has lost"):
+        await Archiver(live, writer).once()
