@@ -11,9 +11,40 @@ local function some_of(name, most)
 end
 
 -- A few random nodes of the pair that may receive a job, never a scan: one more than needed for every node that the
--- job has been to. Returns the untried nodes and the tried ones, each as {node, pool}.
+-- job has been to. They come from a few random pools, in turn from each of a few random sets of languages. Returns the untried
+-- nodes and the tried ones, each as {node, pool}.
+local drawn
 local function candidates(job, excluded, tried)
-  local pools = some_of(key.open(job.src_lang, job.tgt_lang), 2 + tried)
+  local src, tgt, most = job.src_lang, job.tgt_lang, 2 + tried
+  local name = 'open ' .. src .. ':' .. tgt
+  local sets, pools, offered = few_places[name], {}, {}
+  if not sets then
+    local all = few_places[key.lang(src, tgt)] or rcall('ZRANGE', key.lang(src, tgt), '0', limit.sets)
+    local open = #all > 0 and rcall('SMISMEMBER', key.open, unpack(all))
+    sets = {}
+    for i = 1, #all do
+      sets[#sets + 1] = open[i] == 1 and all[i] or nil
+    end
+    few_places[name] = sets
+  end
+  for i = 1, math.min(most, #sets) do
+    if #sets > 1 then -- math.random draws the same numbers in each call of a script: these follow from the nonce
+      for k = 1, drawn and 0 or #nonce do
+        drawn = ((drawn or 0) * 31 + nonce:byte(k)) % 2147483646 + 1
+      end
+      drawn = (drawn or 1) * 16807 % 2147483647 -- the generator of Park and Miller
+      local j = i + drawn % (#sets - i + 1)
+      sets[i], sets[j] = sets[j], sets[i]
+    end
+    offered[i] = some_of(key.set_open(sets[i]), most)
+  end
+  for turn = 1, most do
+    for i = 1, #offered do
+      if #pools < most then
+        pools[#pools + 1] = offered[i][turn]
+      end
+    end
+  end
   local fresh, stale, seen = {}, {}, {}
   for i = 1, #pools do
     local nodes = some_of(key.pool_online(pools[i]), (#pools == 1 and 2 or 1) + tried)
@@ -37,30 +68,35 @@ local function keeps_node(job, pool_id, node_id, excluded)
   if excluded[node_id] then
     return nil, 'broken: tried before'
   end
-  local pairs_pools = key.open(job.src_lang, job.tgt_lang)
-  local place = node_id .. '\n' .. pool_id .. '\n' .. pairs_pools
+  local src, tgt = job.src_lang, job.tgt_lang
+  local place = node_id .. '\n' .. pool_id .. '\n' .. src .. ':' .. tgt
+  local function serves(set)
+    set = ' ' .. set .. ' '
+    return find(set, ' ' .. src .. ' ', 1, true) and find(set, ' ' .. tgt .. ' ', 1, true)
+  end
   if few_places[place] then
     return pool_id -- as for a job before it
   end
-  if rcall('SISMEMBER', key.pool_online(pool_id), node_id) == 1 and rcall('SISMEMBER', pairs_pools, pool_id) == 1 then
-    few_places[place] = true
-    return pool_id
+  if rcall('SISMEMBER', key.pool_online(pool_id), node_id) == 1 then
+    local pool = rcall('HMGET', key.pool_info(pool_id), 'open', 'set')
+    if pool[1] == 'true' and serves(pool[2]) then
+      few_places[place] = true
+      return pool_id
+    end
   end
   local v = rcall('HMGET', key.node_info(node_id), 'online', 'cordoned', 'accepting', 'open', 'pools')
   if v[4] == 'true' then
+    local paused
     for other in gmatch(v[5], '[^ ]+') do
-      if rcall('SISMEMBER', pairs_pools, other) == 1 then
-        return other
-      end
-    end
-    if config('paused') then
-      for other in gmatch(v[5], '[^ ]+') do
-        if rcall('HGET', key.pool_info(other), 'paused') and rcall('SISMEMBER', key.lang(job.src_lang, job.tgt_lang), other) == 1 then
-          return nil, 'broken: pool paused'
+      local pool = rcall('HMGET', key.pool_info(other), 'open', 'set', 'paused')
+      if serves(pool[2]) then
+        if pool[1] == 'true' then
+          return other
         end
+        paused = paused or pool[3]
       end
     end
-    return nil, 'broken: other languages'
+    return nil, paused and 'broken: pool paused' or 'broken: other languages'
   end
   return nil, v[1] ~= 'true' and 'broken: offline' or v[2] == 'true' and 'broken: cordoned'
     or v[3] ~= 'true' and 'broken: not accepting' or 'broken: full'

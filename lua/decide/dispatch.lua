@@ -22,43 +22,34 @@ local function next_job(queue)
   return queue.jobs[queue.at]
 end
 
--- Serve a few pairs side by side, always the first of their first jobs, until a pair left out may come before.
--- Returns how many jobs were dispatched.
-local function serve(queues, bound)
-  local served = 0
-  while left > 0 do
-    local first
-    for i = 1, #queues do
-      local order = queues[i].order
-      if order and (not first or order < first.order) then
-        first = queues[i]
-      end
-    end
-    if not first or first.order > bound then
-      return served
-    end
-    local job_id = next_job(first)
-    if job_id and dispatch(job_id, job_to_dispatch(job_id)) then
-      served, first.at = served + 1, first.at + 2
-      if left > 0 then -- with nothing left, the range to read would end at -1: the whole queue
-        next_job(first)
-      end
-    else
-      first.order = nil -- no node may take this pair's jobs any more
-    end
-  end
-  return served
-end
-
--- Hand waiting jobs to nodes, the highest priority of all pairs first, while there are both.
+-- Hand waiting jobs to nodes, the highest priority of all pairs first, while there are both. A few pairs are served side by side,
+-- always the first of their first jobs, until a pair left out may come before.
 local function dispatch_waiting()
+  local served
   repeat
-    reindex() -- ranks the pairs again
-    local ranked = rcall('ZRANGE', key.ready, '0', '16', 'WITHSCORES')
-    local queues = {}
-    for i = 1, math.min(#ranked, 32), 2 do
-      queues[#queues + 1] = { pair = ranked[i], order = tonumber(ranked[i + 1]) }
+    reindex() -- ranks the sets again
+    local queues, bound = best_pairs()
+    served = 0
+    while left > 0 do
+      local first
+      for i = 1, #queues do
+        local order = queues[i].order
+        if order and (not first or order < first.order) then
+          first = queues[i]
+        end
+      end
+      if not first or first.order > bound then
+        break
+      end
+      local job_id = next_job(first)
+      if job_id and dispatch(job_id, job_to_dispatch(job_id)) then
+        served, first.at = served + 1, first.at + 2
+        if left > 0 then -- with nothing left, the range to read would end at -1: the whole queue
+          next_job(first)
+        end
+      else
+        first.order = nil -- no node may take this pair's jobs any more
+      end
     end
-    local served = serve(queues, tonumber(ranked[34] or math.huge))
   until served == 0 or left <= 0
 end

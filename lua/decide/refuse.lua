@@ -26,7 +26,14 @@ local function refuse(job_id, job)
     code, detail = 'PAUSED', pair .. ' is paused: submit the job to let it wait, or `streamsched resume --pair ' .. way .. '`'
   else
     -- a sample, because a refusal must not cost more where a pair has thousands of pools
-    code, detail = why_unserved(pair, rcall('SRANDMEMBER', key.lang(job.src_lang, job.tgt_lang), 16))
+    local pools, sets = {}, rcall('ZRANGE', key.lang(job.src_lang, job.tgt_lang), '0', '15')
+    for i = 1, #sets do
+      local some = rcall('SRANDMEMBER', key.set_pools(sets[i]), math.ceil(16 / #sets))
+      for j = 1, #some do
+        pools[#pools + 1] = some[j]
+      end
+    end
+    code, detail = why_unserved(pair, pools)
   end
   decide('job.refused', 'job_id', job_id, 'code', code, 'detail', detail)
 end

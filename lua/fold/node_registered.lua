@@ -23,29 +23,24 @@ if before[1] == cap_json and (before[2] or nil) == e.pool_names_json and (before
   return
 end
 local pools = pool_names_json or {}
-local ids, member = {}, {}
+local ids, member, moves = {}, {}, {}
 for i = 1, #pools do
   local pool = pools[i]
   ids[i], member[pool.id] = pool.id, true
   local pool_hash, languages = key.pool_info(pool.id), concat(pool.languages, ' ')
-  local stored = rcall('HMGET', pool_hash, 'languages', 'open')
+  local stored = rcall('HMGET', pool_hash, 'languages', 'set')
   if stored[1] ~= languages then
+    local set = set_of(pool.languages)
     if stored[1] then
       if sender_in(e) then
         refuse_event('NOT_PERMITTED', 'pool ' .. pool.id .. ' serves ' .. stored[1] .. ': source ' .. e.source
           .. ' may join it, but not change what it serves; give the pool another id')
       end
-      each_pair(stored[1], function(src, tgt)
-        plan_write('SREM', key.lang(src, tgt), pool.id)
-        plan_write('SREM', key.open(src, tgt), pool.id)
-        mark_dirty('pair', src .. ':' .. tgt)
-      end)
+      move_pool(moves, pool.id, stored[2], -1)
     end
-    each_pair(languages, function(src, tgt)
-      plan_write('SADD', key.lang(src, tgt), pool.id)
-    end)
-    -- open=false makes reindex_pool enter the pool under all its new pairs
-    plan_write('HSET', pool_hash, 'languages', languages, 'name', pool.name, 'open', 'false')
+    move_pool(moves, pool.id, set, 1)
+    -- open=false makes reindex_pool enter the pool among the open ones of its new set
+    plan_write('HSET', pool_hash, 'languages', languages, 'set', set, 'name', pool.name, 'open', 'false')
     plan_write('SADD', key.pools, pool.id)
   end
   if stored[1] and rcall('EXISTS', key.pool_members(pool.id)) == 0 then
@@ -54,6 +49,7 @@ for i = 1, #pools do
   plan_write('SADD', key.pool_members(pool.id), node_id)
   mark_dirty('pool', pool.id)
 end
+move_sets(moves)
 for pool_id in gmatch(before[4] or '', '[^ ]+') do
   if member[pool_id] then
     plan_write('SREM', key.pool_online(pool_id), node_id)

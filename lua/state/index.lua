@@ -1,10 +1,11 @@
 -- Indexes that follow from nodes, pools and pairs, and are brought in line before they are read.
 
--- Remember a node, pool or pair whose indexes have to be brought in line.
-local dirty = { node = {}, pool = {}, pair = {} }
+-- Remember a node, pool, set of languages or pair whose indexes have to be brought in line: of a `set` whether it is open, of a
+-- `new_set` also which of its pairs wait, of a `rank` only its place among the ready ones.
+local dirty = { node = {}, pool = {}, set = {}, new_set = {}, pair = {}, rank = {} }
 local any_dirty = false
 local rooms = {} -- what room_of has read
-local few_places = {} -- what some_of has read
+local few_places = {} -- which sets, pools and nodes have been read
 local function mark_dirty(kind, name)
   dirty[kind][name] = true
   any_dirty = true
@@ -51,36 +52,23 @@ local function reindex_node(node_id)
   end
 end
 
--- Bring the index of open pools in line with whether this pool has a node that may receive a job, and is not paused.
+-- Bring the open pools of a set of languages in line with whether this pool has a node that may receive a job, and is not
+-- paused. Its languages cost nothing here: their pairs ask the set.
 local function reindex_pool(pool_id)
   local info = key.pool_info(pool_id)
-  local v = rcall('HMGET', info, 'languages', 'open', 'paused')
+  local v = rcall('HMGET', info, 'set', 'open', 'paused')
   if not v[2] then
     return -- never registered: the event that marked it was refused
   end
   local open = not v[3] and rcall('EXISTS', key.pool_online(pool_id)) == 1 and 'true' or 'false'
   if open ~= v[2] then
     rcall('HSET', info, 'open', open)
-    each_pair(v[1], function(src, tgt)
-      rcall(open == 'true' and 'SADD' or 'SREM', key.open(src, tgt), pool_id)
-      mark_dirty('pair', src .. ':' .. tgt)
-    end)
+    rcall(open == 'true' and 'SADD' or 'SREM', key.set_open(v[1]), pool_id)
+    mark_dirty('set', v[1])
   end
 end
 
--- Rank a language pair by its first waiting job while some pool could take the job and the pair is not paused; otherwise take
--- it off the ranking.
-local function reindex_pair(pair)
-  local src, tgt = match(pair, '^([^:]+):(.+)$')
-  local first = rcall('ZRANGE', flush(key.waiting(src, tgt)), '0', '0', 'WITHSCORES')
-  if first[1] and rcall('EXISTS', key.open(src, tgt)) == 1 and not is_paused(pair) then
-    rcall('ZADD', key.ready, first[2], pair)
-  else
-    rcall('ZREM', key.ready, pair)
-  end
-end
-
--- Bring the indexes of nodes and pools in line, which every choice reads. The result is a pure function of the state that was
+-- Bring the indexes of nodes, pools and sets in line, which every choice reads. The result is a pure function of the state that was
 -- marked, so it does not matter how many events lie between two calls of this: live and replay end alike.
 local function reindex_nodes_and_pools()
   if next(dirty.node) then
@@ -95,9 +83,16 @@ local function reindex_nodes_and_pools()
     end
     dirty.pool = {}
   end
+  if next(dirty.set) then
+    for set in pairs(dirty.set) do
+      rcall(rcall('EXISTS', key.set_open(set)) == 1 and 'SADD' or 'SREM', key.open, set)
+      dirty.rank[set] = true
+    end
+    dirty.set = {}
+  end
 end
 
--- The same with the ranking of the pairs, which is read once for many jobs.
+-- The same with the ranking, which is read once for many jobs.
 local function reindex()
   if not any_dirty then
     return
@@ -107,5 +102,22 @@ local function reindex()
     reindex_pair(pair)
   end
   dirty.pair = {}
+  for set in pairs(dirty.new_set) do -- behind the pairs: until then the sets of a pair are alike
+    if rcall('EXISTS', key.set_pools(set)) == 1 then -- else it is gone again, or the event that marked it was refused
+      each_pair(set, function(src, tgt)
+        reindex_pair(src .. ':' .. tgt, set)
+      end)
+    end
+  end
+  dirty.new_set = {}
+  for set in pairs(dirty.rank) do -- by the first of its waiting pairs, while it is open
+    local first = rcall('SISMEMBER', key.open, set) == 1 and rcall('ZRANGE', key.set_waiting(set), '0', '0', 'WITHSCORES')
+    if first and first[1] then
+      rcall('ZADD', key.ready, first[2], set)
+    else
+      rcall('ZREM', key.ready, set)
+    end
+  end
+  dirty.rank = {}
   any_dirty = false
 end

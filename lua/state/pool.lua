@@ -1,6 +1,6 @@
 -- Pools, the language pairs that they serve, and what an operator has paused.
 
--- Call visit(src, tgt) for every ordered pair of a pool's languages, given as one text joined by blanks.
+-- Call visit(src, tgt) for every ordered pair of languages, given as one text joined by blanks.
 local function each_pair(languages, visit)
   for src in gmatch(languages, '[^ ]+') do
     for tgt in gmatch(languages, '[^ ]+') do

@@ -159,14 +159,31 @@ KEYS: dict[str, Key] = {
     "pool_online": Key(
         "pool:%s:online", "set", "index", "Ids of the members that may receive a job now.", "As `nodes`."
     ),
-    "lang": Key("lang:%s:%s", "set", "fold", "Ids of the pools that serve the pair.", "As `pools`."),
-    "open": Key(
-        "open:%s:%s",
+    "lang": Key(
+        "lang:%s:%s",
+        "sorted set",
+        "fold",
+        "The sets of languages that serve the pair, each as its languages in order, joined by blanks. Scores are 0.",
+        "256 sets for each pair; as `pools`.",
+    ),
+    "set_pools": Key(
+        "set:%s:pools", "set", "fold", "Ids of the pools that serve exactly this set of languages.", "As `pools`."
+    ),
+    "set_open": Key(
+        "set:%s:open",
         "set",
         "index",
-        "Ids of the pools of the pair that are not paused and have a node that may receive a job now.",
+        "Those of them that are not paused and have a node that may receive a job now.",
         "As `nodes`.",
     ),
+    "set_waiting": Key(
+        "set:%s:waiting",
+        "sorted set",
+        "index",
+        "Pairs of the set that have a waiting job and are not paused, by their first job.",
+        "As `waiting`.",
+    ),
+    "open": Key("open", "set", "index", "The sets of languages that have an open pool.", "As `nodes`."),
     "paused": Key(
         "paused",
         "hash",
@@ -200,7 +217,7 @@ KEYS: dict[str, Key] = {
         "ready",
         "sorted set",
         "index",
-        "Pairs that have both a waiting job and an open pool, by their first job.",
+        "Sets of languages that have both a waiting pair and an open pool, by their first job.",
         "As `waiting`.",
     ),
     "timers": Key(

@@ -21,7 +21,8 @@ LIMITS: dict[str, int] = {
     "attempts": 1000,  # the most max_attempts may be
     "pools": 64,  # pools of one node
     "languages": 32,  # languages of one pool
-    "pairs": 4096,  # language pairs of all pools of one node: each costs something when the node opens or closes
+    "pairs": 4096,  # language pairs of all pools of one node: each costs something when the node registers
+    "sets": 256,  # sets of languages that serve one pair: a job that comes first in its pair is noted for each
     "window": 256,  # assignments a node may have that it neither started nor declined
     "backoff_ms": 60_000,  # the longest pause between two attempts
     "sleep_ms": 1_000,  # the longest a worker blocks: a wake-up may die with another worker

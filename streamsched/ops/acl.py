@@ -13,7 +13,7 @@ from ..contract.keys import Keys
 from ..engine.script import script
 from ..engine.source import sources
 
-OPTIONS = {"COUNT", "LIMIT", "MATCH", "MAXLEN", "MINID", "MKSTREAM", "STREAMS", "WITHSCORES"}
+OPTIONS = {"CH", "COUNT", "LIMIT", "MATCH", "MAXLEN", "MINID", "MKSTREAM", "STREAMS", "WITHSCORES"}
 OPTIONS |= {"INFO"}  # a script works without it if the right is missing
 OPTIONS |= {"ENTRIESADDED", "ENTRIESREAD", "MAXDELETEDID", "AGAIN", "OK"}
 """Words in capitals in the scripts that are not commands."""

@@ -56,24 +56,31 @@ async def waiting_pairs(redis: Any, keys: Keys, waiting: int) -> tuple[dict[tupl
 
 
 async def read_pairs(redis: Any, keys: Keys, pairs: list[tuple[str, str]]) -> list[PairView]:
-    """Read what there is to say of some pairs, in one round trip."""
+    """Read what there is to say of some pairs, in two round trips."""
     async with redis.pipeline(transaction=False) as pipe:
         for src, tgt in pairs:
             pipe.zcard(keys("waiting", src, tgt))
             pipe.zrange(keys("waiting", src, tgt), 0, 0)
-            pipe.scard(keys("lang", src, tgt))
-            pipe.scard(keys("open", src, tgt))
             pipe.hexists(keys("paused"), f"pair {src}:{tgt}")
+            pipe.zrange(keys("lang", src, tgt), 0, -1)
         replies = await pipe.execute()
+    sets = sorted(set().union(*replies[3::4]))  # of languages: each pool belongs to one
+    async with redis.pipeline(transaction=False) as pipe:
+        for languages in sets:
+            pipe.scard(keys("set_pools", languages))
+            pipe.scard(keys("set_open", languages))
+        counts = await pipe.execute()
+    pools = dict(zip(sets, counts[::2], strict=True))
+    open_pools = dict(zip(sets, counts[1::2], strict=True))
     return [
         PairView(
             src_lang=src,
             tgt_lang=tgt,
-            waiting=replies[5 * n],
-            first_job_id=(replies[5 * n + 1] or [""])[0],
-            pools=replies[5 * n + 2],
-            open_pools=replies[5 * n + 3],
-            paused=bool(replies[5 * n + 4]),
+            waiting=replies[4 * n],
+            first_job_id=(replies[4 * n + 1] or [""])[0],
+            pools=sum(pools[languages] for languages in replies[4 * n + 3]),
+            open_pools=sum(open_pools[languages] for languages in replies[4 * n + 3]),
+            paused=bool(replies[4 * n + 2]),
         )
         for n, (src, tgt) in enumerate(pairs)
     ]

@@ -71,7 +71,7 @@ async def test_the_four_calls_leave_the_state_an_operator_expects(server: Embedd
         assert not {"max_jobs", "pools_json", "current_jobs"} & set(node)
         assert await redis.smembers(keys("pool_members", "1")) == {"n1"}
         assert await redis.smembers(keys("pool_online", "1")) == {"n1"}
-        assert await redis.smembers(keys("lang", "zh", "en")) == {"1"}
+        assert await redis.smembers(keys("set_pools", "en zh")) == {"1"}
 
         job = await scheduler.dispatch_task(dispatch())
         assert job.node_id == "n1"

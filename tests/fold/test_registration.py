@@ -29,10 +29,12 @@ async def test_registration_shows_in_the_keys_that_operators_look_at(ledger: Led
     state = await ledger.state(ledger.keys)
     assert state["pool:1:members"] == state["pool:x:members"] == ["n1"]
     pairs = {key: pools for key, pools in state.items() if key.startswith("lang:")}
-    both = {"lang:en:zh": ["1"], "lang:zh:en": ["1"]}
+    both = {"lang:en:zh": [("en zh", 0)], "lang:zh:en": [("en zh", 0)]}
     assert pairs == both | {
-        f"lang:{src}:{tgt}": ["x"] for src in ("de", "fr", "it") for tgt in ("de", "fr", "it") if src != tgt
+        f"lang:{src}:{tgt}": [("de fr it", 0)] for src in ("de", "fr", "it") for tgt in ("de", "fr", "it") if src != tgt
     }
+    assert state["set:en zh:pools"] == state["set:en zh:open"] == ["1"]
+    assert state["open"] == ["de fr it", "en zh"]
 
 
 async def test_a_node_may_receive_jobs_from_its_registration_on(ledger: Ledger) -> None:
@@ -120,14 +122,14 @@ async def test_a_pool_whose_name_changes_languages_moves_in_the_index(ledger: Le
     await ledger.submit("j1", src="de", tgt="fr")
     await ledger.append(NodeRegistered(node_id="n1", cap_json="{}", pool_names_json='[{"id":1,"name":"de-fr"}]'))
     state = await ledger.state(ledger.keys)
-    assert [key for key in state if key.startswith(("lang:", "open:"))].sort() == [
+    assert sorted(key for key in state if key.startswith(("lang:", "set:", "open"))) == [
         "lang:de:fr",
         "lang:fr:de",
-        "open:de:fr",
-        "open:fr:de",
-    ].sort()
-    assert "lang:en:zh" not in state
-    assert "open:en:zh" not in state
+        "open",
+        "set:de fr:open",
+        "set:de fr:pools",
+    ]
+    assert state["open"] == ["de fr"]
     assert (await ledger.job("j1"))["status"] == "dispatched"
     assert (await ledger.submit("j2", immediate=True))["error"].startswith("NO_POOL_FOR_LANG_PAIR ")
 

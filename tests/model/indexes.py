@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import permutations
 from typing import Any
 
 from .state import HELD, Job, Node, Session, Source, State
@@ -27,7 +28,7 @@ def keys_of(state: State) -> dict[str, Value]:
         found[f"source:{name}"] = source_hash(source)
     found["sources"] = sorted(name for name, source in state.sources.items() if not source.revoked)
     found |= places(state)
-    found |= queues(state, {name[5:] for name in found if name.startswith("open:") and found[name]})
+    found |= queues(state, sets_of(state), found["open"])
     return {name: value for name, value in found.items() if value}
 
 
@@ -166,7 +167,7 @@ def places(state: State) -> dict[str, Value]:
         found[f"node:jobs:{node_id}"] = sorted(node.held)
         for pool_id in node.pools:
             members.setdefault(pool_id, []).append(node_id)
-    serving: dict[str, list[str]] = {}
+    open_pools: dict[str, list[str]] = {}
     for pool_id in sorted(state.pools):
         pool = state.pools[pool_id]
         belong = members.get(pool_id, [])
@@ -176,15 +177,29 @@ def places(state: State) -> dict[str, Value]:
         paused = f"pool {pool_id}" in state.paused
         is_open = bool(ready) and not paused
         found[f"pool:{pool_id}:info"] = texts(
-            name=pool.name, languages=" ".join(pool.languages), open=is_open, paused=paused or None
+            name=pool.name,
+            languages=" ".join(pool.languages),
+            set=pool.language_set,
+            open=is_open,
+            paused=paused or None,
         )
-        for src in pool.languages:
-            for tgt in pool.languages:
-                if src != tgt:
-                    serving.setdefault(f"lang:{src}:{tgt}", []).append(pool_id)
-                    if is_open:
-                        serving.setdefault(f"open:{src}:{tgt}", []).append(pool_id)
-    return found | serving
+        if is_open:
+            open_pools.setdefault(pool.language_set, []).append(pool_id)
+    serving: dict[str, Queue] = {}
+    for languages, pools in sets_of(state).items():
+        found[f"set:{languages}:pools"] = pools
+        found[f"set:{languages}:open"] = open_pools.get(languages, [])
+        for src, tgt in permutations(languages.split(), 2):
+            serving.setdefault(f"lang:{src}:{tgt}", []).append((languages, 0.0))
+    return found | serving | {"open": sorted(open_pools)}
+
+
+def sets_of(state: State) -> dict[str, list[str]]:
+    """The pools by what they serve, both in order."""
+    found: dict[str, list[str]] = {}
+    for pool_id in sorted(state.pools, key=lambda pool_id: (state.pools[pool_id].language_set, pool_id)):
+        found.setdefault(state.pools[pool_id].language_set, []).append(pool_id)
+    return found
 
 
 def gone(state: State) -> Iterable[tuple[str, float]]:
@@ -200,7 +215,7 @@ def gone(state: State) -> Iterable[tuple[str, float]]:
             yield f"source {name}", source.since_ts
 
 
-def queues(state: State, open_pairs: set[str]) -> dict[str, Value]:
+def queues(state: State, sets: Iterable[str], open_sets: Value) -> dict[str, Value]:
     """Who waits for what: a node, a moment, a deadline."""
     waiting: dict[str, dict[str, float]] = {}
     timers: dict[str, float] = {}
@@ -212,13 +227,19 @@ def queues(state: State, open_pairs: set[str]) -> dict[str, Value]:
             waiting.setdefault(":".join(job.pair), {})[job_id] = job.order
         if job.finished_ts is None and job.deadline_ts is not None:
             deadlines[job_id] = job.deadline_ts
-    going = {pair for pair in open_pairs if f"pair {pair}" not in state.paused}
-    heads = {pair: min(queue.values()) for pair, queue in waiting.items() if pair in going}
+    heads = {pair: min(queue.values()) for pair, queue in waiting.items() if f"pair {pair}" not in state.paused}
     found: dict[str, Value] = {f"waiting:{pair}": ranked(queue.items()) for pair, queue in waiting.items()}
+    best: dict[str, float] = {}
+    for languages in sets:
+        pairs = [f"{src}:{tgt}" for src, tgt in permutations(languages.split(), 2)]
+        served = {pair: heads[pair] for pair in pairs if pair in heads}
+        found[f"set:{languages}:waiting"] = ranked(served.items())
+        if served and languages in open_sets:
+            best[languages] = min(served.values())
     return found | {
         "timers": ranked(timers.items()),
         "deadlines": ranked(deadlines.items()),
-        "ready": ranked(heads.items()),
+        "ready": ranked(best.items()),
     }
 
 

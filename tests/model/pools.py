@@ -13,6 +13,7 @@ PRIMARY = re.compile(r"[a-z]{2,3}")  # a code that cannot be the end of another 
 POOL_ID = re.compile(r"[A-Za-z0-9._-]{1,256}")
 HIGHEST_ID = 10**15
 MOST_PAIRS = 4096  # of all pools of a node
+MOST_SETS = 256  # of languages, that serve one pair
 
 
 class Entry(NamedTuple):

@@ -48,6 +48,11 @@ class Pool:
     empty_ts: int = 0
     """Since when it has had no member, if it has none."""
 
+    @property
+    def language_set(self) -> str:
+        """Its languages in order, whatever the order of its name."""
+        return " ".join(sorted(self.languages))
+
     def serves(self, src: str, tgt: str) -> bool:
         """Whether it translates between the two."""
         return src != tgt and src in self.languages and tgt in self.languages

@@ -299,8 +299,10 @@ class Partition(RuleBasedStateMachine):
         assert set(timers) == {job_id for job_id, job in jobs.items() if job["timer"]}
         alive = {job_id: job for job_id, job in jobs.items() if job["status"] not in TERMINAL}
         assert deadlines == {j: float(job["deadline_ts"]) for j, job in alive.items() if "deadline_ts" in job}
-        heads = {pair: min(queue.values()) for pair, queue in waiting.items() if state.get(f"open:{pair}")}
-        assert dict(state.get("ready", [])) == heads
+        heads = {pair: min(queue.values()) for pair, queue in waiting.items()}
+        served = {(one, pair) for pair in heads for one in dict(state.get(f"lang:{pair}", []))}
+        ready = {one for one, _ in served} & set(state.get("open", []))
+        assert dict(state.get("ready", [])) == {r: min(heads[pair] for one, pair in served if one == r) for r in ready}
 
     def counted(self, state: dict[str, Any], jobs: dict[str, Any], infos: dict[str, Any]) -> None:
         counters = Counter({name: int(count) for name, count in state.get("counters", {}).items()})
@@ -337,8 +339,11 @@ class Partition(RuleBasedStateMachine):
             assert set(state.get(f"pool:{pool}:online", [])) == online.get(pool, set())
         for src, tgt in PAIRS:
             serving = [pool for pool in state.get("pools", []) if {src, tgt} <= set(pool.split("-"))]
-            assert state.get(f"lang:{src}:{tgt}", []) == serving
-            assert state.get(f"open:{src}:{tgt}", []) == [pool for pool in serving if pool in online]
+            sets = {" ".join(sorted(pool.split("-"))) for pool in serving}
+            assert dict(state.get(f"lang:{src}:{tgt}", [])) == dict.fromkeys(sets, 0)
+            assert sorted(pool for one in sets for pool in state[f"set:{one}:pools"]) == sorted(serving)
+            able = [pool for one in sets for pool in state.get(f"set:{one}:open", [])]
+            assert sorted(able) == sorted(pool for pool in serving if pool in online)
 
     async def look_back(self) -> None:
         """At the end: everything was folded once, and the log tells the same story as the state."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import permutations
+
 from ..contract import LAST_WINDOW
+from ..pools import MOST_SETS
 from ..pools import Entry as PoolEntry
 from ..refusals import Refused, require
 from ..state import Node, Pool, State
@@ -63,6 +67,8 @@ def registered(
     changed = any(state.pools[pool.pool_id].languages != pool.languages for pool in theirs)
     if not same and speaker(state, entry.raw) and changed:
         raise Refused("NOT_PERMITTED")
+    if not same:
+        check_sets(state, pool_names_json or [])
     node = state.nodes.setdefault(node_id, Node(since_ts=entry.at))
     state.had_nodes = True
     node.incarnation = incarnation or node.incarnation or entry.entry_id
@@ -75,6 +81,17 @@ def registered(
     for pool in pool_names_json or []:
         state.pools[pool.pool_id] = Pool(pool.name, pool.languages)
     note_empty(state, entry, left)
+
+
+def check_sets(state: State, listed: list[PoolEntry]) -> None:
+    """A pair is served by a bounded number of sets of languages; one that the event leaves still counts."""
+    before = {pool.language_set for pool in state.pools.values()}
+    after = {pool_id: pool.language_set for pool_id, pool in state.pools.items()}
+    after |= {pool.pool_id: " ".join(sorted(pool.languages)) for pool in listed}
+    new = set(after.values()) - before
+    served = Counter(pair for languages in before | new for pair in permutations(languages.split(), 2))
+    if new and any(served[pair] > MOST_SETS for languages in new for pair in permutations(languages.split(), 2)):
+        raise Refused("INVALID_FIELD")
 
 
 def note_empty(state: State, entry: Entry, left: list[str]) -> None:

@@ -259,6 +259,10 @@ class KeySpace:
 
     def zadd(self, key: str, *pairs: Any) -> int:
         held = self._write(key, SortedSet)
+        if pairs[0] == "CH":
+            before, (_, score, member) = held.scores.get(pairs[2]), pairs
+            held.add(member, float(score))
+            return int(held.scores[member] != before)
         return sum(held.add(pairs[at + 1], float(pairs[at])) for at in range(0, len(pairs), 2))
 
     def zrem(self, key: str, *members: str) -> int:

@@ -80,6 +80,11 @@ COMMANDS: dict[str, list[Command]] = {
     "sorted sets": [
         ("ZADD", "z", "2", "b", "1", "a", "2", "a2"),
         ("ZADD", "z", "1.5", "b"),
+        ("ZADD", "z", "CH", "1.5", "b"),
+        ("ZADD", "z", "CH", "2", "b"),
+        ("ZADD", "z", "CH", "1.5", "b"),
+        ("ZADD", "z", "CH", "1", "new"),
+        ("ZREM", "z", "new"),
         ("ZADD", "z", "1700000000000", "late", "-109951162777600", "first", "0", "zero"),
         ("ZRANGE", "z", "0", "-1", "WITHSCORES"),
         ("ZRANGE", "z", "1", "2"),
