@@ -98,32 +98,39 @@ async def test_a_set_that_comes_as_the_last_job_of_its_pair_goes_leaves_nothing_
         assert not [name for name in state if name.startswith("set:") and name.endswith(":waiting")]
 
 
-async def test_jobs_go_in_their_order_over_all_pairs_and_sets(ledger: Ledger) -> None:
-    """Also where more sets serve the best pair, and more pairs wait in one set, than are read at once."""
-    await ledger.freeze()
-    own, dice = CODES[:40], random.Random(7)
-    nodes = [f"n{number}" for number in range(len(own))]
-    names = [f"xx-yy-{code}" for code in own] + ["-".join(["xx", "yy", *CODES[50:58]])]
-    for node_id, name in zip([*nodes, "large"], names, strict=True):
-        await ledger.append(registration(node_id, name), ["type", "node.cordoned", "node_id", node_id])
-    pairs = [("xx", "yy")] * 60 + [("xx", code) for code in own] + [("yy", code) for code in own[:20]]
-    pairs += [(a, b) for a, b in product(CODES[50:58], repeat=2) if a < b]
+OWN = CODES[:40]
+SHAPES: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
+    "more sets serve the best pair than are read at once": (
+        [f"xx-yy-{code}" for code in OWN],
+        [("xx", "yy")] * 60 + [("xx", code) for code in OWN] + [("yy", code) for code in OWN],
+    ),
+    "more pairs are best in a set of their own": (
+        [f"{code}-zz" for code in OWN],
+        [(code, "zz") for code in OWN] * 3 + [("zz", code) for code in OWN] * 2,
+    ),
+    "more pairs wait in one set": (["-".join(CODES[:8])] * 30, [*permutations(CODES[:8], 2)] * 4),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_jobs_go_in_their_order_over_all_pairs_and_sets(ledger: Ledger, shape: str) -> None:
+    names, pairs = SHAPES[shape]
+    dice = random.Random(7)
     dice.shuffle(pairs)
+    for number, name in enumerate(names):
+        await ledger.append(registration(f"n{number}", name), ["type", "node.cordoned", "node_id", f"n{number}"])
     wanted: list[tuple[int, int, str]] = []
     for number, (src, tgt) in enumerate(pairs):
-        priority = dice.randint(-2, 2)
-        await ledger.submit(f"j{number}", f"s{number}", src, tgt, priority=priority)
-        wanted.append((-priority, number, f"j{number}"))
-    for node_id in [*nodes, "large"]:
-        started = {"type": "node.heartbeat", "node_id": node_id, "online": "true"}
-        await ledger.add(started)
-        await ledger.add({"type": "node.uncordoned", "node_id": node_id})
+        priority, job_id = dice.randint(-2, 2), f"j{number}"
+        job = {"job_id": job_id, "session_id": job_id, "src_lang": src, "tgt_lang": tgt, "payload_json": "1"}
+        await ledger.add({"type": "job.submitted", **job, "priority": str(priority)})
+        wanted.append((-priority, number, job_id))
+    await ledger.advance()
+    for number in range(len(names)):
+        await ledger.add({"type": "node.uncordoned", "node_id": f"n{number}"})
     await ledger.advance()
     given = [fact["job_id"] for fact in await ledger.facts("job.dispatched")]
-    large = {f"j{number}" for number, (src, tgt) in enumerate(pairs) if {src, tgt} <= set(CODES[50:58])}
-    in_order = [job_id for _, _, job_id in sorted(wanted)]
-    assert [j for j in given if j not in large] == [j for j in in_order if j not in large]
-    assert [j for j in in_order if j in large and j in given] == [j for j in given if j in large]
+    assert given == [job_id for _, _, job_id in sorted(wanted)]
 
 
 async def test_a_pair_is_served_by_a_bounded_number_of_sets_of_languages(ledger: Ledger) -> None:
