@@ -73,6 +73,8 @@ FIELDS: dict[str, str] = {
     "rate": "Events a second that workers copy from it.",
     "size": "Bytes of its largest entry.",
     "backlog": "Entries that may wait in its stream; beyond that the oldest are dropped.",
+    "jobs": "Its jobs that have not ended; more are refused.",
+    "bytes": "Bytes of the payloads of these jobs.",
     "heartbeat_timeout_ms": "Silence after which a node expires; 0: never. A shorter timeout applies to an online node "
     "when the scheduler next checks it: after the old timeout at the latest.",
     "accept_timeout_ms": "How long an assignment may be neither started nor declined; 0 means without limit.",
@@ -132,6 +134,8 @@ DEFAULT_OF: dict[str, str] = {
     "rate": str(LIMITS["source_rate"]),
     "size": str(LIMITS["source_size"]),
     "backlog": str(LIMITS["source_backlog"]),
+    "jobs": str(LIMITS["source_jobs"]),
+    "bytes": str(LIMITS["source_bytes"]),
 }
 """The value without the field; for the configuration, the value before the first `scheduler.configured`."""
 

@@ -21,6 +21,8 @@ local function retire_gone()
     elseif kind == 'pool' then
       left = left - weight_of_pool(name)
       decide('pool.retired', 'pool_id', name)
+    elseif kind == 'source' and sender_of(name).living > 0 then
+      left = left - 1 -- its jobs are counted until they have ended
     elseif kind == 'source' then
       decide('source.retired', 'source', name)
     elseif held_by(name) == 0 then

@@ -25,6 +25,7 @@ end
 if immediate ~= 'true' and waiting_is_full() then -- which would not wait
   refuse_event('OVERLOADED', shed_submission('waiting', at))
 end
+local charged = charge_source(e, payload_json)
 local order = format_int(counted('submitted') - tonumber(priority or 0) * limit.order_step)
 local timer
 if immediate == 'true' then
@@ -40,6 +41,9 @@ for i = 1, #OPTIONS do
   if e[field] then
     hash[#hash + 1], hash[#hash + 2] = field, e[field]
   end
+end
+if charged then
+  hash[#hash + 1], hash[#hash + 2] = 'source', charged
 end
 plan_command(hash)
 if deadline_ts then

@@ -3,7 +3,7 @@
 -- such an entry is left anywhere, it is not copied twice.
 -- FACT: source
 local sender, hash = sender_of(source), flush(key.source(source))
-if not sender or not sender.revoked then
+if not sender or not sender.revoked or sender.living > 0 then
   return -- decided on a new log whose events now stand behind restored ones: of what these say it knew nothing
 end
 local behind = rcall('HGET', key.meta, 'sources_fence') or '0-0'

@@ -7,11 +7,12 @@ local function sender_of(name)
   local sender = senders[name]
   if sender == nil then
     local v = rcall('HMGET', key.source(name), 'role', 'node_id', 'revoked', 'rate', 'size', 'backlog', 'priority', 'last_id',
-      'tokens', 'tokens_ts', 'over', 'told_ts', 'foreign')
+      'tokens', 'tokens_ts', 'over', 'told_ts', 'foreign', 'jobs', 'bytes', 'living', 'living_bytes')
     sender = v[1] and {
       role = v[1], node_id = v[2], revoked = v[3] == 'true', rate = tonumber(v[4]), size = tonumber(v[5]),
       backlog = tonumber(v[6]), priority = tonumber(v[7]), last_id = v[8], tokens = v[9], tokens_ts = v[10], over = v[11] or '',
       told_ts = tonumber(v[12] or 0), foreign = v[13] == 'true',
+      jobs = tonumber(v[14]), bytes = tonumber(v[15]), living = tonumber(v[16] or 0), living_bytes = tonumber(v[17] or 0),
     }
     senders[name] = sender
   end
@@ -75,6 +76,40 @@ local function check_sender(e, stream)
     may_not('deliver jobs by itself: leave deliver out')
   elseif find(priority, '^%-?%d+$') and tonumber(priority) > sender.priority then
     may_not('ask for a priority above ' .. format('%.0f', sender.priority) .. ': lower it, or admit the source with a higher one')
+  end
+end
+
+-- Count a job of a source that begins or ends, with the bytes of its payload.
+local function count_living(name, sender, jobs, bytes)
+  sender.living, sender.living_bytes = sender.living + jobs, sender.living_bytes + bytes
+  plan_write('HINCRBY', key.source(name), 'living', jobs)
+  plan_write('HINCRBY', key.source(name), 'living_bytes', bytes)
+end
+
+-- Charge a source for a job: what it has that has not ended is bounded, so that it does not fill what all share. Returns what
+-- the job notes of it; nil for a job that was appended to the log.
+local function charge_source(e, payload)
+  local sender = sender_in(e)
+  if not sender then
+    return nil
+  elseif sender.living >= sender.jobs or sender.living_bytes + #payload > sender.bytes then
+    refuse_event('QUOTA_EXCEEDED', 'source ' .. e.source .. ' has ' .. format_int(sender.living) .. ' jobs that have not ended, with '
+      .. format_int(sender.living_bytes) .. ' bytes of payloads, and may have ' .. format_int(sender.jobs) .. ' with '
+      .. format_int(sender.bytes) .. ': wait until some have ended, or admit it with more')
+  end
+  count_living(e.source, sender, 1, #payload)
+  return e.source .. ' ' .. format_int(#payload)
+end
+
+-- A job has ended; ids of jobs of a source have its name in front.
+local function discharge_source(job_id)
+  local charged = find(job_id, '/', 1, true) and rcall('HGET', flush(key.job(job_id)), 'source')
+  if charged then
+    local name, bytes = match(charged, '^(.*) (%d+)$')
+    local sender = sender_of(name)
+    if sender then
+      count_living(name, sender, -1, -tonumber(bytes))
+    end
   end
 end
 

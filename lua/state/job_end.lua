@@ -77,6 +77,7 @@ local function finish(job_id, job, status, result_json, problem)
   if job.deadline_ts then
     plan_write('ZREM', key.deadlines, job_id)
   end
+  discharge_source(job_id)
   expect_ended()
   plan_member('RPUSH', key.ended, at_text .. ' ' .. job_id)
   bump(status)

@@ -89,6 +89,13 @@ class UnknownNode(SchedulerError):
     code = "UNKNOWN_NODE"
 
 
+class QuotaExceeded(SchedulerError):
+    """The source has as many jobs that have not ended, or as many bytes in them, as it may: wait until some have
+    ended, or have it admitted with more."""
+
+    code = "QUOTA_EXCEEDED"
+
+
 class NodeInUse(SchedulerError):
     """The node is online or still holds jobs: it cannot be retired now."""
 
@@ -338,6 +345,7 @@ ERRORS: dict[str, type[SchedulerError]] = {
         UnknownSource,
         UnknownNode,
         NodeInUse,
+        QuotaExceeded,
         NodeSuperseded,
         NoPoolForLangPair,
         EmptyPool,

@@ -216,6 +216,10 @@ class SourceAdmitted(Event, tag="source.admitted"):
     """Entries that may wait, 10 000 by default; of more the oldest are dropped."""
     priority: Priority | None = None
     """The highest that its jobs may have, 0 by default."""
+    jobs: Amount | None = None
+    """Its jobs that have not ended, 100 000 by default; more are refused with ``QUOTA_EXCEEDED``."""
+    bytes: Amount | None = None
+    """Bytes of their payloads, 256 MiB by default."""
     reason: Text | None = None
     request_id: Id | None = None
 

@@ -34,6 +34,8 @@ LIMITS: dict[str, int] = {
     "source_rate": 1000,  # events a second that are taken in from a source, unless it was admitted with another rate
     "source_size": 1_200_000,  # bytes of one entry of a source: the largest payload, and the rest of a submission
     "source_backlog": 10_000,  # entries waiting in an ingress; beyond it, the oldest are dropped
+    "source_jobs": 100_000,  # jobs of a source that have not ended, unless it was admitted with another number
+    "source_bytes": 268_435_456,  # bytes of their payloads
     "source_fields": 64,  # of one entry
     "source_trim": 5000,  # entries that one call drops of a backlog
     "least_ts": 10**11,  # a smaller time is no time in ms, but in seconds

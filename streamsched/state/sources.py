@@ -20,6 +20,10 @@ class SourceView(msgspec.Struct, kw_only=True):
     """Entries in its ingress; ``None`` if something else lives there."""
     rate: int
     backlog: int
+    living: int
+    """Jobs of its that have not ended."""
+    living_bytes: int
+    """Bytes of their payloads."""
     dropped: int
     """Entries of its that were dropped so far."""
     limited_cause: str
@@ -47,6 +51,8 @@ def _view(name: str, fields: dict[str, str], waiting: Any) -> SourceView:
         waiting=waiting if isinstance(waiting, int) else None,
         rate=int(fields["rate"]),
         backlog=int(fields["backlog"]),
+        living=int(fields.get("living", 0)),
+        living_bytes=int(fields.get("living_bytes", 0)),
         dropped=int(fields.get("dropped", 0)),
         limited_cause=fields.get("limited_cause", ""),
         limited_ts=int(limited) if limited else None,

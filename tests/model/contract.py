@@ -26,8 +26,8 @@ EVENTS: dict[str, str] = {
     "job.cancelled": "job_id:id reason?:text",
     "session.released": "session_id:id request_id?:id",
     "source.admitted": (
-        "source:source role:role node_id?:id rate?:amount size?:amount backlog?:amount priority?:priority reason?:text "
-        "request_id?:id"
+        "source:source role:role node_id?:id rate?:amount size?:amount backlog?:amount priority?:priority "
+        "jobs?:amount bytes?:amount reason?:text request_id?:id"
     ),
     "source.revoked": "source:source reason?:text request_id?:id",
     "scheduler.configured": (
@@ -87,6 +87,8 @@ SOURCE_BYTES = 64
 SOURCE_RATE = 1000
 SOURCE_SIZE = 1_200_000
 SOURCE_BACKLOG = 10_000
+SOURCE_JOBS = 100_000
+SOURCE_PAYLOADS = 268_435_456
 TEXT_BYTES = 4096
 JSON_BYTES = 65_536
 PAYLOAD_BYTES = 1_048_576

@@ -70,6 +70,8 @@ class Job:
     timer: str = ""
     """What happens at ``due_ts``: ``decide``, ``retry``, ``due``, ``accept``, ``run``; empty: nothing."""
     due_ts: int = 0
+    source: str | None = None
+    """The source that submitted it."""
     status: str = "created"
     node_id: str | None = None
     pool_id: str | None = None
@@ -92,6 +94,10 @@ class Job:
     started_ts: int | None = None
     progressed_ts: int | None = None
     finished_ts: int | None = None
+
+    @property
+    def payload_bytes(self) -> int:
+        return len(self.asked["payload_json"].encode(errors="surrogateescape"))
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -134,6 +140,11 @@ class Source:
     size: int = 0
     backlog: int = 0
     priority: int = 0
+    jobs: int = 0
+    bytes: int = 0
+    living: int | None = None
+    """Jobs of its that have not ended; ``None`` before its first."""
+    living_bytes: int | None = None
     reason: str = ""
     since_ts: int = 0
     last_id: str = "0-0"

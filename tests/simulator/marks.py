@@ -59,6 +59,7 @@ MARKS: dict[str, str] = {
     "dead: UNKNOWN_JOB": "",
     "dead: UNKNOWN_NODE": "",
     "dead: NODE_IN_USE": "",
+    "dead: QUOTA_EXCEEDED": "",
     "dead: NODE_SUPERSEDED": "a beat of an earlier life of a node",
     "dead: UNKNOWN_POOL": "",
     "dead: JOB_CONFLICT": "",

@@ -9,6 +9,7 @@ from .load import admit
 from .nodes import begun_all
 from .registry import Entry, folds
 from .requests import remember, said_of
+from .sources import charge, speaker
 
 CONTENT = (
     "session_id",
@@ -51,6 +52,8 @@ def end(state: State, entry: Entry, job_id: str, job: Job, status: str, error: s
         job.error = error
     state.ended.append(job_id)
     state.counted[status] += 1
+    if job.source in state.sources:
+        charge(state.sources[job.source], -1, -job.payload_bytes)
 
 
 def hand_back(state: State, job_id: str, job: Job, cause: str) -> None:
@@ -97,6 +100,11 @@ def submitted(
     asked = {name: entry.raw[name] for name in (*CONTENT, "reply_to", "traceparent") if name in entry.raw}
     order = state.counted["submitted"] - (priority or 0) * PRIORITY_STEP
     job = Job(asked=asked, submit_id=entry.entry_id, order=order, created_ts=entry.at)
+    if source := speaker(state, entry.raw):
+        if (source.living or 0) >= source.jobs or (source.living_bytes or 0) + job.payload_bytes > source.bytes:
+            raise Refused("QUOTA_EXCEEDED")
+        charge(source, 1, job.payload_bytes)
+        job.source = entry.raw["source"]
     if immediate == "true":
         job.wait_for("decide", 0)
     else:

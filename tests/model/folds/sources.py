@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..contract import SOURCE_BACKLOG, SOURCE_RATE, SOURCE_SIZE
+from ..contract import SOURCE_BACKLOG, SOURCE_JOBS, SOURCE_PAYLOADS, SOURCE_RATE, SOURCE_SIZE
 from ..refusals import Refused, require
 from ..state import Source, State
 from .registry import Entry, folds
@@ -61,6 +61,12 @@ def asks_too_much(source: Source, raw: dict[str, str]) -> bool:
     return NUMBER.fullmatch(priority) is not None and int(priority) > source.priority
 
 
+def charge(source: Source, jobs: int, payload_bytes: int) -> None:
+    """Count a job that begins or ends."""
+    source.living = (source.living or 0) + jobs
+    source.living_bytes = (source.living_bytes or 0) + payload_bytes
+
+
 def heard(state: State, entry: Entry) -> None:
     """Remember the last entry taken from a source, accepted or not."""
     source = speaker(state, entry.raw)
@@ -79,6 +85,8 @@ def admitted(
     size: int | None,
     backlog: int | None,
     priority: int | None,
+    jobs: int | None,
+    bytes: int | None,
     reason: str | None,
 ) -> None:
     """A source is admitted, or its rights change."""
@@ -88,6 +96,7 @@ def admitted(
     known.role, known.node_id, known.revoked = role, node_id or "", False
     known.rate, known.size, known.backlog = rate or SOURCE_RATE, size or SOURCE_SIZE, backlog or SOURCE_BACKLOG
     known.priority, known.reason, known.since_ts = priority or 0, reason or "", entry.at
+    known.jobs, known.bytes = jobs or SOURCE_JOBS, bytes or SOURCE_PAYLOADS
     state.sources_event = entry.entry_id
 
 
@@ -105,7 +114,7 @@ def revoked(state: State, entry: Entry, source: str, reason: str | None) -> None
 def retired(state: State, entry: Entry, source: str) -> None:
     """A source that was revoked is forgotten."""
     known = state.sources.get(source)
-    if known is None or not known.revoked:
+    if known is None or not known.revoked or known.living:
         return
     kept_ms = state.config("node_retention_ms")
     require(entry.at >= known.since_ts + kept_ms, f"{source} has been revoked since {known.since_ts} only")

@@ -34,6 +34,13 @@ SOURCES = [
         "left > 0",
     ),
     Bug(
+        "a source has only so many jobs that have not ended",
+        "it fills what all share",
+        "ingress/source",
+        "elseif sender.living >= sender.jobs or",
+        "elseif false or",
+    ),
+    Bug(
         "a flood gets its share of a call",
         "it takes the shares of the others",
         "ingress/drain",
