@@ -90,8 +90,7 @@ class UnknownNode(SchedulerError):
 
 
 class QuotaExceeded(SchedulerError):
-    """The source has as many jobs that have not ended, or as many bytes in them, as it may: wait until some have
-    ended, or have it admitted with more."""
+    """The source has as many jobs that have not ended, or as many bytes in their payloads, as it may."""
 
     code = "QUOTA_EXCEEDED"
 
@@ -392,11 +391,8 @@ def error_of(code: str, detail: str = "") -> SchedulerError:
 def passes(problem: BaseException) -> bool:
     """Return whether a refusal is not about the event, and may pass by waiting; a gap or a lost log does not."""
     lasting = LogGap | LogWiped | NewerLog | ServerTooOld | WrongKeyType
-    return (
-        isinstance(problem, SchedulerError)
-        and problem.about in (About.PARTITION, About.SERVER)
-        and not isinstance(problem, lasting)
-    )
+    about = problem.about if isinstance(problem, SchedulerError) else None
+    return about in (About.PARTITION, About.SERVER) and not isinstance(problem, lasting)
 
 
 def is_of_event(problem: BaseException) -> bool:
