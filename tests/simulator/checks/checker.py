@@ -175,7 +175,7 @@ class Checker:
         for entry_id, flat in stream.entries[start:]:
             e = dict(zip(flat[::2], flat[1::2], strict=True))
             if e.get("online") == "true":
-                self.limits.beat(e.get("node_id", ""), taken="incarnation" not in e)  # else it may yet be refused
+                self.limits.beat(e)
             self._beats_read = entry_id
 
     def _read_letters(self) -> None:

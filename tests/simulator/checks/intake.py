@@ -97,8 +97,8 @@ class Intake:
             before = self._read(name)
             now = set(self._waiting[name])
             gone = [entry_id for entry_id in before if entry_id not in now]
-            known = state.sources.get(name)
-            if known and known.revoked and self.prefix + name not in self.data:
+            source = self.prefix.removesuffix("in:") + f"source:{name}"
+            if self.prefix + name not in self.data and source not in self.data:
                 self.forget(name)  # it is retired
                 continue
             if not gone or not follows:

@@ -34,9 +34,10 @@ class Limits:
         """The server has lost what came last: what was read is unknown."""
         self.heard, self.taken, self.left, self.dispatched = {}, {}, {}, {}
 
-    def beat(self, node_id: str, taken: bool) -> None:
+    def beat(self, e: dict[str, str]) -> None:
+        node_id = e.get("node_id", "")
         self.heard[node_id] = self.true_ms
-        if taken:
+        if e.keys().isdisjoint(("incarnation", "source")):  # else it may yet be refused
             self.taken[node_id] = self.true_ms
 
     def written(self, entry: Entry) -> None:
