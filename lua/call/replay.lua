@@ -71,7 +71,8 @@ local function close_replay(rebuilt)
       close_letters()
     end
     local back_ts = clock_ms()
-    rcall('HDEL', key.meta, 'rebuilding', 'rebuild_until', 'rebuild_from', 'dead_cursor', 'carried_after', 'adopted')
+    rcall('HDEL', key.meta, 'rebuilding', 'rebuild_until', 'rebuild_from', 'dead_cursor', 'carried_after', 'adopted',
+      'loaded')
     rcall('HSET', key.meta, 'rebuilt_ts', format_int(math.max(back_ts, tonumber(match(meta.watermark, '^%d+')))))
     move_group(events, meta.watermark, { 'ENTRIESREAD', format_int(meta.folded) })
   end

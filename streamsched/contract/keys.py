@@ -326,6 +326,7 @@ SOFT_META_FIELDS = (
     "evicted_keys",
     "evicts",
     "adopted",
+    "loaded",
     "pinned",
 )
 """Not part of ``state == fold(log)``: they come from calls, heartbeats and ingresses, not from the log."""

@@ -140,14 +140,16 @@ async def _fold_archive(redis: Any, keys: Keys, archive: Archive, progress: Call
         watermark = (await load(redis, keys, path)).watermark
     pieces = _parts_of(archive.read(watermark, until, CHUNK))
     part: Chunk | None = Chunk([], {})
+    after = watermark
     while part is not None:
         following: Chunk | None = await anyio.to_thread.run_sync(next, pieces, None)
-        going_on, _, folded = await script("replay_entries")(
+        going_on, after, folded = await script("replay_entries")(
             redis,
             events=keys("events"),
             dead=keys("dead"),
             prefix=keys.prefix,
             in_place=1,
+            after=after,
             entries=packed(part),
             ends=int(following is None),
         )

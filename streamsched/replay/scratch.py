@@ -53,7 +53,13 @@ class Scratch:
         """
         for part in parts(chunk):
             _, watermark, folded = await script("replay_entries")(
-                self.redis, **self._streams(), prefix=self.keys.prefix, in_place=0, entries=packed(part), ends=0
+                self.redis,
+                **self._streams(),
+                prefix=self.keys.prefix,
+                in_place=0,
+                after=self.watermark,
+                entries=packed(part),
+                ends=0,
             )
             self.watermark, self.folded = _text(watermark), int(folded)
 
@@ -83,9 +89,11 @@ class Scratch:
         refold = script("replay_entries")
         await self.redis.script_load(refold.text)
         async with self.redis.pipeline(transaction=False) as pipe:
+            after = self.watermark
             for entry in chunk.entries:
                 one = packed(Chunk([entry], chunk.buried))
-                given = {**self._streams(), "prefix": self.keys.prefix, "in_place": 0, "ends": 0}
+                given = {**self._streams(), "prefix": self.keys.prefix, "in_place": 0, "after": after, "ends": 0}
+                after = entry.id
                 pipe.execute_command("EVALSHA", refold.sha, *refold.arguments(**given, entries=one))
                 ask(pipe)
             replies = await pipe.execute()

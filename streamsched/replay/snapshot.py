@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,38 +85,40 @@ async def load(redis: Any, keys: Keys, path: Path) -> About:
     pages = read_pages(path, about)
     meta: list[Row] = []
     putting: asyncio.Task[None] | None = None
+    numbers = itertools.count()
     try:
         while page := await anyio.to_thread.run_sync(next, pages, None):
             if putting is not None:
                 await putting
             meta += [row for row in page if row.name == "meta"]
             rows = [row for row in page if row.name != "meta"]
-            putting = asyncio.create_task(_put(redis, keys, rows))  # read the next page while this one is stored
+            # the next page is read while this one is stored
+            putting = asyncio.create_task(_put(redis, keys, rows, numbers))
     finally:
         if putting is not None:
             with anyio.CancelScope(shield=True):
                 await putting
-    await _put(redis, keys, meta)
+    await _put(redis, keys, meta, numbers)
     return about
 
 
-async def _put(redis: Any, keys: Keys, rows: list[Row]) -> None:
+async def _put(redis: Any, keys: Keys, rows: list[Row], numbers: Iterator[int]) -> None:
     part: list[tuple[str, str, int, list[Any]]] = []
     size = 0
     for row in rows:
         flat = _flat(row)
         own = sum(len(text) for text in flat if isinstance(text, bytes))
         if part and size + own > PART_BYTES:
-            await _put_part(redis, keys, part)
+            await _put_part(redis, keys, part, next(numbers))
             part, size = [], 0
         part.append((row.name, row.kind, row.start, flat))
         size += own
-    await _put_part(redis, keys, part)
+    await _put_part(redis, keys, part, next(numbers))
 
 
-async def _put_part(redis: Any, keys: Keys, part: list[tuple[str, str, int, list[Any]]]) -> None:
+async def _put_part(redis: Any, keys: Keys, part: list[tuple[str, str, int, list[Any]]], number: int) -> None:
     page = msgpack.packb(part, use_bin_type=False)
-    await script("load_snapshot")(redis, events=keys("events"), prefix=keys.prefix, page=page)
+    await script("load_snapshot")(redis, events=keys("events"), prefix=keys.prefix, page=page, number=number)
 
 
 def _flat(row: Row) -> list[Any]:

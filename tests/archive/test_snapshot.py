@@ -79,10 +79,10 @@ async def test_a_load_that_was_killed_half_way_starts_over(
     kept = Archive.open(cli.folder / "kept", log.keys)
     put = snapshot._put
 
-    async def dies(redis: Any, keys: Any, rows: list[Row]) -> None:
+    async def dies(redis: Any, keys: Any, rows: list[Row], numbers: Any) -> None:
         if [row.name for row in rows] == ["meta"]:
             raise RuntimeError("killed")
-        await put(redis, keys, rows)
+        await put(redis, keys, rows, numbers)
 
     monkeypatch.setattr(snapshot, "_put", dies)
     with pytest.raises(RuntimeError, match="killed"):

@@ -139,7 +139,7 @@ class Sender:
             "keep": "0",
         }
         good |= {"last": "0-0", "count": "1", "first": "1-1", "head": "0", "reached": "0", "after": "0-0"}
-        good |= {"entries": msgpack.packb([]), "page": msgpack.packb([])}
+        good |= {"entries": msgpack.packb([]), "page": msgpack.packb([]), "number": "0"}
         run = script(name)
         chosen = {word: given.get(word, (known | good)[word]) for word in (*run.keys, *run.argv)}
         await self.redis.execute_command("EVAL_RO" if run.reads else "EVAL", run.text, *run.arguments(**chosen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import PurePosixPath
@@ -153,10 +154,10 @@ async def load(redis: Any, keys: Keys, path: tuple[Folder, str]) -> Any:
     """Put a snapshot in place, the partition's own hash last."""
     folder, watermark = path
     rows, folded = folder.snapshots[watermark]
-    others = [row for row in rows if row.name != "meta"]
+    others, numbers = [row for row in rows if row.name != "meta"], itertools.count()
     for start in range(0, len(others), PAGE):
-        await snapshot._put(redis, keys, others[start : start + PAGE])
-    await snapshot._put(redis, keys, [row for row in rows if row.name == "meta"])
+        await snapshot._put(redis, keys, others[start : start + PAGE], numbers)
+    await snapshot._put(redis, keys, [row for row in rows if row.name == "meta"], numbers)
     return SimpleNamespace(watermark=watermark, folded=folded)
 
 

@@ -44,7 +44,14 @@ def asked(double: Double) -> Callable[[Request], Any]:
 def snapshot_of(chunks: Iterable[Chunk], keys: Keys, now_ms: int) -> tuple[list[Row], int]:
     """The state that some entries of an archive come to, as a snapshot keeps it, and how many were folded."""
     double, folded = server(now_ms), 0
-    given = {"events": keys("events"), "dead": keys("dead"), "prefix": keys.prefix, "in_place": 0, "ends": 0}
+    given = {
+        "events": keys("events"),
+        "dead": keys("dead"),
+        "prefix": keys.prefix,
+        "in_place": 0,
+        "after": "0-0",
+        "ends": 0,
+    }
     for chunk in chunks:
         drive(script("replay_entries")(Wire(), **given, entries=packed(chunk)), asked(double))
         folded += len(chunk.entries)
