@@ -19,7 +19,7 @@ local function candidates(job, excluded, tried)
   local name = 'open ' .. src .. ':' .. tgt
   local sets, pools, offered = few_places[name], {}, {}
   if not sets then
-    local all = few_places[key.lang(src, tgt)] or rcall('ZRANGE', key.lang(src, tgt), '0', limit.sets)
+    local all = few_places[key.serving(src, tgt)] or rcall('ZRANGE', key.serving(src, tgt), '0', limit.sets)
     local open = #all > 0 and rcall('SMISMEMBER', key.open, unpack(all))
     sets = {}
     for i = 1, #all do

@@ -26,7 +26,7 @@ local function refuse(job_id, job)
     code, detail = 'PAUSED', pair .. ' is paused: submit the job to let it wait, or `streamsched resume --pair ' .. way .. '`'
   else
     -- a sample, because a refusal must not cost more where a pair has thousands of pools
-    local pools, sets = {}, rcall('ZRANGE', key.lang(job.src_lang, job.tgt_lang), '0', '15')
+    local pools, sets = {}, rcall('ZRANGE', key.serving(job.src_lang, job.tgt_lang), '0', '15')
     for i = 1, #sets do
       local some = rcall('SRANDMEMBER', key.set_pools(sets[i]), math.ceil(16 / #sets))
       for j = 1, #some do

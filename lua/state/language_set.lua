@@ -19,6 +19,9 @@ local function move_pool(moves, pool_id, set, by)
   if by == -1 then
     plan_write('SREM', key.set_open(set), pool_id)
   end
+  each_pair(set, function(src, tgt)
+    plan_write(by == 1 and 'SADD' or 'SREM', key.lang(src, tgt), pool_id)
+  end)
   mark_dirty('set', set)
 end
 
@@ -32,7 +35,7 @@ local function move_sets(moves)
     local after = before + moves[set].gained
     if before == 0 and after > 0 then
       each_pair(set, function(src, tgt)
-        local name = key.lang(src, tgt)
+        local name = key.serving(src, tgt)
         gained[name] = (gained[name] or rcall('ZCOUNT', name, '-inf', '+inf')) + 1
         if gained[name] > limit.sets then
           refuse_event('INVALID_FIELD', 'pool_names_json: ' .. src .. '-' .. tgt .. ' is served by pools of ' .. limit.sets
@@ -43,7 +46,7 @@ local function move_sets(moves)
       mark_dirty('new_set', set)
     elseif before > 0 and after == 0 then
       each_pair(set, function(src, tgt)
-        plan_write('ZREM', key.lang(src, tgt), set)
+        plan_write('ZREM', key.serving(src, tgt), set)
       end)
       plan_write('DEL', key.set_waiting(set))
     end

@@ -6,7 +6,7 @@ local function reindex_pair(pair, new_set)
   local src, tgt = match(pair, '^([^:]+):(.+)$')
   local first = rcall('ZRANGE', flush(key.waiting(src, tgt)), '0', '0', 'WITHSCORES')
   local waits = first[1] and not is_paused(pair)
-  local name = key.lang(src, tgt)
+  local name = key.serving(src, tgt)
   local sets = new_set and { new_set } or few_places[name] or rcall('ZRANGE', name, '0', limit.sets)
   few_places[name] = not new_set and sets or few_places[name]
   for i = 1, #sets do

@@ -57,6 +57,7 @@ PLACEHOLDERS = {
     "pool_members": ("pool_id",),
     "pool_online": ("pool_id",),
     "lang": ("src_lang", "tgt_lang"),
+    "serving": ("src_lang", "tgt_lang"),
     "set_pools": ("languages",),
     "set_open": ("languages",),
     "set_waiting": ("languages",),

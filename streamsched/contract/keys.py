@@ -159,8 +159,9 @@ KEYS: dict[str, Key] = {
     "pool_online": Key(
         "pool:%s:online", "set", "index", "Ids of the members that may receive a job now.", "As `nodes`."
     ),
-    "lang": Key(
-        "lang:%s:%s",
+    "lang": Key("lang:%s:%s", "set", "fold", "Ids of the pools that serve the pair.", "As `pools`."),
+    "serving": Key(
+        "serving:%s:%s",
         "sorted set",
         "fold",
         "The sets of languages that serve the pair, each as its languages in order, joined by blanks. Scores are 0.",

@@ -195,7 +195,7 @@ def _time(entry_id: str) -> str:
 async def _members(redis: Any, keys: Keys, job: JobView) -> dict[str, tuple[int, list[str]]]:
     """Return the pools of a job's pair: the number of members, and a few of them."""
     found: dict[str, tuple[int, list[str]]] = {}
-    sets = await redis.zrange(keys("lang", job.src_lang, job.tgt_lang), 0, -1)
+    sets = await redis.zrange(keys("serving", job.src_lang, job.tgt_lang), 0, -1)
     pools = [pool_id for languages in sets for pool_id in await redis.smembers(keys("set_pools", languages))]
     for pool_id in sorted(pools):
         total = await redis.scard(keys("pool_members", pool_id))

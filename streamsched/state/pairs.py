@@ -62,7 +62,7 @@ async def read_pairs(redis: Any, keys: Keys, pairs: list[tuple[str, str]]) -> li
             pipe.zcard(keys("waiting", src, tgt))
             pipe.zrange(keys("waiting", src, tgt), 0, 0)
             pipe.hexists(keys("paused"), f"pair {src}:{tgt}")
-            pipe.zrange(keys("lang", src, tgt), 0, -1)
+            pipe.zrange(keys("serving", src, tgt), 0, -1)
         replies = await pipe.execute()
     sets = sorted(set().union(*replies[3::4]))  # of languages: each pool belongs to one
     async with redis.pipeline(transaction=False) as pipe:

@@ -74,7 +74,8 @@ async def test_pools_of_the_same_languages_in_another_order_share_a_set(ledger: 
     await ledger.append(registration("n1", "zh-en-de", "de-en-zh"), registration("n2", "de-zh"))
     state = await ledger.state(ledger.keys)
     assert state["set:de en zh:pools"] == state["set:de en zh:open"] == ["de-en-zh", "zh-en-de"]
-    assert state["lang:de:zh"] == [("de en zh", 0), ("de zh", 0)]
+    assert state["serving:de:zh"] == [("de en zh", 0), ("de zh", 0)]
+    assert state["lang:de:zh"] == ["de-en-zh", "de-zh", "zh-en-de"]
 
 
 async def test_a_set_that_comes_into_being_finds_the_jobs_that_wait_already(ledger: Ledger) -> None:

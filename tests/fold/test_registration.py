@@ -28,11 +28,15 @@ async def test_registration_shows_in_the_keys_that_operators_look_at(ledger: Led
     assert info["pools"] == "1 x"
     state = await ledger.state(ledger.keys)
     assert state["pool:1:members"] == state["pool:x:members"] == ["n1"]
-    pairs = {key: pools for key, pools in state.items() if key.startswith("lang:")}
-    both = {"lang:en:zh": [("en zh", 0)], "lang:zh:en": [("en zh", 0)]}
+    pairs = {key: pools for key, pools in state.items() if key.startswith("serving:")}
+    both = {"serving:en:zh": [("en zh", 0)], "serving:zh:en": [("en zh", 0)]}
     assert pairs == both | {
-        f"lang:{src}:{tgt}": [("de fr it", 0)] for src in ("de", "fr", "it") for tgt in ("de", "fr", "it") if src != tgt
+        f"serving:{src}:{tgt}": [("de fr it", 0)]
+        for src in ("de", "fr", "it")
+        for tgt in ("de", "fr", "it")
+        if src != tgt
     }
+    assert state["lang:en:zh"] == state["lang:zh:en"] == ["1"]
     assert state["set:en zh:pools"] == state["set:en zh:open"] == ["1"]
     assert state["open"] == ["de fr it", "en zh"]
 
@@ -122,10 +126,12 @@ async def test_a_pool_whose_name_changes_languages_moves_in_the_index(ledger: Le
     await ledger.submit("j1", src="de", tgt="fr")
     await ledger.append(NodeRegistered(node_id="n1", cap_json="{}", pool_names_json='[{"id":1,"name":"de-fr"}]'))
     state = await ledger.state(ledger.keys)
-    assert sorted(key for key in state if key.startswith(("lang:", "set:", "open"))) == [
+    assert sorted(key for key in state if key.startswith(("lang:", "serving:", "set:", "open"))) == [
         "lang:de:fr",
         "lang:fr:de",
         "open",
+        "serving:de:fr",
+        "serving:fr:de",
         "set:de fr:open",
         "set:de fr:pools",
     ]

@@ -47,7 +47,7 @@ async def test_a_node_that_is_offline_for_a_day_is_retired_with_all_that_is_its_
     assert (await ledger.hash("counters"))["nodes"] == "0"
     await ledger.pass_time(DAY_MS)
     assert (await ledger.last("pool.retired"))["pool_id"] == "de-en-fr"
-    assert await keys_of(ledger, "pool", "lang:", "set:", "open", "gone") == []
+    assert await keys_of(ledger, "pool", "lang:", "serving:", "set:", "open", "gone") == []
 
 
 async def test_a_node_that_came_back_in_time_is_not_retired(ledger: Ledger) -> None:

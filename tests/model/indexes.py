@@ -191,12 +191,14 @@ def places(state: State) -> dict[str, Value]:
         if is_open:
             open_pools.setdefault(pool.language_set, []).append(pool_id)
     serving: dict[str, Queue] = {}
+    of_pair: dict[str, list[str]] = {}
     for languages, pools in sets_of(state).items():
         found[f"set:{languages}:pools"] = pools
         found[f"set:{languages}:open"] = open_pools.get(languages, [])
         for src, tgt in permutations(languages.split(), 2):
-            serving.setdefault(f"lang:{src}:{tgt}", []).append((languages, 0.0))
-    return found | serving | {"open": sorted(open_pools)}
+            serving.setdefault(f"serving:{src}:{tgt}", []).append((languages, 0.0))
+            of_pair.setdefault(f"lang:{src}:{tgt}", []).extend(pools)
+    return found | {name: sorted(pools) for name, pools in of_pair.items()} | serving | {"open": sorted(open_pools)}
 
 
 def sets_of(state: State) -> dict[str, list[str]]:

@@ -300,7 +300,7 @@ class Partition(RuleBasedStateMachine):
         alive = {job_id: job for job_id, job in jobs.items() if job["status"] not in TERMINAL}
         assert deadlines == {j: float(job["deadline_ts"]) for j, job in alive.items() if "deadline_ts" in job}
         heads = {pair: min(queue.values()) for pair, queue in waiting.items()}
-        served = {(one, pair) for pair in heads for one in dict(state.get(f"lang:{pair}", []))}
+        served = {(one, pair) for pair in heads for one in dict(state.get(f"serving:{pair}", []))}
         ready = {one for one, _ in served} & set(state.get("open", []))
         assert dict(state.get("ready", [])) == {r: min(heads[pair] for one, pair in served if one == r) for r in ready}
 
@@ -340,7 +340,7 @@ class Partition(RuleBasedStateMachine):
         for src, tgt in PAIRS:
             serving = [pool for pool in state.get("pools", []) if {src, tgt} <= set(pool.split("-"))]
             sets = {" ".join(sorted(pool.split("-"))) for pool in serving}
-            assert dict(state.get(f"lang:{src}:{tgt}", [])) == dict.fromkeys(sets, 0)
+            assert dict(state.get(f"serving:{src}:{tgt}", [])) == dict.fromkeys(sets, 0)
             assert sorted(pool for one in sets for pool in state[f"set:{one}:pools"]) == sorted(serving)
             able = [pool for one in sets for pool in state.get(f"set:{one}:open", [])]
             assert sorted(able) == sorted(pool for pool in serving if pool in online)

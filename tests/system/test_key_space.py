@@ -94,7 +94,18 @@ async def test_after_thousands_of_short_lives_the_keys_are_those_of_the_beginnin
     for first in range(1, LIVES, TOGETHER):
         await live(log, range(first, first + TOGETHER))
     full = await key_space(log)
-    for family in ("node_info", "inbox", "pool_info", "lang", "source", "ingress", "job", "session", "consumers"):
+    for family in (
+        "node_info",
+        "inbox",
+        "pool_info",
+        "lang",
+        "serving",
+        "source",
+        "ingress",
+        "job",
+        "session",
+        "consumers",
+    ):
         assert full[family][0] >= LIVES, family
     await end(log)
     assert await key_space(log) == beginning

@@ -38,7 +38,7 @@ class Pauses:
             if self.keys("pool_online", subject) not in self.data:
                 return
         for pair in pairs:
-            serving = self.data.get(self.keys("lang", *pair))
+            serving = self.data.get(self.keys("serving", *pair))
             is_open = serving is not None and not serving.scores.keys().isdisjoint(self.data.get(self.keys("open"), ()))
             if self.keys("waiting", *pair) in self.data and is_open == (kind == "pair"):
                 yield pair
