@@ -96,6 +96,8 @@ GOOD: dict[str, list[str]] = {
     "rate": ["1", "1000"],
     "size": ["100", "1000000"],
     "backlog": ["1", "100"],
+    "jobs": ["1", "100"],
+    "bytes": ["8", "100000"],
 }
 """Values of each field; ``+n`` becomes the moment n ms from when it is said."""
 

@@ -103,11 +103,4 @@ REBUILDS = [
         "config('retention_ms') > at then",
         "config('retention_ms') > (now > 0 and now or at) then",
     ),
-    Bug(
-        "a log is not replaced by an archive of another history",
-        "what came since its end was lost is lost too",
-        "find_divergence",
-        "  if not same then",
-        "  if false then",
-    ),
 ]
