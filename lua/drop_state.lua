@@ -32,8 +32,7 @@ for i = 1, #letters do
   local bound = judged[letter.stream]
   local again = bound and not at_or_before(letter.id, bound)
   if again and (letter.stream == 'events' or #rcall('XRANGE', key.heartbeats, letter.id, letter.id) == 1) then
-    local retried = letter.stream == 'events' and find(letter.retry_of or '', '^%d+%-%d+$')
-    redis.pcall('HINCRBY', key.dead_codes, retried and 'again' or letter.code, -1)
+    count_letter(key.dead_codes, letter.stream, letter, letter, -1)
     if letter.stream ~= 'events' then
       discount_letter(letters[i][2])
     end

@@ -2,8 +2,9 @@
 -- KEYS: events dead
 -- ARGV: prefix in_place:flag after:entry entries ends:flag
 -- `entries` is MessagePack: a list of [id, refused, [field, value, …]]; entries that were folded before are passed over, so
--- a repeated call does no harm; they follow on `after`, and a server that restarted without that refuses them. In place, `ends` says that the rest comes from the log itself. Replies {1, or 0 where another
--- rebuild has finished or started over, watermark, folded}.
+-- a repeated call does no harm; they follow on `after`, and a server that restarted without that refuses them. In place, `ends`
+-- says that the rest comes from the log itself. Replies {1, or 0 where another rebuild has finished or started over, watermark,
+-- folded}.
 return guarded(function()
   local given, refusal = read_entries(entries)
   refusal = refusal or open_replay(in_place == '1' and 'archive' or nil)

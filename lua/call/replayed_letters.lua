@@ -69,7 +69,7 @@ end
 -- Write the letter about an event that only this replay refuses. It is counted when the letters are in place.
 local function write_letter_between(id, e, problem)
   pass_letters(id)
-  count_letter(key.dead_ordered_codes, 'events', e, problem)
+  count_letter(key.dead_ordered_codes, 'events', e, problem, 1)
   write_again(nil, dead_letter('events', id, e, problem))
 end
 

@@ -22,13 +22,13 @@ end
 
 -- Count a letter beside the letters, which a rebuild leaves where they are, too. An event that was retried in vain is one thing
 -- to handle, not two. If a foreign key is in the place of the counts, nothing is counted: that must not stop the log.
-local function count_letter(codes, stream, e, problem)
+local function count_letter(codes, stream, e, problem, by)
   local again = stream == 'events' and e.retry_of and find(e.retry_of, '^%d+%-%d+$')
-  redis.pcall('HINCRBY', codes, again and 'again' or problem.code, 1)
+  redis.pcall('HINCRBY', codes, again and 'again' or problem.code, by)
 end
 
 local function write_dead_letter(stream, id, e, problem)
-  count_letter(key.dead_codes, stream, e, problem)
+  count_letter(key.dead_codes, stream, e, problem, 1)
   local letter = dead_letter(stream, id, e, problem)
   if stream ~= 'events' then -- no replay needs it: how many of these there may be is bounded (drop_letters.lua)
     local _, bytes = weight_of(letter)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from typing import Any
 
-import structlog
-from redis.exceptions import RedisError
-
 from ..contract.keys import GROUP, Keys
-
-log = structlog.get_logger(__name__)
+from ..engine.partition import Partition
+from .chore import Chore
 
 STREAMS = ("events", "heartbeats")
 """The streams on which workers block."""
@@ -20,24 +17,6 @@ GONE_MS = 600_000
 
 BETWEEN_S = 60.0
 """Pause between two looks."""
-
-
-class Consumers:
-    """The consumers of the group of one partition."""
-
-    def __init__(self, keys: Keys, gone_ms: int = GONE_MS) -> None:
-        self._keys, self._gone_ms = keys, gone_ms
-        self._looked_at = -BETWEEN_S
-
-    async def look(self, redis: Any) -> None:
-        """Remove those that are gone, if the last look was long enough ago. A server that refuses is asked later."""
-        if time.monotonic() - self._looked_at < BETWEEN_S:
-            return
-        self._looked_at = time.monotonic()
-        try:
-            await remove_gone(redis, self._keys, self._gone_ms)
-        except (RedisError, OSError) as problem:
-            log.debug("consumers of killed workers stay listed", problem=str(problem))
 
 
 async def remove_gone(redis: Any, keys: Keys, gone_ms: int = GONE_MS) -> int:
@@ -59,3 +38,12 @@ async def remove_gone(redis: Any, keys: Keys, gone_ms: int = GONE_MS) -> int:
                 await redis.xgroup_delconsumer(keys(stream), GROUP, consumer["name"])
                 removed += 1
     return removed
+
+
+def tidy_consumers(gone_ms: int = GONE_MS) -> Chore:
+    """Return the work of keeping the group to the consumers that are there."""
+
+    async def work(partition: Partition) -> None:
+        await remove_gone(partition.redis, partition.keys, gone_ms)
+
+    return Chore(work, BETWEEN_S, logging.DEBUG, "consumers of killed workers stay listed")

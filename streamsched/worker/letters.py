@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import logging
 
 import structlog
-from redis.exceptions import RedisError
 
-from ..contract.errors import SchedulerError
 from ..engine.partition import Partition
 from ..engine.script import script
+from .chore import Chore
 
 log = structlog.get_logger(__name__)
 
@@ -18,23 +17,6 @@ BATCH = 256
 
 BETWEEN_S = 5.0
 """Pause between two looks."""
-
-
-class Letters:
-    """The dead letters of one partition."""
-
-    def __init__(self) -> None:
-        self._looked_at = -BETWEEN_S
-
-    async def look(self, partition: Partition) -> None:
-        """Drop what is too much, if the last look was long enough ago. A server that refuses is asked again later."""
-        if time.monotonic() - self._looked_at < BETWEEN_S:
-            return
-        self._looked_at = time.monotonic()
-        try:
-            await drop_letters(partition)
-        except (SchedulerError, RedisError, OSError) as problem:
-            log.warning("dead letters are not bounded", problem=str(problem))
 
 
 async def drop_letters(partition: Partition) -> int:
@@ -52,3 +34,8 @@ async def drop_letters(partition: Partition) -> int:
     if dropped:
         log.warning("dead letters were dropped: more than max_letters or max_letters_bytes", dropped=dropped)
     return dropped
+
+
+def bound_letters() -> Chore:
+    """Return the work of keeping the letters that nothing else bounds to as many as may be."""
+    return Chore(drop_letters, BETWEEN_S, logging.WARNING, "dead letters are not bounded")

@@ -24,9 +24,9 @@ from ..contract.kinds import LIMITS
 from ..engine.partition import PATIENCE_S, Partition, open_partition
 from ..engine.replies import Reply
 from ..replay.rebuild import rebuild_if_damaged
-from .consumers import STREAMS, Consumers
+from .consumers import STREAMS, tidy_consumers
 from .ingester import Ingester
-from .letters import Letters
+from .letters import bound_letters
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class Worker:
         self._stopping = anyio.Event()
         self._blocked: anyio.CancelScope | None = None
         self._ingester = Ingester(url, keys, batch)
-        self._consumers, self._letters = Consumers(keys), Letters()
+        self._chores = tidy_consumers(), bound_letters()
 
     def stop(self) -> None:
         """Finish the call under way and return. Safe in a signal handler of the event loop."""
@@ -104,8 +104,8 @@ class Worker:
                 self._advanced(reply)
                 backoff.reset()
                 if not reply.more:
-                    await self._consumers.look(partition.redis)
-                    await self._letters.look(partition)
+                    for chore in self._chores:
+                        await chore.look(partition)
                     await self._wait(wake, reply)
                 continue
             except (PartitionHalted, PartitionRebuilding) as problem:

@@ -9,9 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from streamsched.contract.keys import GROUP, Keys
+from streamsched.engine.partition import Partition
 from streamsched.server.embedded import EmbeddedServer
 from streamsched.worker import worker as workers
-from streamsched.worker.consumers import Consumers, remove_gone
+from streamsched.worker.consumers import remove_gone, tidy_consumers
 
 from ..support.live import running, until
 
@@ -59,14 +60,14 @@ async def test_a_consumer_with_pending_entries_stays(group: Any, keys: Keys) -> 
 
 
 async def test_a_server_without_the_group_is_asked_again_later(redis: Any, keys: Keys) -> None:
-    await Consumers(keys).look(redis)
+    await tidy_consumers().look(Partition(redis, keys))
 
 
 async def test_a_worker_removes_the_consumer_of_one_that_was_killed(
     group: Redis, keys: Keys, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await killed(group, keys, "killed")
-    monkeypatch.setattr(workers, "Consumers", partial(Consumers, gone_ms=0))
+    monkeypatch.setattr(workers, "tidy_consumers", partial(tidy_consumers, gone_ms=0))
     async with running(server, keys):
 
         async def alone() -> bool:
