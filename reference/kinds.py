@@ -83,6 +83,7 @@ KINDS: dict[str, Kind] = {
     "count": number("count"),
     "ms": number("ms", "ms"),
     "bound": number("bound"),
+    "room": number("room", "jobs"),
     "percent": number("percent", "%"),
     "priority": number("priority"),
     "amount": number("amount"),

@@ -47,6 +47,8 @@ FIELDS: dict[str, str] = {
     "load_json": "How busy the node is. People may read it; the choice of a node does not use it.",
     "trouble": "What is wrong with the node, such as why it cannot read its inbox. People may read it; the choice of a "
     "node does not use it. Left out: nothing is wrong.",
+    "room": "How many assignments the node would take now, beside the jobs that it has begun. Left out: what it said "
+    "last, less each job that began since then, plus each that ended.",
     "accepting": "Whether the node takes more jobs. Left out: unchanged.",
     "reason": "The reason; kept in the log.",
     "job_id": "The job.",
@@ -103,7 +105,8 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     (
         "job.declined",
         "reason",
-    ): "`full` closes the node until one of its jobs has ended. Any other reason concerns only this job.",
+    ): "`full` without a `room` closes the node until one of its jobs has ended. Any other reason concerns only this "
+    "job.",
     (
         "job.declined",
         "begun",

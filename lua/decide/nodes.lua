@@ -3,18 +3,20 @@
 -- Record what the beats just read have changed: a node that came, went, paused or took up work again.
 local function report_nodes()
   for i = 1, #presence_reports do
-    local node_id, online, accepting = unpack(presence_reports[i])
-    local was_online, was_accepting, full_at = known_node(node_id)
+    local report = presence_reports[i]
+    local node_id, online, accepting, room = report[1], report[2], report[3], report[4]
+    local was_online, was_accepting, full_at, _, known_room = known_node(node_id)
+    local said = room and { 'room', room } or {}
     -- looked at again, because an earlier beat of the same call may already have said it
     if online ~= was_online then
       if online == 'true' then
-        decide('node.recovered', 'node_id', node_id, 'accepting', accepting or 'true')
+        decide('node.recovered', 'node_id', node_id, 'accepting', accepting or 'true', unpack(said))
       else
         decide('node.reported', 'node_id', node_id, 'online', 'false', 'accepting', accepting or was_accepting)
       end
-    elseif accepting and accepting ~= was_accepting or accepting == 'true' and full_at
+    elseif accepting and accepting ~= was_accepting or room and room ~= known_room or accepting == 'true' and full_at
       and rcall('HGET', key.node_info(node_id), 'open') == 'false' then
-      decide('node.reported', 'node_id', node_id, 'online', online, 'accepting', accepting)
+      decide('node.reported', 'node_id', node_id, 'online', online, 'accepting', accepting or was_accepting, unpack(said))
     end
   end
   presence_reports = {}

@@ -1,6 +1,6 @@
 -- The holder ends the job; `ran_ms` says how long it ran, where it was over before the node said that it began.
 -- A failure with attempts left is not the end: whether and when to try again is decided next.
--- FIELDS: job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text ran_ms?:ms request_id?:id
+-- FIELDS: job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text ran_ms?:ms room?:room request_id?:id
 local job = read_held(job_id)
 if job and (completed_before(job_id, job, node_id, attempt, status) or said_before_by_node(job_id, request_id)) then
   return
@@ -24,4 +24,7 @@ if status == 'failed' and has_attempts_left(job_id, job) then
   plan_member('ZADD', key.timers, '0', job_id)
 else
   finish(job_id, job, status, result_json, error)
+end
+if room then
+  say_room(node_id, room)
 end

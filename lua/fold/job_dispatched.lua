@@ -30,7 +30,7 @@ plan_command(change)
 hold(node_id, job_id, 1)
 move_session(job.session_id, pool_id, node_id, pair, job_id)
 if job.deliver then
-  count_in_flight(node_id, 1)
+  count_in_flight(node_id, 1, 0)
   local assignment = { 'type', 'job.assigned', 'job_id', job_id, 'node_id', node_id, 'attempt', token, 'session_id', job.session_id,
     'src_lang', job.src_lang, 'tgt_lang', job.tgt_lang, 'payload_json', job.payload_json, 'attempts', format_int(job.attempts + 1) }
   if timer == 'accept' then
@@ -46,10 +46,12 @@ if job.deliver then
     assignment[#assignment + 1], assignment[#assignment + 2] = 'traceparent', job.traceparent
   end
   deliver_to_inbox(room.mailbox, unpack(assignment))
+else
+  count_in_flight(node_id, 0, -1) -- its caller hands it over at once
 end
 bump('waiting', -1)
 bump('held')
 bump('dispatched')
-if room.full_at or room.pending >= room.window then
+if room.full_at then
   mark_node_dirty(node_id) -- otherwise one more job closes nothing
 end

@@ -1,5 +1,5 @@
 -- The holder has begun.
--- FIELDS: job_id:id node_id:id attempt:id
+-- FIELDS: job_id:id node_id:id attempt:id room?:room
 local job = held_job(job_id, node_id, attempt)
 if job.status == 'running' then
   return
@@ -14,4 +14,7 @@ end
 plan_write('HSET', key.job(job_id), 'status', 'running', 'started_ts', at_text, 'timer', timer)
 if job.deliver then
   start_in_flight(node_id)
+end
+if room then
+  say_room(node_id, room)
 end

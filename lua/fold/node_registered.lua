@@ -15,6 +15,11 @@ end
 local known = incarnation or before[7] or id
 if before[7] ~= known then
   plan_write('HSET', info, 'incarnation', known)
+  if incarnation then -- another process: one assignment until its first beat says how many it takes
+    forget_room(node_id)
+    plan_write('HSET', info, 'window', 1)
+    mark_dirty('node', node_id)
+  end
   if before[7] then
     deliver_to_inbox(before[3] or node_id, 'type', 'node.superseded', 'node_id', node_id, 'incarnation', known)
   end
@@ -77,7 +82,7 @@ else
   plan_write('HDEL', info, 'mailbox')
 end
 if not before[1] then
-  plan_write('HSET', info, 'cordoned', 'false', 'pending', 0, 'window', 8)
+  plan_write('HSET', info, 'cordoned', 'false', 'pending', 0, 'window', incarnation and 1 or 8)
   set_liveness(node_id, 'true', nil, 'false', nil)
   plan_write('SADD', key.nodes, node_id)
   bump('nodes')

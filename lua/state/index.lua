@@ -27,7 +27,7 @@ end
 -- with jobs in its hands.
 local function reindex_node(node_id)
   local info, jobs = key.node_info(node_id), key.node_jobs(node_id)
-  local v = rcall('HMGET', flush(info), 'online', 'accepting', 'cordoned', 'pending', 'window', 'full_at', 'open', 'pools')
+  local v = rcall('HMGET', flush(info), 'online', 'accepting', 'cordoned', 'pending', 'window', 'full_at', 'open', 'pools', 'room')
   if not v[7] then
     return -- never registered: the event that marked it was refused
   end
@@ -38,7 +38,7 @@ local function reindex_node(node_id)
     else
       rcall('SREM', key.lost, node_id)
     end
-  elseif v[2] == 'true' and v[3] == 'false' and tonumber(v[4]) < tonumber(v[5])
+  elseif v[2] == 'true' and v[3] == 'false' and tonumber(v[4]) < math.min(tonumber(v[9] or v[5]), limit.window)
     and (not v[6] or rcall('SCARD', flush(jobs)) < tonumber(v[6])) then
     open = 'true'
   end

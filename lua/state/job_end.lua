@@ -7,7 +7,9 @@ local function release(job_id, job)
     plan_member('ZREM', key.timers, job_id)
   end
   if job.status == 'dispatched' and job.deliver then
-    count_in_flight(job.node_id, -1)
+    count_in_flight(job.node_id, -1, 0)
+  else
+    count_in_flight(job.node_id, 0, 1)
   end
   bump('held', -1)
   if not room_of(job.node_id).open then

@@ -31,6 +31,8 @@ Duration = Annotated[int, "ms"]
 
 Bound = Annotated[int, "bound"]
 
+Room = Annotated[int, "room"]
+
 Percent = Annotated[int, "percent"]
 
 Priority = Annotated[int, "priority"]
@@ -90,6 +92,8 @@ class NodeHeartbeat(Event, tag="node.heartbeat"):
     online: Flag
     load_json: Json | None = None
     accepting: Flag | None = None
+    room: Room | None = None
+    """How many assignments it would take now, beside the jobs that it has begun. Without it: as said before."""
     trouble: Text | None = None
     """What is wrong with the node. Without it, nothing is."""
     incarnation: Id | None = None
@@ -153,6 +157,8 @@ class JobStarted(Event, tag="job.started"):
     job_id: Id
     node_id: Id
     attempt: Id
+    room: Room | None = None
+    """How many more assignments the node would take now."""
 
 
 class JobProgressed(Event, tag="job.progressed"):
@@ -171,6 +177,8 @@ class JobDeclined(Event, tag="job.declined"):
     reason: Text | None = None
     begun: Flag | None = None
     """Whether the attempt may have begun, so that it counts; one that is noted as running counts anyway."""
+    room: Room | None = None
+    """How many assignments the node would take now. Without it, ``full`` says that it takes no more than it has."""
     request_id: Id | None = None
 
 
@@ -183,6 +191,8 @@ class JobCompleted(Event, tag="job.completed"):
     error: Text | None = None
     ran_ms: Duration | None = None
     """How long it ran, where it was over before ``job.started`` was sent: the log then needs no event for its begin."""
+    room: Room | None = None
+    """How many assignments the node would take now."""
     request_id: Id | None = None
 
 

@@ -114,7 +114,7 @@ KEYS: dict[str, Key] = {
         "node:info:%s",
         "hash",
         "fold",
-        "A node: capabilities, pools, mailbox, liveness, cordon, window, last heartbeat.",
+        "A node: capabilities, pools, mailbox, liveness, cordon, room, window, last heartbeat.",
         "As `nodes`.",
     ),
     "node_jobs": Key(

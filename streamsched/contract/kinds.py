@@ -74,6 +74,7 @@ KINDS: dict[str, Kind] = {
     "count": Kind("number", (1, LIMITS["attempts"])),
     "bound": Kind("number", (1, 10**12 - 1)),
     "amount": Kind("number", (1, 10**9)),
+    "room": Kind("number", (0, 10**6)),
     "percent": Kind("number", (1, 100)),
     "priority": Kind("number", (-LIMITS["priority"], LIMITS["priority"])),
     "flag": Kind("choice", ("true", "false")),

@@ -25,6 +25,7 @@ SENTENCES = {
     "not_accepting": "not accepting since {mark}",
     "full": "full: it holds {held} jobs, and handed one back when it held {full_at}",
     "unread": "{pending} assignments are unread, as many as it is trusted with",
+    "no_room": "it says that it has room for {room} more jobs, and {pending} assignments are on their way to it",
     "tried": "tried before; it is taken again only if there is no other",
     "later": "it waits until {time}, after {cause}",
     "not_before": "it waits until {time}, as its not_before_ts asks",
@@ -232,8 +233,12 @@ async def _member(redis: Any, keys: Keys, node_id: str, tried: bool, marks: dict
         against.append(marks.get(f"{node_id} not_accepting") or unknown)
     if "full_at" in info and held >= int(info["full_at"]):
         against.append(_reason("full", held=held, full_at=int(info["full_at"])))
-    if int(info.get("pending", 0)) >= int(info.get("window", 1)):
-        against.append(_reason("unread", pending=info["pending"]))
+    pending = int(info.get("pending", 0))
+    if "room" in info:
+        if pending >= int(info["room"]):
+            against.append(_reason("no_room", pending=pending, room=max(0, int(info["room"]))))
+    elif pending >= int(info.get("window", 1)):
+        against.append(_reason("unread", pending=pending))
     if tried:
         against.append(_reason("tried"))
     return Member(node_id=node_id, against=[reason.words for reason in against], reasons=against)

@@ -74,6 +74,7 @@ class Heartbeat:
             online=True,
             load_json=load_json,
             accepting=self._accepting(),
+            room=self._held.room_to_say,
             trouble=self._inbox.trouble or self._rhythm.trouble or None,
             incarnation=self._registration.incarnation,
         )

@@ -28,6 +28,7 @@ class Held:
 
     def __init__(self, reports: Reports, concurrency: int) -> None:
         self.reports, self.concurrency = reports, concurrency
+        reports.room = lambda: self.room_to_say
         self.on_superseded: Callable[[], None] = lambda: None
         """Called once when another process has become this node."""
         self.registered_id = ""
@@ -40,6 +41,14 @@ class Held:
     def room(self) -> int:
         """How many more jobs the node takes."""
         return self.concurrency - len(self.tasks)
+
+    @property
+    def room_to_say(self) -> int:
+        """How many assignments the node would take beside the jobs whose start it has reported. The scheduler counts
+        those that are on their way against it."""
+        return (
+            0 if self.reports.leaving else self.concurrency - sum(task.start_reported for task in self.tasks.values())
+        )
 
     @property
     def attempts(self) -> set[str]:

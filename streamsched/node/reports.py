@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 from redis.exceptions import RedisError
 
 from ..client.scheduler import Scheduler
+from ..contract.config import FULL
 from ..contract.errors import SchedulerError
 from ..contract.events import JobDeclined
 
@@ -25,6 +28,8 @@ class Reports:
 
     def __init__(self, scheduler: Scheduler, node_id: str) -> None:
         self.scheduler, self.node_id = scheduler, node_id
+        self.room: Callable[[], int] = lambda: 0
+        """How many assignments the node would take, as each report about a job says."""
         self.ending: set[str] = set()
         """Attempts whose end is on its way to the scheduler."""
         self.leaving = False
@@ -37,7 +42,12 @@ class Reports:
         has left, its timeouts find out. One that may have ``begun`` counts as an attempt.
         """
         declined = JobDeclined(
-            job_id=job_id, node_id=self.node_id, attempt=attempt or None, reason=reason, begun=begun or None
+            job_id=job_id,
+            node_id=self.node_id,
+            attempt=attempt or None,
+            reason=reason,
+            begun=begun or None,
+            room=None if reason == FULL else self.room(),  # an arbiter has its own idea of room
         )
         self.ending.add(attempt)
         try:

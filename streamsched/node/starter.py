@@ -104,7 +104,7 @@ class JobStarter:
         said: list[tuple[Task, asyncio.Future[Answer]]] = []
         for task in tasks:
             a, task.start_reported = task.assignment, True
-            started = JobStarted(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt)
+            started = JobStarted(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt, room=self._held.room_to_say)
             said.append((task, self._held.reports.scheduler.partition.append_soon(to_wire(started))))
         return said
 

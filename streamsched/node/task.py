@@ -135,6 +135,8 @@ class Task:
         await self._reports.decline(self.assignment.job_id, self.assignment.attempt, reason, begun)
 
     async def _end(self, status: JobStatus, result_json: str | None, error: str | None) -> None:
+        # free the slot before the report: the scheduler may fill it again in the same call
+        self._ended(self)
         a = self.assignment
         completed = JobCompleted(
             job_id=a.job_id,
@@ -143,10 +145,9 @@ class Task:
             status=status,
             result_json=result_json,
             error=error,
+            room=self._reports.room(),
             ran_ms=None if self.start_reported else int((time.monotonic() - self._begun) * 1000),
         )
-        # free the slot before the report: the scheduler may fill it again in the same call
-        self._ended(self)
         self._reports.ending.add(a.attempt)
         try:
             # until the scheduler has heard it, it believes the job to be here, and nothing else would ever end it

@@ -24,6 +24,8 @@ class NodeView(msgspec.Struct, kw_only=True):
     cordon_reason: str
     held: int
     """Jobs in its hands."""
+    room: int | None
+    """How many assignments it would take beside those that it has begun; ``None`` if it does not say."""
     pools: list[str]
     mailbox: str
     last_heartbeat_ts: int | None
@@ -63,6 +65,7 @@ def _node(node_id: str, info: dict[str, str], held: int) -> NodeView:
         cordoned=info.get("cordoned") == "true",
         cordon_reason=info.get("cordon_reason", "") if info.get("cordoned") == "true" else "",
         held=held,
+        room=int(info["room"]) if "room" in info else None,
         pools=info.get("pools", "").split(),
         mailbox=info.get("mailbox", node_id),
         last_heartbeat_ts=int(beat) if beat else None,

@@ -39,6 +39,7 @@ BOUNDED = {
     "ms": ("scheduler.configured", "retry_backoff_ms"),
     "bound": ("scheduler.configured", "max_lag"),
     "percent": ("scheduler.configured", "shed_memory_percent"),
+    "room": ("node.heartbeat", "room"),
     "amount": ("source.admitted", "rate"),
 }
 """A field of each kind that has a bound."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 EVENTS: dict[str, str] = {
     "node.registered": "node_id:id cap_json:json pool_names_json?:pools mailbox?:id incarnation?:id request_id?:id",
     "node.heartbeat": (
-        "node_id:id online:flag load_json?:json accepting?:flag trouble?:text incarnation?:id request_id?:id"
+        "node_id:id online:flag load_json?:json accepting?:flag room?:room trouble?:text incarnation?:id request_id?:id"
     ),
     "node.offline": "node_id:id reason?:text request_id?:id",
     "node.cordoned": "node_id:id reason?:text request_id?:id",
@@ -17,11 +17,12 @@ EVENTS: dict[str, str] = {
         "not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag "
         "deliver?:flag request_id?:id"
     ),
-    "job.started": "job_id:id node_id:id attempt:id",
+    "job.started": "job_id:id node_id:id attempt:id room?:room",
     "job.progressed": "job_id:id node_id:id attempt:id progress_json?:json request_id?:id",
-    "job.declined": "job_id:id node_id:id attempt?:id reason?:text begun?:flag request_id?:id",
+    "job.declined": "job_id:id node_id:id attempt?:id reason?:text begun?:flag room?:room request_id?:id",
     "job.completed": (
-        "job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text ran_ms?:ms request_id?:id"
+        "job_id:id node_id:id status:status attempt?:id result_json?:payload error?:text ran_ms?:ms room?:room "
+        "request_id?:id"
     ),
     "job.cancelled": "job_id:id reason?:text",
     "session.released": "session_id:id request_id?:id",
@@ -52,8 +53,8 @@ DECISIONS: dict[str, str] = {
     "job.extended": "job_id until_ts",
     "job.exhausted": "job_id cause nodes?",
     "node.expired": "node_id last_heartbeat_ts",
-    "node.recovered": "node_id accepting",
-    "node.reported": "node_id online accepting",
+    "node.recovered": "node_id accepting room?",
+    "node.reported": "node_id online accepting room?",
     "pool.retired": "pool_id",
     "source.limited": "source cause dropped",
     "source.retired": "source",
@@ -100,6 +101,7 @@ MOST_OF_ANYTHING = 10**12 - 1
 MOST_POOLS = 64
 MOST_LANGUAGES = 32
 FIRST_WINDOW, LAST_WINDOW = 8, 256
+MOST_ROOM = 10**6
 LONGEST_PAUSE_MS = 60_000
 OUTAGE_MS = 5_000
 LONGEST_SLEEP_MS = 2_000  # of a worker, twice: no silence that short is an absence

@@ -123,6 +123,7 @@ KINDS: dict[str, Callable[[str], Any]] = {
     "ms": number(0, contract.YEAR_MS),
     "bound": number(1, contract.MOST_OF_ANYTHING),
     "percent": number(1, 100),
+    "room": number(0, contract.MOST_ROOM),
     "count": number(1, contract.MOST_ATTEMPTS),
     "priority": number(-contract.HIGHEST_PRIORITY, contract.HIGHEST_PRIORITY),
     "amount": number(1, 10**9),

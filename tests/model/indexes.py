@@ -149,6 +149,8 @@ def node_hash(node: Node) -> dict[str, str]:
         since_ts=node.since_ts,
         window=node.window,
         full_at=node.full_at,
+        room=node.room,
+        room_ts=node.room_ts,
         pending=len(node.unread),
         open=node.is_open,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from .contract import CONFIG, FIRST_WINDOW
+from .contract import CONFIG, FIRST_WINDOW, LAST_WINDOW
 
 HELD = ("dispatched", "running")
 TERMINAL = ("finished", "failed", "cancelled", "expired", "refused")
@@ -27,16 +27,29 @@ class Node:
     cordon_reason: str | None = None
     window: int = FIRST_WINDOW
     full_at: int | None = None
+    room: int | None = None
+    """How many assignments it takes beside those that it has begun, as it said last, and counted on since then."""
+    room_ts: int | None = None
     held: set[str] = field(default_factory=set)
     """Jobs it was given and has not ended or handed back."""
     unread: set[str] = field(default_factory=set)
     """Those of them that came through its inbox and that it has not started."""
 
+    def forget_size(self) -> None:
+        """Forget what it said or showed of its size."""
+        self.full_at = self.room = self.room_ts = None
+
+    def count_room(self, by: int) -> None:
+        """Count a job that began on it, or is over, where it says its room."""
+        if self.room is not None:
+            self.room += by
+
     @property
     def is_open(self) -> bool:
         """Whether it may receive a job now."""
         accepts = self.online and self.accepting and not self.cordoned
-        return accepts and len(self.unread) < self.window and (self.full_at is None or len(self.held) < self.full_at)
+        most = self.window if self.room is None else min(self.room, LAST_WINDOW)
+        return accepts and len(self.unread) < most and (self.full_at is None or len(self.held) < self.full_at)
 
 
 @dataclass(slots=True)

@@ -86,6 +86,7 @@ GOOD: dict[str, list[str]] = {
     "max_letters_bytes": ["1", "1000000"],
     "shed_memory_percent": ["90"],
     "begun": ["true", "false"],
+    "room": ["0", "1", "2", "4", "300"],
     "incarnation": ["i1", "i1", "i1", "i2"],
     "ran_ms": ["0", "7", "86400000"],
     "request_id": ["r1", "r2", "r3", "嗯"],
@@ -113,6 +114,7 @@ OFTEN = {
     "deliver": 3,
     "ran_ms": 5,
     "begun": 5,
+    "room": 3,
     "incarnation": 4,
     "request_id": 3,
 }

@@ -325,7 +325,7 @@ class Partition(RuleBasedStateMachine):
             assert int(info["pending"]) == len(unread)
             eligible = (
                 (info["online"], info["accepting"], info["cordoned"]) == ("true", "true", "false")
-                and len(unread) < int(info["window"])
+                and len(unread) < min(int(info.get("room", info["window"])), 256)
                 and len(held) < int(info.get("full_at", len(held) + 1))
             )
             assert info["open"] == ("true" if eligible else "false")

@@ -50,6 +50,7 @@ def dispatched(
         timeout = state.config("accept_timeout_ms")
         job.timer, job.due_ts = ("accept", entry.at + timeout) if timeout else ("", 0)
     else:
+        node.count_room(-1)
         limit_run(state, job, entry.at)
     state.sessions[job.asked["session_id"]] = Session(pool_id, ":".join(job.pair), node_id, job_id)
     state.counted["dispatched"] += 1

@@ -6,7 +6,7 @@ from ..contract import ID_BYTES, PRIORITY_STEP
 from ..refusals import Refused
 from ..state import HELD, TERMINAL, Job, State
 from .load import admit
-from .nodes import begun_all
+from .nodes import begun_all, says_room
 from .registry import Entry, folds
 from .requests import remember, said_of
 from .sources import charge, speaker
@@ -39,6 +39,8 @@ def queue(job: Job, at: int, until_ts: int | None) -> None:
 def let_go(state: State, job_id: str, job: Job) -> None:
     """Take a job off the node that holds it."""
     node = state.nodes[job.node_id or ""]
+    if job_id not in node.unread:
+        node.count_room(1)
     node.held.discard(job_id)
     node.unread.discard(job_id)
 
@@ -145,11 +147,12 @@ def begin(state: State, job_id: str, job: Job, node_id: str) -> None:
     job.status = "running"
     if job.delivered:
         state.nodes[node_id].unread.discard(job_id)
+        state.nodes[node_id].count_room(-1)
         begun_all(state.nodes[node_id])
 
 
 @folds("job.started")
-def started(state: State, entry: Entry, job_id: str, node_id: str, attempt: str) -> None:
+def started(state: State, entry: Entry, job_id: str, node_id: str, attempt: str, room: int | None) -> None:
     """The holder has begun; saying so twice changes nothing."""
     job = held(state, job_id, node_id, attempt)
     if job.status == "running":
@@ -157,6 +160,7 @@ def started(state: State, entry: Entry, job_id: str, node_id: str, attempt: str)
     job.started_ts = entry.at
     begin(state, job_id, job, node_id)
     limit_run(state, job, entry.at)
+    says_room(state.nodes[node_id], entry.at, room)
 
 
 @folds("job.progressed")
@@ -190,6 +194,7 @@ def declined(
     attempt: str,
     reason: str | None,
     begun: str | None,
+    room: int | None,
     request_id: str | None,
 ) -> None:
     """The holder hands the job back; ``full`` also says how many jobs it can hold: those that it is left with."""
@@ -199,9 +204,10 @@ def declined(
     remember(job, request_id)
     job.begun = job.status == "running" or begun == "true"
     hand_back(state, job_id, job, f"declined: {reason or 'no reason given'}")
-    if reason == "full":
-        node = state.nodes[node_id]
+    node = state.nodes[node_id]
+    if reason == "full" and room is None:
         node.full_at = len(node.held)
+    says_room(node, entry.at, room)
 
 
 @folds("job.completed")
@@ -215,6 +221,7 @@ def completed(
     result_json: str | None,
     error: str | None,
     ran_ms: int | None,
+    room: int | None,
     request_id: str | None,
 ) -> None:
     """The holder ends the job, or fails; what it said before it may say again."""
@@ -229,10 +236,11 @@ def completed(
     if status == "failed" and job.delivered and job.attempts < state.max_attempts(job):
         job.failed_attempt, job.error = job.attempt, error or ""
         hand_back(state, job_id, job, "failed")
-        return
-    if result_json is not None:
-        job.result_json = result_json
-    end(state, entry, job_id, job, status, error)
+    else:
+        if result_json is not None:
+            job.result_json = result_json
+        end(state, entry, job_id, job, status, error)
+    says_room(state.nodes[node_id], entry.at, room)
 
 
 def said_before(job: Job, node_id: str, status: str, attempt: str | None) -> bool:

@@ -21,27 +21,40 @@ def known(state: State, node_id: str) -> Node:
     return state.nodes[node_id]
 
 
-def hears(node: Node, at: int, online: bool, accepting: bool | None) -> None:
+def hears(node: Node, at: int, online: bool, accepting: bool | None, room: int | None = None) -> None:
     """Take in what is now known of a node's presence.
 
     Who comes back accepts, unless it says otherwise, and what was learnt of its size is forgotten. Who says that it
-    accepts although it was full is asked for twice as much.
+    accepts although it was full is asked for twice as much. What it says itself of its room stands above that.
     """
     if online != node.online:
         node.online, node.since_ts = online, at
         if online:
-            node.full_at = None
+            node.forget_size()
             accepting = accepting is not False
     elif accepting and node.full_at is not None:
         node.full_at = node.full_at * 2 + 1
     if accepting is not None:
         node.accepting = accepting
+    if room is not None:
+        says_room(node, at, room)
+
+
+def says_room(node: Node, at: int, room: int | None) -> None:
+    """A node says how many assignments it would take, beside those that it has begun."""
+    if room is not None:
+        node.room, node.room_ts, node.full_at = room, at, None
 
 
 def begun_all(node: Node) -> None:
     """Trust a node that has started everything it was given with twice as many."""
     if not node.unread and node.window < LAST_WINDOW:
         node.window *= 2
+
+
+def amount(word: str | None) -> int | None:
+    """Read a number; what was not said stays unknown."""
+    return None if word is None else int(word)
 
 
 def flag(word: str | None) -> bool | None:
@@ -71,6 +84,9 @@ def registered(
         check_sets(state, pool_names_json or [])
     node = state.nodes.setdefault(node_id, Node(since_ts=entry.at))
     state.had_nodes = True
+    if incarnation not in (None, node.incarnation):
+        node.forget_size()
+        node.window = 1
     node.incarnation = incarnation or node.incarnation or entry.entry_id
     if not node.online:
         hears(node, entry.at, True, None)
@@ -109,6 +125,7 @@ def heartbeat(
     online: str,
     load_json: str | None,
     accepting: str | None,
+    room: int | None,
     trouble: str | None,
     incarnation: str | None,
 ) -> None:
@@ -116,7 +133,8 @@ def heartbeat(
     node = known(state, node_id)
     if incarnation not in (None, node.incarnation):
         raise Refused("NODE_SUPERSEDED")
-    hears(node, entry.at, online == "true", flag(accepting))
+    younger = room != node.room and entry.at > (node.room_ts or 0)
+    hears(node, entry.at, online == "true", flag(accepting), room if younger else None)
 
 
 @folds("node.offline")
@@ -185,19 +203,20 @@ def expired(state: State, entry: Entry, node_id: str, last_heartbeat_ts: str) ->
 
 
 @folds("node.recovered")
-def recovered(state: State, entry: Entry, node_id: str, accepting: str) -> None:
+def recovered(state: State, entry: Entry, node_id: str, accepting: str, room: str | None) -> None:
     """A beat showed that a node is there."""
     node = decided_about(state, node_id)
     require(not node.online, f"{node_id} is online already")
-    hears(node, entry.at, True, flag(accepting))
+    hears(node, entry.at, True, flag(accepting), amount(room))
 
 
 @folds("node.reported")
-def reported(state: State, entry: Entry, node_id: str, online: str, accepting: str) -> None:
+def reported(state: State, entry: Entry, node_id: str, online: str, accepting: str, room: str | None) -> None:
     """A beat said that a node goes, pauses, or takes up work again."""
     node = decided_about(state, node_id)
     came = online == "true" and not node.online
     news = online != ("true" if node.online else "false") or flag(accepting) != node.accepting
+    news = news or (room is not None and int(room) != node.room)
     full = accepting == "true" and node.full_at is not None and not node.is_open
     require(not came and (news or full), f"{node_id} is just what the beat said")
-    hears(node, entry.at, online == "true", flag(accepting))
+    hears(node, entry.at, online == "true", flag(accepting), amount(room))

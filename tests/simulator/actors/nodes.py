@@ -56,7 +56,13 @@ class Node(Speaker):
 
     def beat_event(self, accepting: str = "") -> Event:
         more = {"accepting": accepting} if accepting else {}
+        if accepting == "true":
+            more |= self.room(["1", "2", "8"])
         return {"type": "node.heartbeat", "node_id": self.name, "online": "true", **more, **self.incarnation(0.3)}
+
+    def room(self, choices: list[str]) -> Event:
+        """Say how much more it takes, in half of its lives."""
+        return {"room": self.world.rng.choice(choices)} if self.life % 2 else {}
 
     def beat(self) -> None:
         rng = self.world.rng
@@ -108,7 +114,7 @@ class Node(Speaker):
         about = {"job_id": job.job_id, "node_id": self.name, "attempt": job.attempt}
         if not job.running and chance < 0.75:
             job.running = True
-            return [{"type": "job.started", **about}]
+            return [{"type": "job.started", **about, **self.room(["0", "1", "8"])}]
         if not job.running:
             self.let_go(job)
             return [{"type": "job.declined", **about, "reason": "full" if chance < 0.88 else "not this one"}]
@@ -119,7 +125,7 @@ class Node(Speaker):
             return [{"type": "job.completed", **about, "status": "failed", "error": "it broke"}]
         if chance < 0.5:
             del about["attempt"]
-        return [{"type": "job.completed", **about, "status": "finished", "result_json": "{}"}]
+        return [{"type": "job.completed", **about, "status": "finished", "result_json": "{}", **self.room(["1", "8"])}]
 
     def let_go(self, job: Assigned) -> None:
         self.hands.pop(job.job_id, None)

@@ -88,7 +88,7 @@ export default {
   "cause.tried before": "曾试过", "cause.failed": "失败", "cause.declined": "被退回", "cause.node lost": "节点丢失", "cause.accept timeout": "接收超时", "cause.job timeout": "作业超时",
   "reason.offline": "离线，自 {time} 起{because}", "reason.never_heard": "注册以来从未收到心跳", "reason.cordoned": "已隔离，自 {time} 起{because}",
   "reason.not_accepting": "不接收，自 {time} 起", "reason.full": "已满：持有 {held} 个作业，持有 {full_at} 个时曾退回一个",
-  "reason.unread": "{pending} 个派发尚未开始，已达窗口上限", "reason.tried": "曾试过；没有其他节点时才会再用",
+  "reason.unread": "{pending} 个派发尚未开始，已达窗口上限", "reason.no_room": "节点称还能接收 {room} 个作业，已有 {pending} 个派发在途", "reason.tried": "曾试过；没有其他节点时才会再用",
   "reason.later": "等到 {time}，原因：{cause}", "reason.not_before": "按 not_before_ts 的要求等到 {time}",
   "reason.no_pool": "没有池服务 {src} → {tgt}：请注册带有这种池的节点", "reason.no_member": "服务 {src} → {tgt} 的池没有成员：请注册节点",
   "reason.no_node": "现在没有服务 {src} → {tgt} 的节点可以接收作业；前面还有 {ahead} 个作业",
