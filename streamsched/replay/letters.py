@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 import anyio.to_thread
 
@@ -43,20 +43,24 @@ async def _append(live: LiveLog, archive: Archive, after: str) -> None:
 
 async def _put_in_order(live: LiveLog, archive: Archive) -> None:
     await live.redis.unlink(live.keys("dead_ordered"))  # of a call that was killed
-    after, lost, others = "0-0", Counter[str](), Counter[str]()
-    for piece in archive.segments:
-        if letters := await anyio.to_thread.run_sync(archive.letters_in, piece):
-            held = {one.id: one async for some in live.letters(after, letters[-1].id) for one in some}
-            missing = [one for one in letters if one.id not in held]
-            lost.update(map(_counted_as, missing))
-            for one in missing:
-                others.update(_beside_log(one))
-            both = held | {one.id: one for one in letters}
-            await _add(live, "dead_ordered", sorted(both.values(), key=lambda one: position(one.id)))
-            after = letters[-1].id
+    last, lost, others = (0, 0), Counter[str](), Counter[str]()
+    async for letters, held in _side_by_side(live, archive):
+        missing = [one for one in letters if held.get(one.id) != one]
+        lost.update(map(_counted_as, missing))
+        for one in missing:
+            others.update(_beside_log(one))
+        await _add(live, "dead_ordered", letters)
+        last = position(letters[-1].id) if letters else last
     if lost:
-        async for some in live.letters(after):
-            await _add(live, "dead_ordered", some)
+        async for letters, held in _side_by_side(live, archive):
+            archived = {one.id: one for one in letters}
+            later = []
+            for one in held.values():
+                if archived.get(one.id) != one:
+                    # the clock of a server that began empty may be behind, and so the ids that it gave
+                    last = max(position(one.id), (last[0], last[1] + 1))
+                    later.append(Entry(f"{last[0]}-{last[1]}", one.flat))
+            await _add(live, "dead_ordered", later)
         async with live.redis.pipeline(transaction=True) as pipe:
             pipe.rename(live.keys("dead_ordered"), live.keys("dead"))
             for code, count in lost.items():
@@ -64,6 +68,18 @@ async def _put_in_order(live: LiveLog, archive: Archive) -> None:
             for name, count in others.items():
                 pipe.hincrby(live.keys("dead_others"), name, count)
             await pipe.execute()
+
+
+async def _side_by_side(live: LiveLog, archive: Archive) -> AsyncIterator[tuple[list[Entry], dict[str, Entry]]]:
+    """Yield the letters of each piece of the archive, and those of the server with ids up to the piece's last; then the
+    rest of the server's."""
+    after = "0-0"
+    for piece in archive.segments:
+        if letters := await anyio.to_thread.run_sync(archive.letters_in, piece):
+            yield letters, {one.id: one async for some in live.letters(after, letters[-1].id) for one in some}
+            after = letters[-1].id
+    async for some in live.letters(after):
+        yield [], {one.id: one for one in some}
 
 
 async def _add(live: LiveLog, stream: str, letters: Iterable[Entry], counted: bool = False) -> None:

@@ -365,6 +365,21 @@ async def test_a_replace_brings_the_letters_of_the_lost_log_back_where_the_new_o
     assert await log.hash("dead_codes") == {"UNKNOWN_JOB": "1"}
 
 
+async def test_the_letters_of_a_new_server_whose_clock_is_behind_come_behind_those_of_the_lost_log(
+    log: Ledger, live: LiveLog, tmp_path: Path
+) -> None:
+    await story(log, "a")
+    kept, before = await archived(live, tmp_path), await log.dead()
+    await wipe(log)
+    await log.node("n2")
+    beat = {"type": "node.heartbeat", "node_id": "stranger", "online": "true"}
+    await log.redis.xadd(
+        log.keys("dead"), {"id": "1000-0", "stream": "heartbeats", "code": "UNKNOWN_NODE"} | beat, id="1-0"
+    )
+    await restore(log.redis, live, kept, replace=True)
+    assert [letter["id"] for letter in await log.dead()] == [*(letter["id"] for letter in before), "1000-0"]
+
+
 async def test_segments_that_are_listed_again_are_compared_with_the_log(
     log: Ledger, live: LiveLog, tmp_path: Path
 ) -> None:
