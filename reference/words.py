@@ -85,7 +85,8 @@ FIELDS: dict[str, str] = {
     "retention_ms": "How long an ended job stays in the state.",
     "node_retention_ms": "How long a node stays in the state while it is offline, a pool while it has no member, and a "
     "source after it was revoked; 0: for ever.",
-    "policy": "How a node is chosen. `two_choices`: of two random candidates the one that holds fewer jobs.",
+    "policy": "How a node is chosen. `expected_finish`: one of the fastest nodes with room. `two_choices`: of two "
+    "random candidates the one that holds fewer jobs; also used where no node says its room. `random`: any.",
     "max_waiting": "Jobs that may wait; more submissions are refused with `OVERLOADED`.",
     "max_lag": "Lag of the fold, in events, beyond which calls that append a submission are refused.",
     "shed_memory_percent": "Use of the server's `maxmemory`, in percent, beyond which submissions are refused.",

@@ -35,12 +35,12 @@ local function check_id(field, value, most)
 end
 
 -- One of two words, or the only one there is.
-local function check_choice(field, value, first, second)
-  if value == first or (second and value == second) then
+local function check_choice(field, value, first, second, third)
+  if value == first or value == second or value == third then
     return value
   end
   check_utf8(field, value, limit.id)
-  refuse_event('INVALID_FIELD', field .. ' is ' .. format('%q', value) .. ': give ' .. first .. (second and ' or ' .. second or ''))
+  refuse_event('INVALID_FIELD', field .. ' is ' .. format('%q', value) .. ': give ' .. concat({ first, second, third }, ' or '))
 end
 
 -- A whole number within bounds, returned as text in one spelling. A double keeps 15 digits exactly.

@@ -1,68 +1,5 @@
 -- Which node gets a job.
 
--- Some random members of a set of places: all of them where they are fewer than asked for, which is remembered.
-local function some_of(name, most)
-  local places = few_places[name]
-  if not places or #places >= most then
-    places = rcall('SRANDMEMBER', name, format_int(most))
-    few_places[name] = #places < most and places or nil
-  end
-  return places
-end
-
--- A few random nodes of the pair that may receive a job, never a scan: one more than needed for every node that the
--- job has been to. They come from a few random pools, in turn from each of a few random sets of languages. Returns the untried
--- nodes and the tried ones, each as {node, pool}.
-local drawn
-local function candidates(job, excluded, tried)
-  local src, tgt, most = job.src_lang, job.tgt_lang, 2 + tried
-  local name = 'open ' .. src .. ':' .. tgt
-  local sets, pools, offered = few_places[name], {}, {}
-  if not sets then
-    local all = few_places[key.serving(src, tgt)] or rcall('ZRANGE', key.serving(src, tgt), '0', limit.sets)
-    local open = #all > 0 and rcall('SMISMEMBER', key.open, unpack(all))
-    sets = {}
-    for i = 1, #all do
-      sets[#sets + 1] = open[i] == 1 and all[i] or nil
-    end
-    few_places[name] = sets
-  end
-  for i = 1, math.min(most, #sets) do
-    if #sets > 1 then -- math.random draws the same numbers in each call of a script: these follow from the nonce
-      for k = 1, drawn and 0 or #nonce do
-        drawn = ((drawn or 0) * 31 + nonce:byte(k)) % 2147483646 + 1
-      end
-      drawn = (drawn or 1) * 16807 % 2147483647 -- the generator of Park and Miller
-      local j = i + drawn % (#sets - i + 1)
-      sets[i], sets[j] = sets[j], sets[i]
-    end
-    offered[i] = some_of(key.set_open(sets[i]), most)
-  end
-  for turn = 1, most do
-    for i = 1, #offered do
-      if #pools < most then
-        pools[#pools + 1] = offered[i][turn]
-      end
-    end
-  end
-  local fresh, stale, seen = {}, {}, {}
-  for i = 1, #pools do
-    local nodes = some_of(key.pool_online(pools[i]), (#pools == 1 and 2 or 1) + tried)
-    for j = 1, #nodes do
-      local node_id = nodes[j]
-      if not seen[node_id] then
-        seen[node_id] = true
-        local list = excluded[node_id] and stale or fresh
-        list[#list + 1] = { node_id, pools[i] }
-      end
-    end
-    if #fresh >= 2 then
-      break
-    end
-  end
-  return fresh, stale
-end
-
 -- Whether a job can stay on its session's node. Returns the pool that reaches it, or nil and why not.
 local function keeps_node(job, pool_id, node_id, excluded)
   if excluded[node_id] then
@@ -102,8 +39,9 @@ local function keeps_node(job, pool_id, node_id, excluded)
     or v[3] ~= 'true' and 'broken: not accepting' or 'broken: full'
 end
 
--- Choose a node for a job: its session's node if that may receive it; else of two random candidates the one that holds
--- fewer jobs (two choices); a node already tried only if there is no other. Returns nil if no node may receive it.
+-- Choose a node for a job: its session's node if that may receive it; else one of the fastest nodes that say they have room; else of
+-- two random candidates the one that holds fewer jobs (two choices); a node already tried only if there is no other.
+-- Returns nil if no node may receive it.
 local function choose(job)
   local excluded, tried = {}, 0
   if job.excluded ~= '' then
@@ -124,8 +62,16 @@ local function choose(job)
       affinity = 'new'
     end
   end
-  local fresh, stale = candidates(job, excluded, tried)
+  local pools = open_pools(job, 2 + tried)
+  local best, speeds = choose_fastest(pools, excluded, tried)
+  if best then
+    return best[1], best[2], speeds, 'expected_finish', affinity
+  end
+  local fresh, stale = candidates(pools, excluded, tried)
   local a, b, why = fresh[1], fresh[2], 'two_choices'
+  if b and config('policy') == 'random' then
+    b, why = nil, 'random'
+  end
   if not a then
     a, b, why = stale[1], nil, 'last_resort'
     if not a then

@@ -24,6 +24,10 @@ if status == 'failed' and has_attempts_left(job_id, job) then
   plan_member('ZADD', key.timers, '0', job_id)
 else
   finish(job_id, job, status, result_json, error)
+  local began_ts = status == 'finished' and tonumber(job.began_ts or job.started_ts)
+  if began_ts then
+    learn_speed(node_id, job.src_lang .. ':' .. job.tgt_lang, at - began_ts)
+  end
 end
 if room then
   say_room(node_id, room)

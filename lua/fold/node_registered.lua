@@ -58,6 +58,7 @@ move_sets(moves)
 for pool_id in gmatch(before[4] or '', '[^ ]+') do
   if member[pool_id] then
     plan_write('SREM', key.pool_online(pool_id), node_id)
+    plan_write('ZREM', key.pool_ranked(pool_id), node_id)
     mark_dirty('pool', pool_id)
   else
     leave_pool(pool_id, node_id)

@@ -23,11 +23,17 @@ local function mark_node_dirty(node_id)
   any_dirty = true
 end
 
+-- The place of a node among those that may receive a job: its speed in steps of an eighth to a quarter, so that what chance adds to a speed seldom moves it.
+local function rank_of(speed)
+  local _, exponent = math.frexp(speed)
+  return speed - speed % 2 ^ math.max(exponent - 3, 0)
+end
+
 -- Bring the indexes of one node in line with its hash: the pools in which it may receive a job now, and whether it is offline
 -- with jobs in its hands.
 local function reindex_node(node_id)
   local info, jobs = key.node_info(node_id), key.node_jobs(node_id)
-  local v = rcall('HMGET', flush(info), 'online', 'accepting', 'cordoned', 'pending', 'window', 'full_at', 'open', 'pools', 'room')
+  local v = rcall('HMGET', flush(info), 'online', 'accepting', 'cordoned', 'pending', 'window', 'full_at', 'open', 'pools', 'room', 'speed')
   if not v[7] then
     return -- never registered: the event that marked it was refused
   end
@@ -48,6 +54,17 @@ local function reindex_node(node_id)
     for pool_id in gmatch(v[8], '[^ ]+') do
       rcall(open == 'true' and 'SADD' or 'SREM', key.pool_online(pool_id), node_id)
       mark_dirty('pool', pool_id)
+    end
+  end
+  -- a node that does not say its room comes behind all that do: what it is given may wait there
+  local rank = open == 'true' and (v[9] and rank_of(tonumber(v[10] or 1024)) or limit.no_room)
+  if rank or was_open == 'true' then
+    for pool_id in gmatch(v[8], '[^ ]+') do
+      if rank then
+        rcall('ZADD', key.pool_ranked(pool_id), format_int(rank), node_id)
+      else
+        rcall('ZREM', key.pool_ranked(pool_id), node_id)
+      end
     end
   end
 end

@@ -34,10 +34,11 @@ end
 
 -- The fields of a job that its node may change, in one read that is cheaper than read_job.
 local function read_held(job_id)
-  local v = rcall('HMGET', key.job(job_id), 'status', 'node_id', 'attempt', 'timer', 'deliver', 'deadline_ts', 'reply_to')
+  local v = rcall('HMGET', key.job(job_id), 'status', 'node_id', 'attempt', 'timer', 'deliver', 'deadline_ts', 'reply_to',
+    'started_ts', 'src_lang', 'tgt_lang')
   return v[1] and {
     status = v[1], node_id = v[2] or '', attempt = v[3] or '', timer = v[4] or '', deliver = v[5] ~= 'false', deadline_ts = v[6],
-    reply_to = v[7],
+    reply_to = v[7], started_ts = v[8], src_lang = v[9], tgt_lang = v[10],
   }
 end
 

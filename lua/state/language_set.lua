@@ -28,7 +28,7 @@ end
 -- Enter a set under its pairs where it has gained its first pool, and forget it where it has lost its last one. Refuse the event
 -- where a pair would have more sets than every change of its first job may touch; a set that leaves it in the same event still counts.
 local function move_sets(moves)
-  local gained = {}
+  local gained, remaining, last = {}, {}, {}
   for i = 1, #moves do
     local set = moves[i]
     local before = moves[set].before
@@ -46,9 +46,20 @@ local function move_sets(moves)
       mark_dirty('new_set', set)
     elseif before > 0 and after == 0 then
       each_pair(set, function(src, tgt)
-        plan_write('ZREM', key.serving(src, tgt), set)
+        local name = key.serving(src, tgt)
+        remaining[name] = (remaining[name] or rcall('ZCOUNT', name, '-inf', '+inf')) - 1
+        if remaining[name] == 0 then
+          last[#last + 1] = { name, src .. ':' .. tgt }
+        end
+        plan_write('ZREM', name, set)
       end)
       plan_write('DEL', key.set_waiting(set))
+    end
+  end
+  for i = 1, #last do
+    if not gained[last[i][1]] then -- no pool serves the pair any more
+      run_means[last[i][2]] = nil
+      plan_write('HDEL', flush(key.run_means), last[i][2])
     end
   end
 end

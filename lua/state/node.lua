@@ -92,9 +92,10 @@ end
 local function room_of(node_id)
   local room = rooms[node_id]
   if not room then
-    local v = rcall('HMGET', flush(key.node_info(node_id)), 'pending', 'window', 'full_at', 'open', 'mailbox', 'room')
+    local v = rcall('HMGET', flush(key.node_info(node_id)), 'pending', 'window', 'full_at', 'open', 'mailbox', 'room', 'speed', 'samples',
+      'learned_ts')
     room = { pending = tonumber(v[1]), window = tonumber(v[2]), full_at = v[3], open = v[4] == 'true', mailbox = v[5] or node_id,
-      said = tonumber(v[6]) }
+      said = tonumber(v[6]), speed = tonumber(v[7] or 1024), samples = tonumber(v[8] or 0), learned_ts = tonumber(v[9]) }
     rooms[node_id] = room
   end
   return room
@@ -129,6 +130,7 @@ local function say_room(node_id, said)
   if not room.said then
     room.said = 0
     plan_member('HSET', info, 'room', '0')
+    mark_node_dirty(node_id) -- it is ranked by its speed now
   end
   count_in_flight(node_id, 0, tonumber(said) - room.said)
 end

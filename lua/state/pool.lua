@@ -61,5 +61,6 @@ local function leave_pool(pool_id, node_id)
   end
   plan_write('SREM', members, node_id)
   plan_write('SREM', key.pool_online(pool_id), node_id)
+  plan_write('ZREM', key.pool_ranked(pool_id), node_id)
   mark_dirty('pool', pool_id)
 end

@@ -56,6 +56,7 @@ PLACEHOLDERS = {
     "pool_info": ("pool_id",),
     "pool_members": ("pool_id",),
     "pool_online": ("pool_id",),
+    "pool_ranked": ("pool_id",),
     "lang": ("src_lang", "tgt_lang"),
     "serving": ("src_lang", "tgt_lang"),
     "set_pools": ("languages",),

@@ -17,7 +17,7 @@ DEFAULTS: dict[str, int | str] = {
     "retry_backoff_ms": 500,
     "retention_ms": 3_600_000,
     "node_retention_ms": 86_400_000,
-    "policy": "two_choices",
+    "policy": "expected_finish",
     "max_waiting": 5_000_000,
     "max_lag": 100_000,
     "max_letters": 100_000,

@@ -61,10 +61,16 @@ class Affinity(enum.StrEnum):
 
 
 class Policy(enum.StrEnum):
-    """How a node is chosen. ``two_choices``: of two random candidates the one that holds fewer jobs
-    (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 2001)."""
+    """How a node is chosen.
 
+    ``expected_finish`` (default): one of the fastest nodes with room, and of two such nodes the emptier one. Where no
+    node says its room, as ``two_choices``. ``two_choices``: of two random candidates the one that holds fewer jobs
+    (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 2001). ``random``: any.
+    """
+
+    EXPECTED_FINISH = "expected_finish"
     TWO_CHOICES = "two_choices"
+    RANDOM = "random"
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="type", gc=False):

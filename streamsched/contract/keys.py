@@ -114,7 +114,7 @@ KEYS: dict[str, Key] = {
         "node:info:%s",
         "hash",
         "fold",
-        "A node: capabilities, pools, mailbox, liveness, cordon, room, window, last heartbeat.",
+        "A node: capabilities, pools, mailbox, liveness, cordon, room, window, learned speed, last heartbeat.",
         "As `nodes`.",
     ),
     "node_jobs": Key(
@@ -158,6 +158,20 @@ KEYS: dict[str, Key] = {
     ),
     "pool_online": Key(
         "pool:%s:online", "set", "index", "Ids of the members that may receive a job now.", "As `nodes`."
+    ),
+    "pool_ranked": Key(
+        "pool:%s:ranked",
+        "sorted set",
+        "index",
+        "The same members by their learned speed, the fastest first; those that do not say their room come last.",
+        "As `nodes`.",
+    ),
+    "run_means": Key(
+        "run_means",
+        "hash",
+        "fold",
+        "The mean run time of the jobs of each pair, as 1024 for each ms, to learn the speed of nodes.",
+        "The pairs that a pool serves.",
     ),
     "lang": Key("lang:%s:%s", "set", "fold", "Ids of the pools that serve the pair.", "As `pools`."),
     "serving": Key(

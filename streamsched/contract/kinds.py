@@ -24,6 +24,9 @@ LIMITS: dict[str, int] = {
     "pairs": 4096,  # language pairs of all pools of one node: each costs something when the node registers
     "sets": 256,  # sets of languages that serve one pair: a job that comes first in its pair is noted for each
     "window": 256,  # assignments a node may have that it neither started nor declined
+    "run_ms": 3_600_000,  # a job that runs longer says no more of its node's speed than one of this length
+    "forget_ms": 600_000,  # a node's speed goes half the way back to the mean in this time without a job
+    "no_room": 1_000_000,  # the rank of a node that does not say its room: behind all that do
     "backoff_ms": 60_000,  # the longest pause between two attempts
     "sleep_ms": 1_000,  # the longest a worker blocks: a wake-up may die with another worker
     "outage_ms": 5_000,  # silence between two calls from which on the scheduler counts as absent
@@ -81,7 +84,7 @@ KINDS: dict[str, Kind] = {
     "affinity": Kind("choice", ("prefer", "none")),
     "status": Kind("choice", ("finished", "failed")),
     "role": Kind("choice", ("producer", "node")),
-    "policy": Kind("choice", ("two_choices",)),
+    "policy": Kind("choice", ("expected_finish", "two_choices", "random")),
     "source": Kind("source", (64,)),
     "entry": Kind("entry", (41,)),
 }

@@ -46,6 +46,8 @@ def _changes(fields: Fields) -> str:
 
 CHOICE = {
     "session": "the session's node",
+    "expected_finish": "one of the fastest that had room",
+    "random": "a random one",
     "two_choices": "the one of two that held fewer jobs",
     "only": "the only candidate",
     "last_resort": "tried before, but there is no other",
@@ -57,7 +59,7 @@ def choice(fields: Fields) -> str:
     """Return why a job was dispatched to its node."""
     words = CHOICE.get(fields.get("why", ""), fields.get("why", ""))
     if fields.get("seen"):
-        words += f" (held: {fields['seen']})"
+        words += f" ({'run times' if fields.get('why') == 'expected_finish' else 'held'}: {fields['seen']})"
     broken = fields.get("affinity", "")
     if broken not in ("", "kept", "new", "none"):
         words += f"; not the session's node: {broken}"

@@ -28,8 +28,8 @@ class Reports:
 
     def __init__(self, scheduler: Scheduler, node_id: str) -> None:
         self.scheduler, self.node_id = scheduler, node_id
-        self.room: Callable[[], int] = lambda: 0
-        """How many assignments the node would take, as each report about a job says."""
+        self.room: Callable[[], int | None] = lambda: None
+        """How many assignments the node would take, as each report about a job says; ``None`` says nothing."""
         self.ending: set[str] = set()
         """Attempts whose end is on its way to the scheduler."""
         self.leaving = False

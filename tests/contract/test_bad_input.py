@@ -88,7 +88,7 @@ TABLE: list[Case] = [
     ("job.submitted", {"immediate": "no"}, INVALID, ('immediate is "no"', "give true or false")),
     ("job.submitted", {"deliver": "0"}, INVALID, ('deliver is "0"', "give true or false")),
     ("job.submitted", {"affinity": "sticky"}, INVALID, ('affinity is "sticky"', "give prefer or none")),
-    ("scheduler.configured", {"policy": "random"}, INVALID, ('policy is "random"', "give two_choices")),
+    ("scheduler.configured", {"policy": "worst"}, INVALID, ('policy is "worst"', "give expected_finish")),
     # numbers
     ("job.submitted", {"priority": "high"}, INVALID, ('priority is "high"', "whole number from -100 to 100")),
     ("job.submitted", {"priority": "101"}, INVALID, ('priority is "101"', "whole number from -100 to 100")),

@@ -78,7 +78,7 @@ async def test_a_job_that_its_caller_delivers_takes_room_at_once(ledger: Ledger)
 async def test_a_beat_older_than_what_the_log_says_of_the_room_changes_nothing(ledger: Ledger) -> None:
     await ledger.node()
     await ledger.submit("j1")
-    now = await ledger.now()
+    now = await ledger.now() + 10
     stale = {"type": "node.heartbeat", "node_id": "n1", "online": "true", "room": "9"}
     await ledger.redis.xadd(ledger.keys("heartbeats"), stale, id=f"{now}-0")
     started = {"type": "job.started", "job_id": "j1", "node_id": "n1", "attempt": (await ledger.job())["attempt"]}

@@ -131,7 +131,7 @@ KINDS: dict[str, Callable[[str], Any]] = {
     "affinity": one_of("prefer", "none"),
     "role": one_of("producer", "node"),
     "status": one_of("finished", "failed"),
-    "policy": one_of("two_choices"),
+    "policy": one_of("expected_finish", "two_choices", "random"),
 }
 
 

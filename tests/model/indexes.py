@@ -151,6 +151,9 @@ def node_hash(node: Node) -> dict[str, str]:
         full_at=node.full_at,
         room=node.room,
         room_ts=node.room_ts,
+        speed=node.speed,
+        samples=node.samples or None,
+        learned_ts=node.learned_ts,
         pending=len(node.unread),
         open=node.is_open,
     )
@@ -166,6 +169,7 @@ def places(state: State) -> dict[str, Value]:
     }
     inboxes = Counter(node.mailbox or node_id for node_id, node in state.nodes.items())
     found["mailboxes"] = {mailbox: str(count) for mailbox, count in inboxes.items()}
+    found["run_means"] = {":".join(pair): str(mean) for pair, mean in state.run_means.items()}
     found["gone"] = ranked(gone(state))
     members: dict[str, list[str]] = {}
     for node_id in sorted(state.nodes):
@@ -181,6 +185,7 @@ def places(state: State) -> dict[str, Value]:
         ready = [node_id for node_id in belong if state.nodes[node_id].is_open]
         found[f"pool:{pool_id}:members"] = belong
         found[f"pool:{pool_id}:online"] = ready
+        found[f"pool:{pool_id}:ranked"] = ranked((node_id, state.nodes[node_id].rank) for node_id in ready)
         paused = f"pool {pool_id}" in state.paused
         is_open = bool(ready) and not paused
         found[f"pool:{pool_id}:info"] = texts(

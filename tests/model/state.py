@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from .contract import CONFIG, FIRST_WINDOW, LAST_WINDOW
+from .contract import CONFIG, FIRST_WINDOW, LAST_WINDOW, NO_ROOM
 
 HELD = ("dispatched", "running")
 TERMINAL = ("finished", "failed", "cancelled", "expired", "refused")
@@ -30,6 +30,10 @@ class Node:
     room: int | None = None
     """How many assignments it takes beside those that it has begun, as it said last, and counted on since then."""
     room_ts: int | None = None
+    speed: int | None = None
+    """1024: as fast as the mean of the pairs that it serves; more is slower."""
+    samples: int = 0
+    learned_ts: int | None = None
     held: set[str] = field(default_factory=set)
     """Jobs it was given and has not ended or handed back."""
     unread: set[str] = field(default_factory=set)
@@ -38,6 +42,14 @@ class Node:
     def forget_size(self) -> None:
         """Forget what it said or showed of its size."""
         self.full_at = self.room = self.room_ts = None
+
+    @property
+    def rank(self) -> int:
+        """Its place among the nodes that may receive a job: its speed to two bits behind the first."""
+        if self.room is None:
+            return NO_ROOM
+        speed = 1024 if self.speed is None else self.speed
+        return speed - speed % (1 << max(speed.bit_length() - 3, 0))
 
     def count_room(self, by: int) -> None:
         """Count a job that began on it, or is over, where it says its room."""
@@ -177,6 +189,8 @@ class State:
     """Whether any node has ever registered."""
     pools: dict[str, Pool] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
+    run_means: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The mean run time of each pair that a pool serves, 1024 for each ms."""
     sessions: dict[str, Session] = field(default_factory=dict)
     ended: deque[str] = field(default_factory=deque)
     """Terminal jobs in the order in which they ended."""

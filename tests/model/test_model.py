@@ -38,7 +38,7 @@ def test_the_model_knows_every_event_and_every_decision_with_its_fields() -> Non
 
 
 def test_the_model_starts_from_the_same_configuration() -> None:
-    assert {name: str(value) for name, value in contract.CONFIG.items()} | {"policy": "two_choices"} == {
+    assert {name: str(value) for name, value in contract.CONFIG.items()} | {"policy": "expected_finish"} == {
         name: str(value) for name, value in DEFAULTS.items()
     }
 

@@ -31,6 +31,8 @@ MARKS: dict[str, str] = {
     "affinity: broken: other languages": "",
     "affinity: broken: tried before": "",
     "why: session": "",
+    "why: expected_finish": "",
+    "why: random": "",
     "why: two_choices": "",
     "why: only": "",
     "why: last_resort": "",

@@ -70,6 +70,8 @@ class Profile:
             **rng.choice([{}, {}, {"max_waiting": rng.choice(["2", "6"])}]),
             **rng.choice([{}, {}, {"max_lag": "2"}]),
         }
+        if seed % 7 > 4:
+            self.config["policy"] = ["two_choices", "random"][seed % 7 - 5]
         self.hastes = rng.choice([[0, 0, 1, 20], [0], [1, 50, 300]])
         """Milliseconds that pass with a step."""
         self.ingress = rng.random() < 0.3

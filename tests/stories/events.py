@@ -79,7 +79,7 @@ GOOD: dict[str, list[str]] = {
     "retry_backoff_ms": ["0", "100", "500"],
     "retention_ms": ["0", "1000", "20000", "3600000"],
     "node_retention_ms": ["0", "1", "3000", "86400000"],
-    "policy": ["two_choices"],
+    "policy": ["expected_finish", "two_choices", "random"],
     "max_waiting": ["4", "11", "21"],
     "max_lag": ["3", "100000"],
     "max_letters": ["1", "100000"],

@@ -6,7 +6,7 @@ from ..contract import ID_BYTES, PRIORITY_STEP
 from ..refusals import Refused
 from ..state import HELD, TERMINAL, Job, State
 from .load import admit
-from .nodes import begun_all, says_room
+from .nodes import begun_all, learn_speed, says_room
 from .registry import Entry, folds
 from .requests import remember, said_of
 from .sources import charge, speaker
@@ -240,6 +240,8 @@ def completed(
         if result_json is not None:
             job.result_json = result_json
         end(state, entry, job_id, job, status, error)
+        if status == "finished" and job.started_ts is not None:
+            learn_speed(state, state.nodes[node_id], job.pair, entry.at, entry.at - job.started_ts)
     says_room(state.nodes[node_id], entry.at, room)
 
 

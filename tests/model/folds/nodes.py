@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import permutations
 
-from ..contract import LAST_WINDOW
+from ..contract import FORGET_MS, LAST_WINDOW, LONGEST_RUN_MS
 from ..pools import MOST_SETS
 from ..pools import Entry as PoolEntry
 from ..refusals import Refused, require
@@ -44,6 +44,22 @@ def says_room(node: Node, at: int, room: int | None) -> None:
     """A node says how many assignments it would take, beside those that it has begun."""
     if room is not None:
         node.room, node.room_ts, node.full_at = room, at, None
+
+
+def learn_speed(state: State, node: Node, pair: tuple[str, str], at: int, run_ms: int) -> None:
+    """A node finished a job: put its run time against the mean of the pair."""
+    sample = (min(run_ms, LONGEST_RUN_MS) + 1) * 1024
+    mean = state.run_means.get(pair)
+    if mean is None:
+        if not state.pools_of(pair):
+            return
+        mean = sample
+    halved = 2 ** min((at - (at if node.learned_ts is None else node.learned_ts)) // FORGET_MS, 20)
+    speed, samples = 1024 + ((node.speed or 1024) - 1024) // halved, node.samples // halved
+    ratio = max(64, min(sample * 1024 // mean, 16384))
+    node.speed = speed + (ratio - speed) // (samples + 5)
+    node.samples, node.learned_ts = min(samples + 1, 28), at
+    state.run_means[pair] = mean + (sample - mean) // 32
 
 
 def begun_all(node: Node) -> None:
@@ -97,6 +113,12 @@ def registered(
     for pool in pool_names_json or []:
         state.pools[pool.pool_id] = Pool(pool.name, pool.languages)
     note_empty(state, entry, left)
+    forget_means(state)
+
+
+def forget_means(state: State) -> None:
+    """Of pairs that no pool serves any more nothing is known."""
+    state.run_means = {pair: mean for pair, mean in state.run_means.items() if state.pools_of(pair)}
 
 
 def check_sets(state: State, listed: list[PoolEntry]) -> None:
@@ -183,6 +205,7 @@ def pool_retired(state: State, entry: Entry, pool_id: str) -> None:
     empty_ts = state.pools[pool_id].empty_ts
     require(entry.at >= empty_ts + state.config("node_retention_ms"), f"{pool_id} has been empty since {empty_ts} only")
     del state.pools[pool_id]
+    forget_means(state)
 
 
 def decided_about(state: State, node_id: str) -> Node:

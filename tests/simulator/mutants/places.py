@@ -22,7 +22,7 @@ PLACES = [
     Bug(
         "a job goes elsewhere before it goes back",
         "it is sent to the node that failed it",
-        "decide/choose_node",
+        "decide/candidates",
         "excluded[node_id] and stale or fresh",
         "fresh",
     ),
@@ -60,6 +60,20 @@ PLACES = [
         "fold/node_heartbeat",
         "and at > room_ts and room",
         "and room",
+    ),
+    Bug(
+        "a node that became slower or faster is ranked again",
+        "it is chosen by what it was",
+        "state/speed",
+        "rank_of(speed) ~= rank_of(room.speed)",
+        "false",
+    ),
+    Bug(
+        "what is known of a pair goes with its last pool",
+        "the means of pairs that are gone stay for ever",
+        "state/language_set",
+        "if not gained[last[i][1]] then",
+        "if false then",
     ),
     Bug(
         "jobs of a paused pair wait",

@@ -85,7 +85,7 @@ export function eventWords(row) {
 
 function choiceWords(fields) {
   const why = t("why." + fields.why);
-  const seen = fields.seen ? t("why.seen", { seen: fields.seen }) : "";
+  const seen = fields.seen ? t(fields.why === "expected_finish" ? "why.speeds" : "why.seen", { seen: fields.seen }) : "";
   return why + seen + (fields.affinity?.startsWith("broken") ? t("why.broken", { cause: causeWords(fields.affinity.replace("broken: ", "")) }) : "");
 }
 
