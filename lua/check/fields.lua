@@ -34,9 +34,9 @@ local function check_id(field, value, most)
   return value
 end
 
--- One of two words, or the only one there is.
+-- One of up to three words.
 local function check_choice(field, value, first, second, third)
-  if value == first or value == second or value == third then
+  if value and (value == first or value == second or value == third) then
     return value
   end
   check_utf8(field, value, limit.id)
