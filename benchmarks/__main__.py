@@ -25,6 +25,7 @@ from .figures import (
     fold_rate,
     memory,
     partitions,
+    quality,
     replay,
     scaling,
     security_cost,
@@ -49,6 +50,7 @@ FIGURES = {
     "scaling": scaling.measure,
     "soak": soak.measure,
     "bounds": bounds.measure,
+    "quality": quality.measure,
 }
 
 QUICK = 0.1
