@@ -29,6 +29,7 @@ from ..contract.kinds import LIMITS
 from ..contract.wire import to_wire
 from ..engine.batch import append_batch
 from ..engine.ingress import open_source
+from ..engine.own_loop import OwnLoop
 from ..engine.partition import PATIENCE_S, Partition
 from ..engine.replies import Answer
 from .requests import CompleteTaskRequest, DispatchRequest, HeartbeatRequest, RegisterNodeRequest, SubmitRequest
@@ -55,6 +56,8 @@ class Scheduler:
         self.url = url
         self.partition = partition
         self.results = ResultListener(url, partition)
+        self.own_loop = OwnLoop(lambda: open_source(url, partition.keys, partition.patience_s, partition.source))
+        """Runs what must go on while the event loop of the program is blocked."""
 
     @classmethod
     @asynccontextmanager

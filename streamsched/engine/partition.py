@@ -229,6 +229,10 @@ class Partition:
         """The scheduler's clock, ms since the epoch, as it was last heard; ``None`` if it was not."""
         return None if self._ahead_ms is None else self._ahead_ms + time.monotonic() * 1000
 
+    def take_time_of(self, other: Partition) -> None:
+        """Know the scheduler's clock as another connection to the same partition heard it, if it did."""
+        self._ahead_ms = self._ahead_ms if other._ahead_ms is None else other._ahead_ms
+
     async def advance(self, batch: int = BATCH) -> Reply:
         """Fold new events and make the decisions that are due, at most ``batch`` events.
 

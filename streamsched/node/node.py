@@ -20,7 +20,8 @@ from ..client.scheduler import Scheduler
 from ..connect.background import background_task
 from ..contract.errors import NodeSuperseded, SchedulerError
 from ..contract.events import NodeOffline, NodeRegistered
-from .heartbeat import Heartbeat
+from .heart.condition import Condition
+from .heart.heartbeat import Heartbeat
 from .held import Held
 from .inbox import Arbiter, Inbox
 from .reconciler import Reconciler
@@ -37,6 +38,10 @@ class Node:
 
     What the process holds when the node enters is left out of Python's garbage collections until it leaves
     (``gc.freeze``): to go through a few hundred modules takes 15 ms each time, a tenth of what a busy node does.
+
+    It beats from a thread with an event loop and a connection of its own, so a handler that blocks the node's loop does
+    not make the scheduler take the node for lost. While the loop is blocked, the beats say so, and that no job is
+    accepted; ``job_timeout_ms`` bounds a job that never ends. A call that keeps Python's global lock stops the beats.
 
     No error of the server, and nothing that the user's callables raise, ends a node: it logs the error and tries again.
     While it cannot read its inbox, its heartbeats say why, and that it accepts no job.
@@ -135,7 +140,6 @@ class Node:
             self._begun_send,
             reconciler,
         )
-        heartbeat = Heartbeat(self._held, inbox, self._registration, self._load, self._heartbeat_s, self._grace_s)
         if self.scheduler.partition.source is None:
             self._held.registered_id = (await self.scheduler.append(self._registration)).event_id
             believed = await reconciler.believed()
@@ -144,8 +148,11 @@ class Node:
             earlier = await reconciler.believed()  # before the registration, which may bring jobs at once
             await self.scheduler.append(self._registration)
         await reconciler.give_back(earlier, "node restarted")
-        await heartbeat.beat()
-        await self._beating.enter_async_context(background_task("heartbeat", heartbeat.keep_beating))
+        condition = Condition(self._held, inbox, self._registration.incarnation, self._load)
+        heartbeat = Heartbeat(self._held, condition, self._registration, self._heartbeat_s, self._grace_s)
+        beating = background_task("heartbeat thread", heartbeat.keep_beating, heartbeat.note_failure)
+        await self._beating.enter_async_context(beating)
+        await heartbeat.first()
         await self._reading.enter_async_context(background_task("inbox", inbox.read, inbox.note_failure))
         gc.freeze()
         return self

@@ -1,4 +1,4 @@
-"""Notices when heartbeats come too far apart: the scheduler would take the node for lost, and run its jobs twice."""
+"""Compares the time between heartbeats with what the scheduler allows, before it takes the node for lost."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import time
 import structlog
 from redis.exceptions import RedisError
 
-from ..contract.config import DEFAULTS
-from ..contract.errors import SchedulerError
-from ..engine.partition import Partition
+from ...contract.config import DEFAULTS
+from ...contract.errors import SchedulerError
+from ...engine.partition import Partition
 
 log = structlog.get_logger(__name__)
 
@@ -29,28 +29,15 @@ class Rhythm:
     def __init__(self, partition: Partition, node_id: str, interval_s: float) -> None:
         self._partition, self._node_id, self._interval_s = partition, node_id, interval_s
         self._timeout_s = int(DEFAULTS["heartbeat_timeout_ms"]) / 1000
-        self._asked_s, self._began_s = time.monotonic() - ASK_S, time.monotonic()
-        self._blocked = self._too_slow = ""
+        self._asked_s = time.monotonic() - ASK_S
+        self.trouble = ""
+        """What is wrong with the time between beats; empty if nothing is. Part of the next beat."""
 
     @property
-    def trouble(self) -> str:
-        """What is wrong with the time between beats; empty if nothing is. Part of the next beat."""
-        return self._blocked or self._too_slow
-
-    def begin(self) -> None:
-        """Note that the node waits for its next beat from now on."""
-        self._began_s = time.monotonic()
-
-    def end(self) -> None:
-        """Note that the wait is over, and tell how long the event loop was blocked meanwhile."""
-        blocked_s = time.monotonic() - self._began_s - self._interval_s
-        self._blocked = ""
-        if 0 < self._timeout_s / 3 < blocked_s:
-            self._blocked = (
-                f"the event loop was blocked for {blocked_s:.1f} s, and no heartbeat was sent: a handler must not "
-                "block it; await what waits, and run what computes in a thread, as by asyncio.to_thread"
-            )
-            log.error("heartbeats were late", node_id=self._node_id, problem=self._blocked)
+    def allowed_s(self) -> float:
+        """How long the event loop may be silent before it counts as blocked: a third of ``heartbeat_timeout_ms``. Where
+        nodes are never taken for lost, a third of its default: a blocked node keeps new jobs waiting all the same."""
+        return (self._timeout_s or int(DEFAULTS["heartbeat_timeout_ms"]) / 1000) / 3
 
     async def compare(self) -> None:
         """Compare the interval with ``heartbeat_timeout_ms``, once a minute. A source may not read it."""
@@ -64,11 +51,11 @@ class Rhythm:
             log.debug("heartbeat_timeout_ms was not read", node_id=self._node_id, problem=str(problem))
             return
         self._timeout_s = int(found or DEFAULTS["heartbeat_timeout_ms"]) / 1000
-        was, self._too_slow = self._too_slow, ""
+        was, self.trouble = self.trouble, ""
         if 0 < self._timeout_s <= self._interval_s:
-            self._too_slow = (
+            self.trouble = (
                 f"it sends a heartbeat every {self._interval_s:g} s, and the scheduler waits {self._timeout_s:g} s "
                 "(heartbeat_timeout_ms) before it takes the node for lost: beat more often, or raise it"
             )
-            if was != self._too_slow:
-                log.error("heartbeats are too rare", node_id=self._node_id, problem=self._too_slow)
+            if was != self.trouble:
+                log.error("heartbeats are too rare", node_id=self._node_id, problem=self.trouble)

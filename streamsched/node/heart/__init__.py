@@ -1,0 +1,1 @@
+"""The heartbeats of a node, and what they say of it."""
