@@ -90,6 +90,7 @@ FIELDS: dict[str, str] = {
     "max_waiting": "Jobs that may wait; more submissions are refused with `OVERLOADED`.",
     "max_lag": "Lag of the fold, in events, beyond which calls that append a submission are refused.",
     "shed_memory_percent": "Use of the server's `maxmemory`, in percent, beyond which submissions are refused.",
+    "fold_version": "The highest version of the folds that operators permit. `streamsched upgrade` raises it.",
     "max_letters": "Dead letters about heartbeats and about entries of ingresses that are kept; the oldest go first.",
     "max_letters_bytes": "Bytes that these letters may hold together.",
     "letter": "The id of the dead letter in the stream `scheduler:{0}:dead`.",

@@ -1,9 +1,13 @@
 -- The steps of a call that `advance`, `ingest` and `append` share.
 
--- Record that from here on a newer version of the folds is at work; an older one has folded what stands before.
+-- Record that from here on a newer version of the folds is at work; an older one has folded what stands before. Not before an
+-- operator has configured it: older programs stop then.
 local function upgrade()
-  if meta.fold_version < limit.fold_version then
-    decide('scheduler.upgraded', 'fold_version', limit.fold_version)
+  if meta.fold_version < limit.fold_version then -- asked first, for it reads nothing
+    local wanted = math.min(config('fold_version'), limit.fold_version)
+    if meta.fold_version < wanted then
+      decide('scheduler.upgraded', 'fold_version', wanted)
+    end
   end
 end
 

@@ -54,6 +54,9 @@ COMMANDS: dict[str, dict[str, Entry]] = {
         "retire": Entry("operate.nodes", "Forget nodes that are offline and hold no jobs."),
         "pause": Entry("operate.pause", "Dispatch no jobs of a pool or a language pair."),
         "resume": Entry("operate.pause", "Dispatch jobs of a pool or a language pair again."),
+        "upgrade": Entry(
+            "operate.upgrade", "Fold the log by the newest version that this program knows, from here on."
+        ),
         "configure": Entry("operate.configure", "Show or change the configuration."),
         "acl": Entry("operate.acl", "Print the ACL rules of a role."),
     },

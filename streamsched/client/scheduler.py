@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
@@ -87,6 +89,7 @@ class Scheduler:
         """
         url = of_partition(url, partition)
         async with open_source(url, Keys(namespace, partition), patience_s, source) as opened:
+            opened.membership.name = f"client {socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
             scheduler = cls(url, opened)
             async with (
                 background_task("results", scheduler.results.listen),

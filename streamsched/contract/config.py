@@ -23,8 +23,10 @@ DEFAULTS: dict[str, int | str] = {
     "max_letters": 100_000,
     "max_letters_bytes": 268_435_456,
     "shed_memory_percent": 90,
+    "fold_version": 1,
 }
-"""The configuration before the first ``scheduler.configured``. ``job_timeout_ms`` 0 means none."""
+"""The configuration before the first ``scheduler.configured``. ``job_timeout_ms`` 0 means none. ``fold_version`` is the
+highest version that operators permit, :data:`FOLD_VERSION` what this program can."""
 
 FULL = "full"
 """The reason of a ``job.declined`` about the node and not the job: no more jobs until one ends."""

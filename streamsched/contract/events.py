@@ -295,6 +295,8 @@ class SchedulerConfigured(Event, tag="scheduler.configured"):
     """And what they may hold together."""
     shed_memory_percent: Percent | None = None
     """Percent of the server's ``maxmemory``, if it has one, above which submissions are refused."""
+    fold_version: Count | None = None
+    """The log is folded by this version once a program can: ``streamsched upgrade`` sees that all members can."""
     request_id: Id | None = None
 
 

@@ -292,6 +292,13 @@ KEYS: dict[str, Key] = {
         "The partition: watermark, number of folded events, fence, fold version, overload, rebuild phase.",
         "A fixed set of fields.",
     ),
+    "members": Key(
+        "members",
+        "hash",
+        "call",
+        "For each worker, node and client the highest fold version that it can fold, and when it last said so.",
+        "Processes that made a call in the last minutes: a worker removes the others.",
+    ),
     "config": Key(
         "config", "hash", "fold", "The configuration: what `scheduler.configured` has set.", "A fixed set of fields."
     ),
@@ -311,7 +318,7 @@ SHAPES: dict[str, str] = {name: key.shape for name, key in KEYS.items()}
 STREAMS = ("events", "heartbeats", "dead", "inbox", "reply", "in")
 """What a rebuild must not drop: the log, the streams beside it, deliveries, and entries that wait in an ingress."""
 
-SOFT_KEYS = ("expiry", "troubled")
+SOFT_KEYS = ("expiry", "troubled", "members")
 SOFT_NODE_FIELDS = ("last_heartbeat_ts", "load_json", "trouble", "left_ts")
 SOFT_SOURCE_FIELDS = ("tokens", "tokens_ts", "over", "told_ts", "foreign")
 SOFT_META_FIELDS = (

@@ -171,7 +171,8 @@ class Api:
             {
                 "operators": self.operators.exist,
                 "operator": await self.operators.include(request),
-                "defaults": DEFAULTS,
+                # without fold_version: `streamsched upgrade` sees first that no process is too old
+                "defaults": {name: value for name, value in DEFAULTS.items() if name != "fold_version"},
             }
         )
 

@@ -29,6 +29,7 @@ class OwnLoop:
         self._changing = anyio.Lock()
         self._stack = AsyncExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._partition: Partition | None = None
 
     async def run(self, work: Callable[[Partition], Awaitable[None]]) -> None:
@@ -47,7 +48,7 @@ class OwnLoop:
         try:
             async with self._changing:
                 if self._loop is None:
-                    self._loop = _start()
+                    self._loop, self._thread = _start()
                 if self._partition is None:
                     await _across(self._loop, self._open)
                 assert self._partition is not None
@@ -56,16 +57,17 @@ class OwnLoop:
             self._users -= 1
             with anyio.CancelScope(shield=True):
                 async with self._changing:
-                    if self._users == 0 and self._loop is not None:
+                    if self._users == 0 and self._loop is not None and self._thread is not None:
                         await _across(self._loop, self._stack.aclose)
                         self._loop.call_soon_threadsafe(self._loop.stop)
+                        self._thread.join()  # at once: no work is left in it
                         self._loop = self._partition = None
 
     async def _open(self) -> None:
         self._partition = await self._stack.enter_async_context(self._opened())
 
 
-def _start() -> asyncio.AbstractEventLoop:
+def _start() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
     loop = asyncio.new_event_loop()
 
     def live() -> None:
@@ -74,8 +76,9 @@ def _start() -> asyncio.AbstractEventLoop:
         finally:
             loop.close()
 
-    threading.Thread(target=live, name="streamsched", daemon=True).start()
-    return loop
+    thread = threading.Thread(target=live, name="streamsched", daemon=True)
+    thread.start()
+    return loop, thread
 
 
 async def _across(loop: asyncio.AbstractEventLoop, work: Callable[[], Awaitable[None]]) -> None:

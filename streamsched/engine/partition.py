@@ -37,6 +37,7 @@ from ..contract.errors import (
 from ..contract.events import Event
 from ..contract.keys import Keys
 from ..contract.wire import repeatable, to_wire
+from .members import Membership
 from .replies import Answer, Reply, encoded, halted_by_this_call, hand_over, reply_of, was_trimmed
 from .script import script
 
@@ -77,6 +78,7 @@ class Partition:
 
     def __init__(self, redis: Redis, keys: Keys, patience_s: float = PATIENCE_S) -> None:
         self.redis, self.keys, self.patience_s = redis, keys, patience_s
+        self.membership = Membership(redis, keys)
         self._streams = {name: keys(name) for name in ("events", "heartbeats", "dead")}
         self._queue: list[tuple[bytes, asyncio.Future[Answer]]] = []
         self._sender: asyncio.Task[None] | None = None
@@ -245,7 +247,9 @@ class Partition:
             ServerCannotReplicate: the server lacks the replicas that it is to have.
             RedisError: the server is away. The call may be repeated freely.
         """
-        return reply_of(await self._call("advance", batch=batch))
+        reply = reply_of(await self._call("advance", batch=batch))
+        await self.membership.say(reply.now_ts)
+        return reply
 
     async def take_in(self, sources: Iterable[str], batch: int = BATCH) -> Reply:
         """Advance, and take in what waits in the ingress streams of some sources: their names, a few dozen at most.
@@ -349,6 +353,7 @@ class Partition:
             own = b"[" + b",".join(encoded for encoded, _ in waiting) + b"]"
             more, now, answers, *_ = await self._call("append", batch=BATCH, own=own)
             self._ahead_ms = int(now) - time.monotonic() * 1000
+            await self.membership.say(int(now))
             if more == 1:  # most have to wait for what is ahead of them to be folded
                 for position, *answer in answers:
                     hand_over(waiting[position - 1][1], answer)
@@ -361,6 +366,7 @@ class Partition:
         """Send what is still queued, and let go of the connection."""
         if self._sender is not None:
             await asyncio.wait([self._sender], timeout=self.patience_s)
+        await self.membership.leave()
         await self.redis.aclose()
 
 

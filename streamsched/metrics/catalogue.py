@@ -50,6 +50,7 @@ CATALOGUE = (
     _gauge("last_call_timestamp_seconds", "When the scheduler last acted."),
     _gauge("eviction", "1 if the server may evict keys, else 0. Left out where INFO is not permitted."),
     _gauge("clock_ahead_seconds", "How far the scheduler's time is ahead of the server's clock, which was set back."),
+    _gauge("members_too_old", "Workers, nodes and clients that cannot fold the newest version that another can."),
     _gauge("log_pinned_seconds", "Age of the job at which the archiver stops trimming the log; 0 if there is none."),
     _gauge("overload", "1 while submissions are refused for this cause, else 0.", "cause"),
     _counter("submissions_shed", "Submissions refused because of overload."),

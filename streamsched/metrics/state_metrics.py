@@ -83,6 +83,7 @@ async def _partition(redis: Any, keys: Keys) -> list[Sample]:
         "dead_letters_open": p.open_letters,
         "eviction": None if p.eviction is None else p.eviction != "",
         "clock_ahead_seconds": p.clock_ahead_ms / 1000,
+        "members_too_old": len(p.members_too_old),
         "log_pinned_seconds": (p.now_ts - p.pin.since_ts) / 1000 if p.pin else 0,
     }
     samples += [Sample(name, value) for name, value in known.items() if value is not None]

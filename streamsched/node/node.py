@@ -125,6 +125,7 @@ class Node:
             InvalidField: a pool or ``cap_json`` is malformed.
             ServerUnreachable: the server did not answer.
         """
+        self.scheduler.partition.membership.name = f"node {self.node_id}"
         redis: Any = self.scheduler.partition.redis
         patiently = self.scheduler.partition.patiently
         last = await patiently(lambda: redis.xrevrange(self._inbox_key, count=1))

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio.to_thread
 import msgpack
@@ -19,7 +19,6 @@ from ..archive.manifest import part_of, sync
 from ..archive.reader import Archive
 from ..archive.snapshot import FOLDER, GROUP_BYTES, ROWS, SCHEMA, About, Row, nearest, read_about, read_pages, table_of
 from ..connect.read_size import ReadSize
-from ..contract.config import FOLD_VERSION
 from ..contract.entries import PART_BYTES
 from ..contract.keys import SOFT_META_FIELDS, Keys
 from ..engine.script import script
@@ -39,7 +38,7 @@ async def write(scratch: Scratch, archive: Archive) -> Path:
     folder = archive.folder / FOLDER
     folder.mkdir(exist_ok=True)
     path = folder / f"{scratch.watermark}.parquet"
-    digest = StateDigest()
+    digest, redis = StateDigest(), cast(Any, scratch.redis)
     with part_of(path) as part:
         with pq.ParquetWriter(part, SCHEMA, compression="zstd", compression_level=3) as writer:
             async for rows in _rows(scratch):
@@ -49,7 +48,7 @@ async def write(scratch: Scratch, archive: Archive) -> Path:
             about = About(
                 namespace=scratch.keys.namespace,
                 partition=scratch.keys.partition,
-                fold_version=FOLD_VERSION,
+                fold_version=int(await redis.hget(scratch.keys("meta"), "fold_version") or 1),
                 watermark=scratch.watermark,
                 folded=scratch.folded,
                 digest=digest.hexdigest(),

@@ -11,6 +11,7 @@ from ..connect.about import identify
 from ..contract.errors import LogWiped
 from ..contract.keys import Keys
 from ..contract.kinds import LIMITS
+from ..engine.members import read_members, too_old, upgrade_words
 from .jobs import Pin, read_pin
 from .letters import count_letters
 from .server import clock_words, eviction_words, read_eviction
@@ -63,6 +64,10 @@ class PartitionView(msgspec.Struct, kw_only=True):
     """How far the scheduler's time is ahead of the server's clock, which was set back, ms."""
     pin: Pin | None
     """The job at which the archiver stops trimming the log; ``None`` if none does, or none trims."""
+    fold_version: int
+    """The version by which the log is folded."""
+    members_too_old: list[str]
+    """Workers, nodes and clients that make calls and cannot fold the newest version that another can."""
     warnings: list[str]
     """What is not as it should be and stops nothing yet, each with its remedy."""
     now_ts: int
@@ -110,7 +115,9 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
     last_call_ts = int(meta["last_call_ts"]) if "last_call_ts" in meta else None
     eviction, pin = await read_eviction(redis), await read_pin(redis, keys, meta)
     ahead_ms = max(0, (last_call_ts or 0) - now_ts)
+    fold_version, members = int(meta.get("fold_version", 1)), await read_members(redis, keys, now_ts)
     warnings = [eviction_words(eviction), clock_words(ahead_ms), pin.words(now_ts) if pin else ""]
+    warnings.append(upgrade_words(fold_version, members))
     return PartitionView(
         namespace=keys.namespace,
         partition=keys.partition,
@@ -133,6 +140,8 @@ async def read_partition(redis: Any, keys: Keys) -> PartitionView:
         eviction=eviction,
         clock_ahead_ms=ahead_ms,
         pin=pin,
+        fold_version=fold_version,
+        members_too_old=too_old(members),
         warnings=[words for words in warnings if words],
         now_ts=now_ts,
     )

@@ -1,4 +1,5 @@
-"""Removes the consumers of workers that were killed from the group. A worker that ends by itself removes its own."""
+"""Removes processes that were killed from the lists: workers from the consumers of the group, all from the members. One
+that ends by itself removes itself."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import logging
 from typing import Any
 
 from ..contract.keys import GROUP, Keys
+from ..engine.members import drop_silent
 from ..engine.partition import Partition
 from .chore import Chore
 
@@ -41,9 +43,11 @@ async def remove_gone(redis: Any, keys: Keys, gone_ms: int = GONE_MS) -> int:
 
 
 def tidy_consumers(gone_ms: int = GONE_MS) -> Chore:
-    """Return the work of keeping the group to the consumers that are there."""
+    """Return the work of keeping group and members to the processes that are there."""
 
     async def work(partition: Partition) -> None:
         await remove_gone(partition.redis, partition.keys, gone_ms)
+        seconds, _ = await partition.redis.time()
+        await drop_silent(partition.redis, partition.keys, seconds * 1000)
 
-    return Chore(work, BETWEEN_S, logging.DEBUG, "consumers of killed workers stay listed")
+    return Chore(work, BETWEEN_S, logging.DEBUG, "killed processes stay listed")

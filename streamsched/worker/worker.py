@@ -86,6 +86,7 @@ class Worker:
         structlog.contextvars.bind_contextvars(worker=self.name, partition=self.keys.prefix)
         async with open_partition(self.url, self.keys, self.patience_s) as partition:
             wake = connect(self.url)
+            partition.membership.name = f"worker {self.name}"
             try:
                 log.info("worker started")
                 async with background_task("ingester", partial(self._ingester.run, partition)):

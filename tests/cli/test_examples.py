@@ -42,6 +42,7 @@ DONE = (
     "streamsched pause",
     "streamsched resume",
     "streamsched configure",
+    "streamsched upgrade",
     "streamsched cancel",
     "streamsched submit",
     "streamsched acl",

@@ -60,13 +60,23 @@ def version(number: int) -> Iterator[None]:
     script.cache_clear()
 
 
-async def test_a_newer_program_records_in_the_log_from_where_on_it_folds(redis: Redis, keys: Keys) -> None:
+PERMIT = ["type", "scheduler.configured", "fold_version"]
+
+
+async def test_a_newer_program_folds_by_the_version_in_force_until_an_operator_permits_its_own(
+    redis: Redis, keys: Keys
+) -> None:
     ledger = Ledger(redis, keys)
     await ledger.node()
+    with version(2):
+        await ledger.submit("j0")
+        assert "scheduler.upgraded" not in await ledger.types()
+    await ledger.submit("j1")  # an older program works on beside it
+    await ledger.append([*PERMIT, "2"])
     assert "scheduler.upgraded" not in await ledger.types()
     with version(2):
-        await ledger.submit("j1")
         await ledger.submit("j2")
+        await ledger.submit("j3")
         assert (await ledger.types()).count("scheduler.upgraded") == 1
         assert (await ledger.hash("meta"))["fold_version"] == "2"
         await ledger.check()
@@ -79,7 +89,8 @@ async def test_an_older_program_leaves_a_newer_log_alone(redis: Redis, keys: Key
     ledger = Ledger(redis, keys)
     await ledger.node()
     with version(2):
-        await ledger.submit("j1")
+        await ledger.append([*PERMIT, "2"])
+        await ledger.advance()
     before, length = await read_state(redis, keys), await ledger.redis.xlen(keys("events"))
     for call in (
         lambda: ledger.advance(),
@@ -99,7 +110,8 @@ async def test_a_rebuild_that_meets_a_newer_program_half_way_never_says_that_it_
     ledger = Ledger(redis, keys)
     await ledger.node()
     with version(2):
-        await ledger.submit("j1")
+        await ledger.append([*PERMIT, "2"])
+        await ledger.advance()
     await ledger.redis.delete(keys("meta"))
     with pytest.raises(NewerLog):
         await rebuild(redis, keys)
@@ -107,6 +119,14 @@ async def test_a_rebuild_that_meets_a_newer_program_half_way_never_says_that_it_
     with version(2):
         await rebuild(redis, keys)
         await ledger.check()
+
+
+async def test_a_version_that_no_program_can_fold_stops_nothing(ledger: Ledger) -> None:
+    await ledger.node()
+    await ledger.append([*PERMIT, "99"])
+    await ledger.submit("j1")
+    assert (await ledger.job("j1"))["status"] == "dispatched"
+    assert "scheduler.upgraded" not in await ledger.types()
 
 
 async def test_a_forged_upgrade_is_refused(ledger: Ledger) -> None:

@@ -34,7 +34,7 @@ EVENTS: dict[str, str] = {
     "scheduler.configured": (
         "heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms "
         "retention_ms?:ms node_retention_ms?:ms policy?:policy max_waiting?:bound max_lag?:bound "
-        "max_letters?:bound max_letters_bytes?:bound shed_memory_percent?:percent request_id?:id"
+        "max_letters?:bound max_letters_bytes?:bound shed_memory_percent?:percent fold_version?:count request_id?:id"
     ),
     "pool.paused": "pool_id:id reason?:text request_id?:id",
     "pool.resumed": "pool_id:id reason?:text request_id?:id",
@@ -78,6 +78,7 @@ CONFIG: dict[str, int] = {
     "max_letters": 100_000,
     "max_letters_bytes": 268_435_456,
     "shed_memory_percent": 90,
+    "fold_version": 1,
 }
 """What holds until ``scheduler.configured`` says otherwise."""
 

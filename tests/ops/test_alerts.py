@@ -87,6 +87,11 @@ FIRES: dict[str, tuple[list[dict[str, str]], dict[str, str], str]] = {
         {},
         "A job of s/0 has kept the log from being trimmed for 1d 1h 0m 0s.",
     ),
+    "StreamschedMembersTooOld": (
+        [series("members_too_old", "3x30")],
+        {},
+        "3 processes of s/0 are too old for the newest version of the folds.",
+    ),
     "StreamschedSlowScripts": (
         [series("script_seconds", "0.05x30", quantile="0.99")],
         {},
@@ -170,6 +175,7 @@ ALL_IS_WELL = [
     series("lag_events", "0 5000 0x28"),
     series("clock_ahead_seconds", "5x30"),
     series("log_pinned_seconds", "7200x30"),
+    series("members_too_old", "2x5 0x25"),
     series("overload", "0x30", cause="waiting"),
     series("script_seconds", "0.002x30", quantile="0.99"),
     series("script_seconds", "0.2x30", quantile="0.999"),

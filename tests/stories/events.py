@@ -63,6 +63,7 @@ GOOD: dict[str, list[str]] = {
     "deadline_ts": ["+1", "+4000", "+60000", "+60000"],
     "not_before_ts": ["+0", "+1", "+1000", "+5000"],
     "max_attempts": ["1", "2", "5"],
+    "fold_version": ["1", "2"],
     "affinity": ["prefer", "none"],
     "reply_to": ["me", "you"],
     "traceparent": ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],

@@ -59,6 +59,8 @@ def _changes(changes: list[str]) -> dict[str, str]:
         key, equals, value = change.partition("=")
         if not equals:
             raise UsageProblem(f"{change!r} is not key=value: write, for example, max_attempts=5")
+        if key == "fold_version":
+            raise UsageProblem("fold_version: `streamsched upgrade` raises it when no member is too old")
         if key not in known:
             offered = ", ".join(f"{name} ({DEFAULTS[name]})" for name in known)
             raise UsageProblem(f"{key!r} is not a configuration key: give one of {offered}")

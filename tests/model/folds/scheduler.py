@@ -44,6 +44,7 @@ def resumed(state: State, entry: Entry, since_ts: str) -> None:
 
 @folds("scheduler.upgraded")
 def upgraded(state: State, entry: Entry, fold_version: str) -> None:
-    """A newer version of the folds has taken over."""
+    """A newer version of the folds has taken over, as an operator has configured."""
     require(int(fold_version) > (state.fold_version or 1), f"version {fold_version} is no newer one")
+    require(int(fold_version) <= state.config("fold_version"), f"version {fold_version} was not configured")
     state.fold_version = int(fold_version)
