@@ -64,6 +64,8 @@ FIELDS: dict[str, str] = {
     "reply_to": "The client for the outcome: it is added to the stream `scheduler:{0}:reply:<reply_to>`.",
     "traceparent": "Trace context (W3C), passed to the node.",
     "immediate": "Dispatch at once or refuse, instead of waiting for a node.",
+    "carries": "The id of the entry with the submission that this one repeats: from then on the job does not keep the "
+    "log before this one. See `streamsched carry`.",
     "deliver": "Whether the assignment goes into the node's inbox. `false`: the submitter delivers the job.",
     "attempt": "The token of the attempt, from the inbox.",
     "progress_json": "The progress; kept with the job.",

@@ -1,11 +1,14 @@
 -- A session asks for work. The job is accepted and waits, for a node or for its time.
--- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag request_id?:id
+-- FIELDS: session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag deliver?:flag carries?:entry request_id?:id
 job_id = job_id or job_id_of(e, id)
 if #job_id > limit.id then
   refuse_event('INVALID_FIELD', 'session_id leaves no room for a job_id made from it: shorten it, or give a job_id')
 end
 if submitted_before(job_id, e) then
+  carry_submission(job_id, carries, id)
   return
+elseif carries then
+  refuse_event('UNKNOWN_JOB', 'job_id ' .. job_id .. ': no such job, so its submission cannot be carried')
 end
 if src_lang == tgt_lang then
   refuse_event('INVALID_FIELD', 'tgt_lang equals src_lang: a job translates between two languages')

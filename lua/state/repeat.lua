@@ -29,6 +29,18 @@ local function submitted_before(job_id, e)
   return true
 end
 
+-- The log keeps the submission of a job until the job ends. A repeat that names the entry takes over from it: the job, which an
+-- operator lets wait, does not keep the log behind its first submission any more.
+local function carry_submission(job_id, carries, id)
+  if not carries then
+    return
+  end
+  local v = rcall('HMGET', key.job(job_id), 'submit_id', 'status')
+  if v[1] == carries and not is_terminal(v[2]) then
+    plan_write('HSET', key.job(job_id), 'submit_id', id)
+  end
+end
+
 -- Whether its node has said this very thing of a job before. The job remembers the last eight: they go with it.
 local function said_before_by_node(job_id, request_id)
   if not request_id then

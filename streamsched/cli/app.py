@@ -46,6 +46,7 @@ COMMANDS: dict[str, dict[str, Entry]] = {
     },
     "Operate": {
         "submit": Entry("operate.submit", "Submit a job."),
+        "carry": Entry("operate.carry", "Let jobs wait without keeping the log from being trimmed."),
         "cancel": Entry("operate.submit", "Cancel a job."),
         "append": Entry("operate.append", "Append events to the log."),
         "cordon": Entry("operate.nodes", "Send no more jobs to nodes."),

@@ -156,6 +156,9 @@ class JobSubmitted(Event, tag="job.submitted"):
     """Dispatch at once or refuse: what ``dispatch_task`` means. Default false: the job waits for a node."""
     deliver: Flag | None = None
     """Put the assignment into the node's inbox. Default true; ``dispatch_task`` delivers by itself."""
+    carries: EntryId | None = None
+    """The entry with the submission that this one takes over from: an operator repeats it whole, so that the log may be
+    trimmed up to here."""
     request_id: Id | None = None
 
 

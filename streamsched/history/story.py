@@ -75,7 +75,10 @@ def _began_on(e: Fields) -> str:
 
 
 WORDS: dict[str, Callable[[Fields], str]] = {
-    "job.submitted": lambda e: f"submitted by session {e.get('session_id')}, {e.get('src_lang')} → {e.get('tgt_lang')}",
+    "job.submitted": lambda e: (
+        f"submitted by session {e.get('session_id')}, {e.get('src_lang')} → {e.get('tgt_lang')}"
+        + (f"; carried here from {e['carries']}" if e.get("carries") else "")
+    ),
     "job.dispatched": lambda e: f"to node {e['node_id']} of pool {e['pool_id']}: {choice(e)}",
     "job.started": lambda e: f"node {e.get('node_id')} started it",
     "job.progressed": lambda e: f"node {e.get('node_id')} reports progress",

@@ -66,8 +66,8 @@ class Pin(msgspec.Struct, frozen=True):
             return ""
         return (
             f"the log is kept for {(now_ts - self.since_ts) / 3_600_000:.0f} h: job {self.job_id} "
-            f"({self.src_lang} to {self.tgt_lang}) is {self.status} since then. Serve its pair, or `streamsched cancel "
-            f"{self.job_id}`"
+            f"({self.src_lang} to {self.tgt_lang}) is {self.status} since then. Serve its pair, `streamsched carry "
+            f"{self.job_id}`, or `streamsched cancel {self.job_id}`"
         )
 
 

@@ -43,6 +43,7 @@ DONE = (
     "streamsched resume",
     "streamsched configure",
     "streamsched upgrade",
+    "streamsched carry",
     "streamsched cancel",
     "streamsched submit",
     "streamsched acl",

@@ -15,7 +15,7 @@ EVENTS: dict[str, str] = {
     "job.submitted": (
         "session_id:id src_lang:lang tgt_lang:lang payload_json:payload job_id?:id priority?:priority deadline_ts?:ts "
         "not_before_ts?:ts max_attempts?:count affinity?:affinity reply_to?:id traceparent?:id immediate?:flag "
-        "deliver?:flag request_id?:id"
+        "deliver?:flag carries?:entry request_id?:id"
     ),
     "job.started": "job_id:id node_id:id attempt:id room?:room",
     "job.progressed": "job_id:id node_id:id attempt:id progress_json?:json request_id?:id",

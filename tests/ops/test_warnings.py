@@ -35,8 +35,16 @@ async def test_a_job_that_keeps_the_log_is_named_by_archiver_status_and_gauge_un
     assert "the log is kept for 5 h: job old (xx to yy) is created since then." in shown(cli)
     async with exported(servers["valkey"], log.keys) as scraped:
         await scraped.until(lambda now: (now.get("log_pinned_seconds") or 0) > 4 * LONG_MS / 1000)
-        assert cli.run("cancel", "old").code == 0
+        carried = json.loads(cli.run("carry", "old", "--json").out)
+        assert carried["job_id"] == "old"
         assert "the log is kept" not in shown(cli)
+        assert cli.run("cancel", "new").code == 0
+        assert json.loads(cli.run(*once, "--json").out)["stopped_at"] == "old"
+        assert (await log.redis.xrange(log.keys("events"), count=1))[0][0] == carried["id"]
+        assert "carried here from" in cli.run("trace", "job", "old").out
+        assert cli.run("verify", "--archive", "kept").code == 0
+        assert cli.run("carry", "nothing").code == 1
+        assert cli.run("cancel", "old").code == 0
         await scraped.until(lambda now: now.get("log_pinned_seconds") == 0)
 
 

@@ -69,6 +69,7 @@ GOOD: dict[str, list[str]] = {
     "traceparent": ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
     "immediate": ["true", "false"],
     "deliver": ["true", "false"],
+    "carries": ["1-0"],
     "attempt": ATTEMPTS,
     "progress_json": ['{"done":0.5}', "1"],
     "status": ["finished", "failed"],

@@ -75,7 +75,7 @@ def test_a_log_folds_to_the_same_on_every_server_and_by_the_model(
 ) -> None:
     with stage(servers, name_of(server, servers)) as (runner, built):
 
-        @drawn(100)
+        @drawn(150)
         @given(stories())
         def reported(story: Story) -> None:
             runner.run(built.tell(story))

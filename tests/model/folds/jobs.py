@@ -78,6 +78,7 @@ def submitted(
     not_before_ts: int | None,
     immediate: str | None,
     request_id: str | None,
+    carries: str | None,
     **more: object,
 ) -> None:
     """A session asks for work; asking twice with the same id is one job, if all else is the same."""
@@ -87,7 +88,11 @@ def submitted(
     if job_id in state.jobs:
         if any(state.jobs[job_id].asked.get(name) != entry.raw.get(name) for name in CONTENT):
             raise Refused("JOB_CONFLICT")
+        if carries == state.jobs[job_id].submit_id and state.jobs[job_id].status not in TERMINAL:
+            state.jobs[job_id].submit_id = entry.entry_id
         return
+    if carries is not None:
+        raise Refused("UNKNOWN_JOB")
     meant = (
         src_lang != tgt_lang
         and (deadline_ts is None or deadline_ts > entry.at)
