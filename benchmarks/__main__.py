@@ -49,6 +49,7 @@ FIGURES = {
     "dashboard": dashboard.measure,
     "scaling": scaling.measure,
     "soak": soak.measure,
+    "soak_mixed": soak.measure_mixed,
     "bounds": bounds.measure,
     "quality": quality.measure,
 }

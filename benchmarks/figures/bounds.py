@@ -1,4 +1,5 @@
-"""What large payloads and many languages cost: the longest script, the peak memory of each command, commands a call.
+"""What large payloads and many languages cost: the longest script, the peak memory of commands and services, commands a
+call.
 
 Each server program runs with the limits that docs/security.md advises: 4 MiB for a single value, 16 MiB for what a
 client has not read. The longest script is what the server's slow log says, so a busy machine shows longer ones.
@@ -13,16 +14,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 from redis import Redis
 
 from streamsched.client.scheduler import Scheduler
 from streamsched.contract.events import JobSubmitted, NodeHeartbeat, NodeRegistered
 from streamsched.contract.keys import Keys
 from streamsched.contract.wire import to_wire
-from streamsched.server.embedded import EmbeddedServer, server_binary
+from streamsched.server.embedded import EmbeddedServer, free_port, server_binary
 
 from ..harness.bench import Bench
 from ..harness.figures import Figure
@@ -40,6 +43,9 @@ TIGHT = {
     "slowlog-max-len": "100000",
 }
 LANGUAGES = (2, 8, 32)
+SEARCHES = ("/api/log", *(f"/api/log?match=nothing{n}" for n in range(5)), "/api/about?kind=job&id=j1")
+"""What six users ask a dashboard for at the same time: a search that finds nothing reads every event."""
+STARTED_S = 60
 
 
 def payload(text: str, size: int) -> str:
@@ -65,6 +71,34 @@ def fold(tool: Tool, redis: Any, keys: Keys, count: int) -> float:
     finally:
         worker.terminate()
         worker.wait()
+
+
+def ask(tool: Tool, service: str, paths: tuple[str, ...], *words: str) -> float:
+    """Start a service, ask it for several pages at once, and return its peak memory in MiB."""
+    at = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "streamsched", service, "--bind", at, *words]
+    process = subprocess.Popen(command, env=tool.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with httpx.Client(base_url=f"http://{at}", timeout=300) as client, ThreadPoolExecutor(len(paths)) as readers:
+            deadline = time.monotonic() + STARTED_S
+            while not answers(client, paths[0]):
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"streamsched {service} does not answer on {at}")
+                time.sleep(0.1)
+            for answer in readers.map(client.get, paths):
+                answer.raise_for_status()
+        return peak_kib(process.pid) / 1024
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers(client: httpx.Client, path: str) -> bool:
+    """Tell whether a service has begun to answer."""
+    try:
+        return client.get(path).is_success
+    except httpx.TransportError:
+        return False
 
 
 def large(binary: Path, text: str, size: str, count: int) -> list[Figure]:
@@ -102,11 +136,21 @@ def large(binary: Path, text: str, size: str, count: int) -> list[Figure]:
         for what, words in commands.items():
             _, peaks[what] = tool.run(*words)
             scripts[what] = longest_ms(redis)
+        for what, words in {"dashboard": (), "dashboard --archive": ("--archive", kept)}.items():
+            peaks[what] = ask(tool, "dashboard", SEARCHES, *words)
+        peaks["metrics"] = ask(tool, "metrics", ("/metrics",))
         slowest, hungriest = max(scripts, key=scripts.__getitem__), max(peaks, key=peaks.__getitem__)
         redis.close()
     return [
         Figure(f"longest script, {about}", "ms", LONGEST_MS, True, [scripts[slowest]], f"in {slowest}"),
-        Figure(f"peak memory of a command, {about}", "MiB", PEAK_MIB, True, [peaks[hungriest]], f"of {hungriest}"),
+        Figure(
+            f"peak memory of a program, {about}",
+            "MiB",
+            PEAK_MIB,
+            True,
+            [peaks[hungriest]],
+            f"of {hungriest}",
+        ),
     ]
 
 

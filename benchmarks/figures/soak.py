@@ -28,6 +28,7 @@ from ..harness.plots import Curve, Plot
 from ..harness.process import Process, running
 from ..harness.server import pinned_server
 
+SMALL, MIXED = "small", "mixed"
 WINDOWS = 15
 """Into so many parts a run is cut; in one of 15 minutes each is a minute."""
 LOOKS = 10
@@ -76,9 +77,10 @@ class Cast:
         } | {f"{name}, RSS": process.rss_mib() for name, process in self.processes.items()}
 
 
-async def capacity(cast: Cast, url: str, seconds: float) -> float:
+async def capacity(cast: Cast, url: str, seconds: float, sizes: str) -> float:
     """Return how many jobs a second end while the producer keeps so many of them under way."""
-    with running("benchmarks.harness.producer_process", url, cast.ground.keys.namespace, "held", str(IN_FLIGHT)):
+    held = ("held", str(IN_FLIGHT), sizes)
+    with running("benchmarks.harness.producer_process", url, cast.ground.keys.namespace, *held):
         await asyncio.sleep(seconds / 4)
         before, began = await _finished(cast), time.monotonic()
         await asyncio.sleep(seconds)
@@ -109,7 +111,7 @@ def of_memory(read: dict[str, list[float]]) -> list[str]:
     return [name for name in read if name.startswith("server") or name.endswith("RSS")]
 
 
-def figures(read: dict[str, list[float]], rate: float) -> list[Figure]:
+def figures(read: dict[str, list[float]], rate: float, sizes: str) -> list[Figure]:
     """Say what has become of each; the values are those of the windows, for the slopes there is one."""
     rows = [
         Figure("jobs in the soak", "jobs/s", values=read["jobs/s"], note=f"half of the capacity, {rate:,.0f}"),
@@ -121,6 +123,9 @@ def figures(read: dict[str, list[float]], rate: float) -> list[Figure]:
         row = Figure(f"{name}: last third against the second", "x second third", bound, at_most=True)
         rows.append(row)
         row.values.append(slope(read[name]))
+    if sizes == MIXED:
+        for row in rows:
+            row.name += ", payloads of 200 B to 1 MiB"
     return rows
 
 
@@ -142,7 +147,7 @@ def curves(read: dict[str, list[float]], minutes: float) -> dict[Plot, Curve]:
     }
 
 
-async def soak(bench: Bench, server: EmbeddedServer, folder: Path) -> list[Figure]:
+async def soak(bench: Bench, server: EmbeddedServer, folder: Path, sizes: str) -> list[Figure]:
     """Find the capacity, then run at half of it for the minutes that were asked for."""
     redis = Redis.from_url(server.url, decode_responses=True, protocol=2)
     ground = Ground(redis)
@@ -165,11 +170,11 @@ async def soak(bench: Bench, server: EmbeddedServer, folder: Path) -> list[Figur
         }
         processes["node"].tell("begin")
         cast = Cast(redis, ground, processes)
-        full = await capacity(cast, server.url, min(20, max(5, seconds)))
+        full = await capacity(cast, server.url, min(20, max(5, seconds)), sizes)
         tell(f"  {full:,.0f} jobs/s at most")
         await all_ended(cast)
         processes["producer"] = start(
-            running("benchmarks.harness.producer_process", server.url, name, "rate", str(full / 2))
+            running("benchmarks.harness.producer_process", server.url, name, "rate", str(full / 2), sizes)
         )
         await cast.window(0)  # drop the figures from the capacity measurement
         cast.read.clear()
@@ -177,16 +182,25 @@ async def soak(bench: Bench, server: EmbeddedServer, folder: Path) -> list[Figur
             await cast.window(seconds)
             said = {name: f"{values[-1]:,.1f}" for name, values in cast.read.items()}
             tell(f"  {number + 1} of {WINDOWS}: " + ", ".join(f"{name} {value}" for name, value in said.items()))
-            rows = figures(cast.read, full)
+            rows = figures(cast.read, full, sizes)
             bench.findings.keep(rows)
-        for plot, curve in curves(cast.read, bench.minutes).items():
+        for plot, curve in () if sizes == MIXED else curves(cast.read, bench.minutes).items():
             bench.findings.draw(plot, curve)
     await redis.aclose()
     return rows
 
 
 async def measure(bench: Bench) -> list[Figure]:
-    """A soak on a server of its own."""
+    """A soak on a server of its own, with payloads of 200 bytes."""
+    return await _measure(bench, SMALL)
+
+
+async def measure_mixed(bench: Bench) -> list[Figure]:
+    """The same with payloads of 200 B to 1 MiB."""
+    return await _measure(bench, MIXED)
+
+
+async def _measure(bench: Bench, sizes: str) -> list[Figure]:
     options = {"appendonly": "yes", "appendfsync": "everysec"}
     with pinned_server(options=options) as server, tempfile.TemporaryDirectory() as folder:
-        return await soak(bench, server, Path(folder) / "archive")
+        return await soak(bench, server, Path(folder) / "archive", sizes)
