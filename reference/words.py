@@ -77,6 +77,8 @@ FIELDS: dict[str, str] = {
     "rate": "Events a second that workers copy from it.",
     "size": "Bytes of its largest entry.",
     "backlog": "Entries that may wait in its stream; beyond that the oldest are dropped.",
+    "cancel": "Whether its jobs that have not ended are cancelled, some in each call, until none is left or it is "
+    "admitted again.",
     "jobs": "Its jobs that have not ended; more are refused.",
     "bytes": "Bytes of the payloads of these jobs.",
     "heartbeat_timeout_ms": "Silence after which a node expires; 0: never. A shorter timeout applies to an online node "

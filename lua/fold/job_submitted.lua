@@ -28,7 +28,7 @@ end
 if immediate ~= 'true' and waiting_is_full() then -- which would not wait
   refuse_event('OVERLOADED', shed_submission('waiting', at))
 end
-local charged = charge_source(e, payload_json)
+local charged = charge_source(e, job_id, payload_json)
 local order = format_int(counted('submitted') - tonumber(priority or 0) * limit.order_step)
 local timer
 if immediate == 'true' then

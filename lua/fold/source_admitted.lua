@@ -13,7 +13,7 @@ plan_write('HSET', hash, 'role', role, 'node_id', node_id or '', 'revoked', 'fal
   'since_ts', at_text, 'last_id',
   known and known.last_id or rcall('HGET', key.meta, 'sources_fence') or '0-0')
 plan_write('SADD', key.sources, source)
-plan_write('ZREM', key.gone, 'source ' .. source)
+plan_write('ZREM', key.gone, 'source ' .. source, 'jobs ' .. source) -- its jobs that are not cancelled yet go on
 plan_write('HSET', key.meta, 'sources', id)
 meta.sources = id
 forget_sender(source)

@@ -79,16 +79,20 @@ local function check_sender(e, stream)
   end
 end
 
--- Count a job of a source that begins or ends, with the bytes of its payload.
-local function count_living(name, sender, jobs, bytes)
+-- Count a job of a source that begins (jobs = 1) or ends (jobs = -1), with the bytes of its payload.
+local function count_living(name, sender, job_id, jobs, bytes)
   sender.living, sender.living_bytes = sender.living + jobs, sender.living_bytes + bytes
   plan_write('HINCRBY', key.source(name), 'living', jobs)
   plan_write('HINCRBY', key.source(name), 'living_bytes', bytes)
+  plan_write(jobs == 1 and 'SADD' or 'SREM', key.source_jobs(name), job_id)
+  if sender.living == 0 and sender.revoked then
+    plan_write('ZREM', key.gone, 'jobs ' .. name)
+  end
 end
 
 -- Charge a source for a job: what it has that has not ended is bounded, so that it does not fill what all share. Returns what
 -- the job notes of it; nil for a job that was appended to the log.
-local function charge_source(e, payload)
+local function charge_source(e, job_id, payload)
   local sender = sender_in(e)
   if not sender then
     return nil
@@ -97,7 +101,7 @@ local function charge_source(e, payload)
       .. format_int(sender.living_bytes) .. ' bytes of payloads, and may have ' .. format_int(sender.jobs) .. ' with '
       .. format_int(sender.bytes) .. ': wait until some have ended, or admit it with more')
   end
-  count_living(e.source, sender, 1, #payload)
+  count_living(e.source, sender, job_id, 1, #payload)
   return e.source .. ' ' .. format_int(#payload)
 end
 
@@ -108,7 +112,7 @@ local function discharge_source(job_id)
     local name, bytes = match(charged, '^(.*) (%d+)$')
     local sender = sender_of(name)
     if sender then
-      count_living(name, sender, -1, -tonumber(bytes))
+      count_living(name, sender, job_id, -1, -tonumber(bytes))
     end
   end
 end

@@ -66,6 +66,7 @@ PLACEHOLDERS = {
     "session": ("session_id",),
     "waiting": ("src_lang", "tgt_lang"),
     "source": ("source",),
+    "source_jobs": ("source",),
 }
 """What each ``%s`` of a shape stands for."""
 

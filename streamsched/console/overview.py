@@ -172,15 +172,17 @@ def _pools(overview: Overview) -> RenderableType:
 
 
 def _sources(overview: Overview) -> RenderableType:
-    table = _table("sources", "source", "writes as", "#waiting", "#rate", "#dropped", "last limit exceeded")
+    table = _table("sources", "source", "writes as", "#waiting", "#rate", "#jobs", "#dropped", "last limit exceeded")
     for source in overview.sources:
+        role = f"node {source.node_id}" if source.node_id else source.role
         waiting = "no stream" if source.waiting is None else str(source.waiting)
         beyond = f"{source.limited_cause}, {_age(source.limited_ts, overview.partition.now_ts)} ago"
         table.add_row(
             _plain(source.source),
-            _plain(f"node {source.node_id}" if source.node_id else source.role),
+            _plain("revoked: its jobs are cancelled" if source.cancelling else role),
             waiting,
             f"{source.rate}/s",
+            str(source.living),
             str(source.dropped),
             _plain(beyond if source.limited_cause else "", "yellow"),
         )

@@ -245,6 +245,8 @@ class SourceAdmitted(Event, tag="source.admitted"):
 
 class SourceRevoked(Event, tag="source.revoked"):
     source: Source
+    cancel: Flag | None = None
+    """Cancel its jobs that have not ended, some in each call, until none is left or it is admitted again."""
     reason: Text | None = None
     request_id: Id | None = None
 

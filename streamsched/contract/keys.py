@@ -132,8 +132,9 @@ KEYS: dict[str, Key] = {
         "gone",
         "sorted set",
         "fold",
-        "Offline nodes, pools without a member and revoked sources, by the time since when: they are retired later.",
-        "Its members are retired after `node_retention_ms`.",
+        "Offline nodes, pools without a member and revoked sources, by the time since when: they are retired later. "
+        "At 0: revoked sources whose jobs are being cancelled.",
+        "Its members are retired after `node_retention_ms`. Those at 0 go with their last job.",
     ),
     "expiry": Key(
         "expiry",
@@ -283,6 +284,9 @@ KEYS: dict[str, Key] = {
         "fold",
         "A source: role, limits, and the last entry of its that is in the log.",
         "Sources are retired `node_retention_ms` after they were revoked.",
+    ),
+    "source_jobs": Key(
+        "source_jobs:%s", "set", "fold", "Ids of the jobs of a source that have not ended.", "The quota of the source."
     ),
     # the partition itself
     "meta": Key(

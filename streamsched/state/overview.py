@@ -14,7 +14,7 @@ from .pairs import PairView, read_pairs, waiting_pairs
 from .partition import PartitionView, read_partition
 from .pauses import PauseView, read_pauses
 from .pools import PoolView, _read_pools
-from .sources import SourceView, read_sources
+from .sources import SourceView, read_cancelling, read_sources
 from .troubles import TroubleView, read_troubles
 
 LIMIT = 50
@@ -56,7 +56,7 @@ class Overview(msgspec.Struct, kw_only=True):
     """Paused pools and pairs, at most as many as are listed of each kind."""
     paused_total: int
     sources: list[SourceView]
-    """Sources."""
+    """Sources that are admitted, and before them revoked ones whose jobs are being cancelled."""
     sources_total: int
     waiting: list[PairView]
     """Pairs with waiting jobs, the longest queue first."""
@@ -85,6 +85,7 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
     troubles, troubles_total = await read_troubles(redis, keys, limit)
     pools, pools_total = await names_of(redis, keys("pools"), limit)
     sources, sources_total = await names_of(redis, keys("sources"), limit)
+    cancelling = await read_cancelling(redis, keys, limit)
     pairs, complete = await waiting_pairs(redis, keys, counters["waiting"])
     paused = list((await read_pauses(redis, keys)).values())
     ranked = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
@@ -100,8 +101,8 @@ async def read_overview(redis: Redis, keys: Keys, limit: int = LIMIT) -> Overvie
         pools_total=pools_total,
         paused=paused[:limit],
         paused_total=len(paused),
-        sources=await read_sources(redis, keys, sources),
-        sources_total=sources_total,
+        sources=await read_sources(redis, keys, cancelling + sources),
+        sources_total=len(cancelling) + sources_total,
         waiting=await read_pairs(redis, keys, ranked[:limit]),
         waiting_pairs_total=len(pairs),
         waiting_pairs_complete=complete,

@@ -24,6 +24,8 @@ class SourceView(msgspec.Struct, kw_only=True):
     """Jobs of its that have not ended."""
     living_bytes: int
     """Bytes of their payloads."""
+    cancelling: bool
+    """Whether they are being cancelled, because it was revoked with ``cancel``."""
     dropped: int
     """Entries of its that were dropped so far."""
     limited_cause: str
@@ -37,12 +39,19 @@ async def read_sources(redis: Any, keys: Keys, names: list[str]) -> list[SourceV
         for name in names:
             pipe.hgetall(keys("source", name))
             pipe.xlen(keys("ingress", name))
+            pipe.zscore(keys("gone"), f"jobs {name}")
         replies = await pipe.execute(raise_on_error=False)
-    known = zip(names, replies[::2], replies[1::2], strict=True)
-    return [_view(name, fields, waiting) for name, fields, waiting in known if isinstance(fields, dict) and fields]
+    known = zip(names, replies[::3], replies[1::3], replies[2::3], strict=True)
+    return [_view(name, fields, *rest) for name, fields, *rest in known if isinstance(fields, dict) and fields]
 
 
-def _view(name: str, fields: dict[str, str], waiting: Any) -> SourceView:
+async def read_cancelling(redis: Any, keys: Keys, limit: int) -> list[str]:
+    """Return the names of revoked sources whose jobs are being cancelled, at most ``limit``."""
+    members: list[str] = await redis.zrangebyscore(keys("gone"), 0, 0, start=0, num=limit)
+    return [member.removeprefix("jobs ") for member in members]
+
+
+def _view(name: str, fields: dict[str, str], waiting: Any, cancelling: Any) -> SourceView:
     limited = fields.get("limited_ts")
     return SourceView(
         source=name,
@@ -53,6 +62,7 @@ def _view(name: str, fields: dict[str, str], waiting: Any) -> SourceView:
         backlog=int(fields["backlog"]),
         living=int(fields.get("living", 0)),
         living_bytes=int(fields.get("living_bytes", 0)),
+        cancelling=isinstance(cancelling, float),
         dropped=int(fields.get("dropped", 0)),
         limited_cause=fields.get("limited_cause", ""),
         limited_ts=int(limited) if limited else None,

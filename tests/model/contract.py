@@ -30,7 +30,7 @@ EVENTS: dict[str, str] = {
         "source:source role:role node_id?:id rate?:amount size?:amount backlog?:amount priority?:priority "
         "jobs?:amount bytes?:amount reason?:text request_id?:id"
     ),
-    "source.revoked": "source:source reason?:text request_id?:id",
+    "source.revoked": "source:source cancel?:flag reason?:text request_id?:id",
     "scheduler.configured": (
         "heartbeat_timeout_ms?:ms accept_timeout_ms?:ms job_timeout_ms?:ms max_attempts?:count retry_backoff_ms?:ms "
         "retention_ms?:ms node_retention_ms?:ms policy?:policy max_waiting?:bound max_lag?:bound "

@@ -26,6 +26,7 @@ def keys_of(state: State) -> dict[str, Value]:
         found[f"session:{session_id}"] = session_hash(session)
     for name, source in state.sources.items():
         found[f"source:{name}"] = source_hash(source)
+    found |= jobs_of_sources(state)
     found["sources"] = sorted(name for name, source in state.sources.items() if not source.revoked)
     found |= places(state)
     found |= queues(state, sets_of(state), found["open"])
@@ -134,6 +135,16 @@ def source_hash(source: Source) -> dict[str, str]:
     )
 
 
+def jobs_of_sources(state: State) -> dict[str, Value]:
+    """The jobs of each source that have not ended."""
+    found: dict[str, list[str]] = {}
+    for job_id in sorted(state.jobs):
+        job = state.jobs[job_id]
+        if job.source and job.finished_ts is None:
+            found.setdefault(f"source_jobs:{job.source}", []).append(job_id)
+    return dict(found)
+
+
 def node_hash(node: Node) -> dict[str, str]:
     """Everything known of a node but its beats."""
     return texts(
@@ -227,6 +238,8 @@ def gone(state: State) -> Iterable[tuple[str, float]]:
     for name, source in state.sources.items():
         if source.revoked:
             yield f"source {name}", source.since_ts
+        if source.cancelling:
+            yield f"jobs {name}", 0
 
 
 def queues(state: State, sets: Iterable[str], open_sets: Value) -> dict[str, Value]:

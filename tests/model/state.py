@@ -170,6 +170,8 @@ class Source:
     living: int | None = None
     """Jobs of its that have not ended; ``None`` before its first."""
     living_bytes: int | None = None
+    cancelling: bool = False
+    """Whether its jobs are being cancelled."""
     reason: str = ""
     since_ts: int = 0
     last_id: str = "0-0"

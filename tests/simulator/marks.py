@@ -45,6 +45,7 @@ MARKS: dict[str, str] = {
     "node expired": "a node was silent for a whole timeout",
     "node retired": "a node was forgotten, by an operator or because it stayed offline",
     "pool retired": "a pool had no member for long",
+    "jobs of a revoked source cancelled": "",
     "source retired": "a source was revoked long ago, and its ingress went with it",
     "node recovered": "a beat showed that a node is there",
     "node reported": "a beat changed what a node says of itself",

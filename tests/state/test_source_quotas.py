@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from streamsched.state.sources import read_cancelling, read_sources
+
 from ..support.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +43,54 @@ async def test_a_source_is_refused_what_is_beyond_its_jobs_until_one_has_ended(
     assert len(await refusals(ledger)) == 1
     assert (await ledger.job("web/d"))["status"] == "created"
     assert (await ledger.hash("source", "web"))["living"] == "2"
+
+
+async def test_a_source_that_is_revoked_with_cancel_loses_its_jobs_some_in_each_call(ledger: Ledger) -> None:
+    await ledger.node("n1", "en-zh")
+    for name in ("web", "other"):
+        await ledger.admit(name)
+        for n in range(40):
+            await submit(ledger, name, f"j{n}")
+    await ledger.say(
+        "web",
+        "job.submitted",
+        "session_id",
+        "s",
+        "src_lang",
+        "en",
+        "tgt_lang",
+        "zh",
+        "payload_json",
+        "1",
+        "job_id",
+        "held",
+    )
+    await ledger.take_in("web")
+    assert (await ledger.job("web/held"))["status"] == "dispatched"
+    await ledger.append(["type", "source.revoked", "source", "web", "cancel", "true"])
+    left = []
+    for _ in range(7):
+        left.append(int((await ledger.hash("source", "web"))["living"]))
+        (shown,) = await read_sources(ledger.redis, ledger.keys, ["web"])
+        assert (shown.living, shown.cancelling) == (left[-1], left[-1] > 0)
+        await ledger.call(batch=8)  # no room for as many
+    assert left == [41, 33, 25, 17, 9, 1, 0]
+    cancelled = await ledger.job("web/j7")
+    assert (cancelled["status"], cancelled["error"]) == ("cancelled", "source web was revoked")
+    assert (await ledger.inbox())[-1]["type"] == "job.cancelled"
+    assert (await ledger.hash("source", "other"))["living"] == "40"
+
+
+async def test_a_source_that_is_admitted_again_keeps_the_jobs_that_are_not_cancelled_yet(ledger: Ledger) -> None:
+    await ledger.admit("web")
+    for n in range(40):
+        await submit(ledger, "web", f"j{n}")
+    await ledger.append(["type", "source.revoked", "source", "web", "cancel", "true"])
+    await ledger.call(batch=8)
+    await ledger.admit("web")
+    await ledger.advance()
+    assert (await ledger.hash("source", "web"))["living"] == "32"
+    assert await read_cancelling(ledger.redis, ledger.keys, 9) == []
 
 
 async def test_a_revoked_source_is_counted_until_its_jobs_have_ended(ledger: Ledger) -> None:

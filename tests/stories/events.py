@@ -95,6 +95,7 @@ GOOD: dict[str, list[str]] = {
     "pool_id": ["1", "1", "en-zh", "de-en", "a"],
     "letter": LETTERS,
     "source": ["a", "b", "c"],
+    "cancel": ["true", "false"],
     "role": ["producer", "node"],
     "rate": ["1", "1000"],
     "size": ["100", "1000000"],

@@ -65,6 +65,7 @@ def charge(source: Source, jobs: int, payload_bytes: int) -> None:
     """Count a job that begins or ends."""
     source.living = (source.living or 0) + jobs
     source.living_bytes = (source.living_bytes or 0) + payload_bytes
+    source.cancelling = source.cancelling and source.living > 0
 
 
 def heard(state: State, entry: Entry) -> None:
@@ -96,17 +97,19 @@ def admitted(
     known.role, known.node_id, known.revoked = role, node_id or "", False
     known.rate, known.size, known.backlog = rate or SOURCE_RATE, size or SOURCE_SIZE, backlog or SOURCE_BACKLOG
     known.priority, known.reason, known.since_ts = priority or 0, reason or "", entry.at
+    known.cancelling = False
     known.jobs, known.bytes = jobs or SOURCE_JOBS, bytes or SOURCE_PAYLOADS
     state.sources_event = entry.entry_id
 
 
 @folds("source.revoked")
-def revoked(state: State, entry: Entry, source: str, reason: str | None) -> None:
+def revoked(state: State, entry: Entry, source: str, cancel: str | None, reason: str | None) -> None:
     """A source is revoked."""
     if source not in state.sources:
         raise Refused("UNKNOWN_SOURCE")
     known = state.sources[source]
     known.revoked, known.reason, known.since_ts = True, reason or "", entry.at
+    known.cancelling = known.cancelling or (cancel == "true" and bool(known.living))
     state.sources_event = entry.entry_id
 
 

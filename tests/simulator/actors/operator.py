@@ -55,7 +55,8 @@ class Operator(Speaker):
         """Revoke a source, with or without entries in its ingress."""
         if self.sources:
             source = self.world.rng.choice([*sorted(self.sources), "nobody"])
-            self.say([{"type": "source.revoked", "source": source}])
+            cancel = {"cancel": "true"} if self.world.rng.random() < 0.7 else {}
+            self.say([{"type": "source.revoked", "source": source, **cancel}])
 
     # what gets new jobs
 

@@ -281,6 +281,8 @@ class Checker:
             self.mark(f"{kind.removeprefix('scheduler.')}: {e['cause']}")
         elif kind == "source.limited":
             self.mark(f"limited: {e['cause']}")
+        elif kind == "job.cancelled" and e.get("reason", "").endswith("was revoked"):
+            self.mark("jobs of a revoked source cancelled")
         elif kind == "job.cancelled" and before in ("dispatched", "running"):
             self.mark("cancelled while held")
         elif name := EVENT_MARKS.get(kind):

@@ -41,6 +41,13 @@ SOURCES = [
         "elseif false or",
     ),
     Bug(
+        "an admission ends the cancellation of jobs",
+        "a source that is trusted again loses jobs",
+        "source.admitted",
+        ", 'jobs ' .. source)",
+        ")",
+    ),
+    Bug(
         "a flood gets its share of a call",
         "it takes the shares of the others",
         "ingress/drain",
