@@ -80,6 +80,7 @@ FIELDS: dict[str, str] = {
     "cancel": "Whether its jobs that have not ended are cancelled, some in each call, until none is left or it is "
     "admitted again.",
     "jobs": "Its jobs that have not ended; more are refused.",
+    "max_age_ms": "Time from the submission of a job to its end, in ms; then it expires.",
     "bytes": "Bytes of the payloads of these jobs.",
     "heartbeat_timeout_ms": "Silence after which a node expires; 0: never. A shorter timeout applies to an online node "
     "when the scheduler next checks it: after the old timeout at the latest.",
@@ -145,6 +146,7 @@ DEFAULT_OF: dict[str, str] = {
     "backlog": str(LIMITS["source_backlog"]),
     "jobs": str(LIMITS["source_jobs"]),
     "bytes": str(LIMITS["source_bytes"]),
+    "max_age_ms": str(LIMITS["source_age_ms"]),
 }
 """The value without the field; for the configuration, the value before the first `scheduler.configured`."""
 

@@ -16,8 +16,9 @@ end
 if deadline_ts and tonumber(deadline_ts) <= at then
   refuse_event('INVALID_FIELD', 'deadline_ts ' .. deadline_ts .. ' is in the past (the log is at ' .. at_text .. '): give a later one, in ms')
 end
+deadline_ts = deadline_of(e)
 if deadline_ts and not_before_ts and tonumber(not_before_ts) >= tonumber(deadline_ts) then
-  refuse_event('INVALID_FIELD', 'not_before_ts is not before deadline_ts: the job could never run')
+  refuse_event('INVALID_FIELD', 'not_before_ts is not before the deadline ' .. deadline_ts .. ': the job could never run')
 end
 if immediate == 'true' and not_before_ts then
   refuse_event('INVALID_FIELD', 'not_before_ts does not go with immediate: leave one of them out')
@@ -47,6 +48,7 @@ for i = 1, #OPTIONS do
 end
 if charged then
   hash[#hash + 1], hash[#hash + 2] = 'source', charged
+  hash[#hash + 1], hash[#hash + 2] = 'deadline_ts', deadline_ts
 end
 plan_command(hash)
 if deadline_ts then

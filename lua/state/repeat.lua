@@ -12,6 +12,11 @@ end
 local OPTIONS = { 'priority', 'deadline_ts', 'not_before_ts', 'max_attempts', 'affinity', 'reply_to', 'traceparent',
   'immediate', 'deliver' }
 
+-- Whether a job has an earlier deadline than was asked for, because a source submitted it.
+local function is_shortened(job_id, deadline_ts, asked_ts)
+  return (not asked_ts or tonumber(asked_ts) > tonumber(deadline_ts or 0)) and rcall('HEXISTS', key.job(job_id), 'source') == 1
+end
+
 -- Whether this very submission was accepted before. The same id with other content is refused: one of the two jobs would
 -- otherwise be lost silently.
 local function submitted_before(job_id, e)
@@ -21,8 +26,10 @@ local function submitted_before(job_id, e)
   local fields = { 'session_id', 'src_lang', 'tgt_lang', 'payload_json', unpack(OPTIONS) }
   local stored = rcall('HMGET', key.job(job_id), unpack(fields))
   for i, field in ipairs(fields) do
-    -- reply address and trace belong to the call, not to the content: a restarted client asks with others
-    if field ~= 'reply_to' and field ~= 'traceparent' and (stored[i] or nil) ~= e[field] then
+    -- Reply address and trace belong to the call, not to the content: a restarted client asks with others. The deadline that a source
+    -- gave may be later than the one that its job has.
+    if field ~= 'reply_to' and field ~= 'traceparent' and (stored[i] or nil) ~= e[field]
+      and not (field == 'deadline_ts' and is_shortened(job_id, stored[i], e.deadline_ts)) then
       refuse_event('JOB_CONFLICT', 'job_id ' .. job_id .. ' was submitted before with another ' .. field .. ': use a new job_id')
     end
   end

@@ -239,6 +239,9 @@ class SourceAdmitted(Event, tag="source.admitted"):
     """Its jobs that have not ended, 100 000 by default; more are refused with ``QUOTA_EXCEEDED``."""
     bytes: Amount | None = None
     """Bytes of their payloads, 256 MiB by default."""
+    max_age_ms: Bound | None = None
+    """How long a job may take from its submission to its end, in ms, a day by default; then it expires. The log can be
+    trimmed no further than to the submission of the oldest job that has not ended."""
     reason: Text | None = None
     request_id: Id | None = None
 

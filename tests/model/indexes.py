@@ -123,6 +123,7 @@ def source_hash(source: Source) -> dict[str, str]:
         priority=source.priority,
         jobs=source.jobs,
         bytes=source.bytes,
+        max_age_ms=source.max_age_ms,
         living=source.living,
         living_bytes=source.living_bytes,
         reason=source.reason,

@@ -167,6 +167,7 @@ class Source:
     priority: int = 0
     jobs: int = 0
     bytes: int = 0
+    max_age_ms: int = 0
     living: int | None = None
     """Jobs of its that have not ended; ``None`` before its first."""
     living_bytes: int | None = None

@@ -93,6 +93,36 @@ async def test_a_source_that_is_admitted_again_keeps_the_jobs_that_are_not_cance
     assert await read_cancelling(ledger.redis, ledger.keys, 9) == []
 
 
+@pytest.mark.parametrize(("asked", "held_for"), [(None, 5000), (60_000, 5000), (3000, 3000)])
+async def test_a_job_of_a_source_ends_at_the_age_that_the_source_may_ask_for(
+    ledger: Ledger, asked: int | None, held_for: int
+) -> None:
+    await ledger.freeze()
+    await ledger.admit("web", max_age_ms=5000)
+    deadline = [] if asked is None else ["deadline_ts", str(await ledger.now() + asked)]
+    said = ("session_id", "s", "src_lang", "xx", "tgt_lang", "yy", "payload_json", "1", "job_id", "a", *deadline)
+    submitted_ts = await ledger.now()
+    for _ in range(2):  # the second time it is known
+        await ledger.say("web", "job.submitted", *said)
+        await ledger.take_in("web")
+    assert await ledger.dead() == []
+    assert (await ledger.job("web/a"))["deadline_ts"] == str(submitted_ts + held_for)
+    await ledger.pass_time(held_for)
+    await ledger.advance()
+    assert (await ledger.job("web/a"))["status"] == "expired"
+
+
+async def test_a_source_may_not_ask_for_a_time_beyond_the_age_of_its_jobs(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.admit("web", max_age_ms=5000)
+    later = str(await ledger.now() + 6000)
+    said = ("session_id", "s", "src_lang", "xx", "tgt_lang", "yy", "payload_json", "1", "not_before_ts", later)
+    await ledger.say("web", "job.submitted", *said)
+    await ledger.take_in("web")
+    (letter,) = await ledger.dead()
+    assert (letter["code"], "could never run" in letter["reason"]) == ("INVALID_FIELD", True)
+
+
 async def test_a_revoked_source_is_counted_until_its_jobs_have_ended(ledger: Ledger) -> None:
     await ledger.freeze()
     await ledger.append(["type", "scheduler.configured", "node_retention_ms", "1000"])

@@ -96,6 +96,7 @@ GOOD: dict[str, list[str]] = {
     "letter": LETTERS,
     "source": ["a", "b", "c"],
     "cancel": ["true", "false"],
+    "max_age_ms": ["1", "1500", "30000"],
     "role": ["producer", "node"],
     "rate": ["1", "1000"],
     "size": ["100", "1000000"],

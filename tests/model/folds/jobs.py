@@ -65,6 +65,14 @@ def hand_back(state: State, job_id: str, job: Job, cause: str) -> None:
     job.wait_for("retry", 0)
 
 
+def differs(job: Job, raw: dict[str, str], name: str) -> bool:
+    """Whether a submission says something else than the one that made the job; a source may ask for too much time."""
+    known, said = job.asked.get(name), raw.get(name)
+    if name == "deadline_ts" and job.source and (said is None or int(said) > int(known or 0)):
+        return False
+    return known != said
+
+
 @folds("job.submitted")
 def submitted(
     state: State,
@@ -86,16 +94,20 @@ def submitted(
     if len(job_id.encode()) > ID_BYTES:
         raise Refused("INVALID_FIELD")
     if job_id in state.jobs:
-        if any(state.jobs[job_id].asked.get(name) != entry.raw.get(name) for name in CONTENT):
+        if any(differs(state.jobs[job_id], entry.raw, name) for name in CONTENT):
             raise Refused("JOB_CONFLICT")
         if carries == state.jobs[job_id].submit_id and state.jobs[job_id].status not in TERMINAL:
             state.jobs[job_id].submit_id = entry.entry_id
         return
     if carries is not None:
         raise Refused("UNKNOWN_JOB")
+    source = speaker(state, entry.raw)
+    future = deadline_ts is None or deadline_ts > entry.at
+    if source:
+        deadline_ts = min(deadline_ts or 10**15, entry.at + source.max_age_ms)
     meant = (
         src_lang != tgt_lang
-        and (deadline_ts is None or deadline_ts > entry.at)
+        and future
         and (deadline_ts is None or not_before_ts is None or not_before_ts < deadline_ts)
         and not (immediate == "true" and not_before_ts is not None)
         and not 0 < (not_before_ts or 0) < 10**11
@@ -107,7 +119,9 @@ def submitted(
     asked = {name: entry.raw[name] for name in (*CONTENT, "reply_to", "traceparent") if name in entry.raw}
     order = state.counted["submitted"] - (priority or 0) * PRIORITY_STEP
     job = Job(asked=asked, submit_id=entry.entry_id, order=order, created_ts=entry.at)
-    if source := speaker(state, entry.raw):
+    if source:
+        if str(deadline_ts) != asked.get("deadline_ts", "").lstrip("0"):
+            asked["deadline_ts"] = str(deadline_ts)
         if (source.living or 0) >= source.jobs or (source.living_bytes or 0) + job.payload_bytes > source.bytes:
             raise Refused("QUOTA_EXCEEDED")
         charge(source, 1, job.payload_bytes)

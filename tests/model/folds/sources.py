@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..contract import SOURCE_BACKLOG, SOURCE_JOBS, SOURCE_PAYLOADS, SOURCE_RATE, SOURCE_SIZE
+from ..contract import SOURCE_AGE_MS, SOURCE_BACKLOG, SOURCE_JOBS, SOURCE_PAYLOADS, SOURCE_RATE, SOURCE_SIZE
 from ..refusals import Refused, require
 from ..state import Source, State
 from .registry import Entry, folds
@@ -88,6 +88,7 @@ def admitted(
     priority: int | None,
     jobs: int | None,
     bytes: int | None,
+    max_age_ms: int | None,
     reason: str | None,
 ) -> None:
     """A source is admitted, or its rights change."""
@@ -99,6 +100,7 @@ def admitted(
     known.priority, known.reason, known.since_ts = priority or 0, reason or "", entry.at
     known.cancelling = False
     known.jobs, known.bytes = jobs or SOURCE_JOBS, bytes or SOURCE_PAYLOADS
+    known.max_age_ms = max_age_ms or SOURCE_AGE_MS
     state.sources_event = entry.entry_id
 
 

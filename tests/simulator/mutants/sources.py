@@ -41,6 +41,13 @@ SOURCES = [
         "elseif false or",
     ),
     Bug(
+        "a job of a source has a last time",
+        "it keeps the log from being trimmed for ever",
+        "ingress/source",
+        "return format_int(latest_ts)",
+        "return e.deadline_ts",
+    ),
+    Bug(
         "an admission ends the cancellation of jobs",
         "a source that is trusted again loses jobs",
         "source.admitted",
