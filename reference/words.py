@@ -81,6 +81,8 @@ FIELDS: dict[str, str] = {
     "admitted again.",
     "jobs": "Its jobs that have not ended; more are refused.",
     "max_age_ms": "Time from the submission of a job to its end, in ms; then it expires.",
+    "pools": "For a node: ids of the pools that it may create, joined by commas; `*`: any. Without it those that begin "
+    "with the source's name and a dot.",
     "bytes": "Bytes of the payloads of these jobs.",
     "heartbeat_timeout_ms": "Silence after which a node expires; 0: never. A shorter timeout applies to an online node "
     "when the scheduler next checks it: after the old timeout at the latest.",

@@ -18,7 +18,7 @@ if deadline_ts and tonumber(deadline_ts) <= at then
 end
 deadline_ts = deadline_of(e)
 if deadline_ts and not_before_ts and tonumber(not_before_ts) >= tonumber(deadline_ts) then
-  refuse_event('INVALID_FIELD', 'not_before_ts is not before the deadline ' .. deadline_ts .. ': the job could never run')
+  refuse_event('INVALID_FIELD', 'not_before_ts is not before deadline_ts ' .. deadline_ts .. ': the job could never run')
 end
 if immediate == 'true' and not_before_ts then
   refuse_event('INVALID_FIELD', 'not_before_ts does not go with immediate: leave one of them out')

@@ -28,7 +28,7 @@ if before[1] == cap_json and (before[2] or nil) == e.pool_names_json and (before
   return
 end
 local pools = pool_names_json or {}
-local ids, member, moves = {}, {}, {}
+local ids, member, moves, created = {}, {}, {}, {}
 for i = 1, #pools do
   local pool = pools[i]
   ids[i], member[pool.id] = pool.id, true
@@ -42,6 +42,8 @@ for i = 1, #pools do
           .. ' may join it, but not change what it serves; give the pool another id')
       end
       move_pool(moves, pool.id, stored[2], -1)
+    else
+      created[#created + 1] = pool
     end
     move_pool(moves, pool.id, set, 1)
     -- open=false makes reindex_pool enter the pool among the open ones of its new set
@@ -55,6 +57,7 @@ for i = 1, #pools do
   mark_dirty('pool', pool.id)
 end
 move_sets(moves)
+charge_pools(e, created)
 for pool_id in gmatch(before[4] or '', '[^ ]+') do
   if member[pool_id] then
     plan_write('SREM', key.pool_online(pool_id), node_id)

@@ -4,7 +4,10 @@ local info = key.pool_info(pool_id)
 if rcall('EXISTS', key.pool_members(pool_id)) == 1 or rcall('HGET', info, 'paused') then
   return -- decided on a new log whose events now stand behind restored ones: of what these say it knew nothing
 end
-local set = rcall('HGET', info, 'set')
+local set, charged = unpack(rcall('HMGET', info, 'set', 'source'))
+if charged then
+  discharge_pool(pool_id, charged)
+end
 if set then
   local moves = {}
   move_pool(moves, pool_id, set, -1)

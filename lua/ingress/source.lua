@@ -7,13 +7,13 @@ local function sender_of(name)
   local sender = senders[name]
   if sender == nil then
     local v = rcall('HMGET', key.source(name), 'role', 'node_id', 'revoked', 'rate', 'size', 'backlog', 'priority', 'last_id',
-      'tokens', 'tokens_ts', 'over', 'told_ts', 'foreign', 'jobs', 'bytes', 'living', 'living_bytes', 'max_age_ms')
+      'tokens', 'tokens_ts', 'over', 'told_ts', 'foreign', 'jobs', 'bytes', 'living', 'living_bytes', 'max_age_ms', 'pools', 'own_pairs')
     sender = v[1] and {
       role = v[1], node_id = v[2], revoked = v[3] == 'true', rate = tonumber(v[4]), size = tonumber(v[5]),
       backlog = tonumber(v[6]), priority = tonumber(v[7]), last_id = v[8], tokens = v[9], tokens_ts = v[10], over = v[11] or '',
       told_ts = tonumber(v[12] or 0), foreign = v[13] == 'true',
       jobs = tonumber(v[14]), bytes = tonumber(v[15]), living = tonumber(v[16] or 0), living_bytes = tonumber(v[17] or 0),
-      max_age_ms = tonumber(v[18]),
+      max_age_ms = tonumber(v[18]), pools = v[19], own_pairs = tonumber(v[20] or 0),
     }
     senders[name] = sender
   end
@@ -88,44 +88,6 @@ local function count_living(name, sender, job_id, jobs, bytes)
   plan_write(jobs == 1 and 'SADD' or 'SREM', key.source_jobs(name), job_id)
   if sender.living == 0 and sender.revoked then
     plan_write('ZREM', key.gone, 'jobs ' .. name)
-  end
-end
-
--- The deadline of a job: a job of a source has one in any case, for the log is trimmed no further than to the oldest job that has not
--- ended. Returns it as text; nil for a job without one.
-local function deadline_of(e)
-  local sender = sender_in(e)
-  local latest_ts = sender and at + sender.max_age_ms
-  if not sender or e.deadline_ts and tonumber(e.deadline_ts) <= latest_ts then
-    return e.deadline_ts
-  end
-  return format_int(latest_ts)
-end
-
--- Charge a source for a job: what it has that has not ended is bounded, so that it does not fill what all share. Returns what
--- the job notes of it; nil for a job that was appended to the log.
-local function charge_source(e, job_id, payload)
-  local sender = sender_in(e)
-  if not sender then
-    return nil
-  elseif sender.living >= sender.jobs or sender.living_bytes + #payload > sender.bytes then
-    refuse_event('QUOTA_EXCEEDED', 'source ' .. e.source .. ' has ' .. format_int(sender.living) .. ' jobs that have not ended, with '
-      .. format_int(sender.living_bytes) .. ' bytes of payloads, and may have ' .. format_int(sender.jobs) .. ' with '
-      .. format_int(sender.bytes) .. ': wait until some have ended, or admit it with more')
-  end
-  count_living(e.source, sender, job_id, 1, #payload)
-  return e.source .. ' ' .. format_int(#payload)
-end
-
--- A job has ended; ids of jobs of a source have its name in front.
-local function discharge_source(job_id)
-  local charged = find(job_id, '/', 1, true) and rcall('HGET', flush(key.job(job_id)), 'source')
-  if charged then
-    local name, bytes = match(charged, '^(.*) (%d+)$')
-    local sender = sender_of(name)
-    if sender then
-      count_living(name, sender, job_id, -1, -tonumber(bytes))
-    end
   end
 end
 

@@ -242,6 +242,9 @@ class SourceAdmitted(Event, tag="source.admitted"):
     max_age_ms: Bound | None = None
     """How long a job may take from its submission to its end, in ms, a day by default; then it expires. The log can be
     trimmed no further than to the submission of the oldest job that has not ended."""
+    pools: Text | None = None
+    """For a node: ids of the pools that it may create, joined by commas, or ``*`` for any; by default those that begin
+    with the name of the source and a dot. It may join any pool whose languages it repeats."""
     reason: Text | None = None
     request_id: Id | None = None
 

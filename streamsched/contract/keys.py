@@ -288,6 +288,13 @@ KEYS: dict[str, Key] = {
     "source_jobs": Key(
         "source_jobs:%s", "set", "fold", "Ids of the jobs of a source that have not ended.", "The quota of the source."
     ),
+    "source_pools": Key(
+        "source_pools:%s",
+        "set",
+        "fold",
+        "Ids of the pools that a source has created.",
+        "256 pools of at most 16 384 pairs in all; as `pools`. Goes with the source.",
+    ),
     # the partition itself
     "meta": Key(
         "meta",

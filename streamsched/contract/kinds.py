@@ -40,6 +40,8 @@ LIMITS: dict[str, int] = {
     "source_jobs": 100_000,  # jobs of a source that have not ended, unless it was admitted with another number
     "source_bytes": 268_435_456,  # bytes of their payloads
     "source_age_ms": 86_400_000,  # after which a job of a source expires
+    "source_pools": 256,  # pools that one source has created and that are not retired
+    "source_pairs": 16_384,  # language pairs of these pools
     "source_fields": 64,  # of one entry
     "source_trim": 5000,  # entries that one call drops of a backlog
     "least_ts": 10**11,  # a smaller time is no time in ms, but in seconds

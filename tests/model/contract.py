@@ -28,7 +28,7 @@ EVENTS: dict[str, str] = {
     "session.released": "session_id:id request_id?:id",
     "source.admitted": (
         "source:source role:role node_id?:id rate?:amount size?:amount backlog?:amount priority?:priority "
-        "jobs?:amount bytes?:amount max_age_ms?:bound reason?:text request_id?:id"
+        "jobs?:amount bytes?:amount max_age_ms?:bound pools?:text reason?:text request_id?:id"
     ),
     "source.revoked": "source:source cancel?:flag reason?:text request_id?:id",
     "scheduler.configured": (
@@ -91,6 +91,8 @@ SOURCE_SIZE = 1_200_000
 SOURCE_BACKLOG = 10_000
 SOURCE_JOBS = 100_000
 SOURCE_AGE_MS = 86_400_000
+SOURCE_POOLS = 256
+SOURCE_PAIRS = 16_384
 SOURCE_PAYLOADS = 268_435_456
 TEXT_BYTES = 4096
 JSON_BYTES = 65_536

@@ -26,6 +26,7 @@ def keys_of(state: State) -> dict[str, Value]:
         found[f"session:{session_id}"] = session_hash(session)
     for name, source in state.sources.items():
         found[f"source:{name}"] = source_hash(source)
+        found[f"source_pools:{name}"] = sorted(source.own_pools)
     found |= jobs_of_sources(state)
     found["sources"] = sorted(name for name, source in state.sources.items() if not source.revoked)
     found |= places(state)
@@ -124,6 +125,8 @@ def source_hash(source: Source) -> dict[str, str]:
         jobs=source.jobs,
         bytes=source.bytes,
         max_age_ms=source.max_age_ms,
+        pools=source.pools,
+        own_pairs=source.own_pairs,
         living=source.living,
         living_bytes=source.living_bytes,
         reason=source.reason,
@@ -204,6 +207,7 @@ def places(state: State) -> dict[str, Value]:
             name=pool.name,
             languages=" ".join(pool.languages),
             set=pool.language_set,
+            source=pool.source,
             open=is_open,
             paused=paused or None,
         )

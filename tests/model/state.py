@@ -72,6 +72,8 @@ class Pool:
     languages: list[str]
     empty_ts: int = 0
     """Since when it has had no member, if it has none."""
+    source: str | None = None
+    """The source that created it, and as how many language pairs it counts for it."""
 
     @property
     def language_set(self) -> str:
@@ -168,6 +170,11 @@ class Source:
     jobs: int = 0
     bytes: int = 0
     max_age_ms: int = 0
+    pools: str = ""
+    """Ids of the pools that it may create, beside those that begin with its name."""
+    own_pairs: int | None = None
+    """Language pairs of the pools that it created and that are not retired; ``None`` before its first."""
+    own_pools: set[str] = field(default_factory=set)
     living: int | None = None
     """Jobs of its that have not ended; ``None`` before its first."""
     living_bytes: int | None = None

@@ -250,7 +250,7 @@ async def test_a_trace_passes_through_the_ingresses_of_a_producer_and_a_node(
     url, namespace = servers["valkey"].url, keys.namespace
     async with running(servers["valkey"], keys) as scheduler:
         await scheduler.append(SourceAdmitted(source="gate", role=SourceRole.PRODUCER))
-        await scheduler.append(SourceAdmitted(source="far", role=SourceRole.NODE, node_id="n1"))
+        await scheduler.append(SourceAdmitted(source="far", role=SourceRole.NODE, node_id="n1", pools="*"))
         async with (
             Scheduler.connect(url, namespace, source="gate") as producer,
             Scheduler.connect(url, namespace, source="far") as behind,

@@ -60,7 +60,7 @@ class Run:
         if world.profile.ingress:
             self.nodes[0] = node = NodeBehind(world, "n0")
             self.behind = [ProducerBehind(world, name) for name in ("web", "flood")]
-            terms[node.source] = {"role": "node", "node_id": "n0"}
+            terms[node.source] = {"role": "node", "node_id": "n0", "pools": "*"}
             terms["web"] = {"role": "producer"}
             terms["flood"] = {"role": "producer", "rate": "5", "backlog": "8", "jobs": "3", "max_age_ms": "40000"}
         self.operator = Operator(world, terms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -121,6 +122,78 @@ async def test_a_source_may_not_ask_for_a_time_beyond_the_age_of_its_jobs(ledger
     await ledger.take_in("web")
     (letter,) = await ledger.dead()
     assert (letter["code"], "could never run" in letter["reason"]) == ("INVALID_FIELD", True)
+
+
+def pools(*ids: str, name: str = "en-zh") -> str:
+    return json.dumps([{"id": pool_id, "name": name} for pool_id in ids])
+
+
+async def register(ledger: Ledger, listed: str) -> list[str]:
+    """Register the node of the source ``gpu``; returns the codes of all refusals so far."""
+    about = ("node_id", "n1", "cap_json", "{}", "pool_names_json", listed)
+    await ledger.pass_time(1000)  # a registration counts as half a second's worth of events
+    await ledger.say("gpu", "node.registered", *about)
+    await ledger.take_in("gpu")
+    return [letter["code"] for letter in await ledger.dead()]
+
+
+@pytest.mark.parametrize(
+    ("granted", "created", "refused"),
+    [
+        (None, ("gpu.a", "gpu.1"), ("en-zh", "gpu", "gpu2.a", "1")),
+        ("1,en-zh", ("1", "en-zh", "gpu.a"), ("2", "en-zh.x", ",")),
+        ("*", ("anything",), ()),
+    ],
+)
+async def test_a_source_creates_pools_under_its_own_name_or_those_that_it_was_granted(
+    ledger: Ledger, granted: str | None, created: tuple[str, ...], refused: tuple[str, ...]
+) -> None:
+    await ledger.freeze()
+    await ledger.admit("gpu", "n1", pools=granted)
+    for name in created:
+        assert await register(ledger, pools(name)) == []
+    for name in refused:
+        codes = await register(ledger, pools("gpu.ok", name))
+        assert codes[-1] == ("INVALID_FIELD" if name == "," else "NOT_PERMITTED")
+    if refused:
+        reason = next(letter["reason"] for letter in await ledger.dead() if letter["code"] == "NOT_PERMITTED")
+        assert f"admit the source with pools={refused[0]}" in reason
+    assert set(await ledger.redis.smembers(ledger.keys("pools"))) == set(created)
+
+
+async def test_a_source_joins_a_pool_of_others_that_serves_the_same_languages(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.node("n2", "en-zh")
+    await ledger.admit("gpu", "n1", pools=None)
+    assert await register(ledger, pools("en-zh")) == []
+    assert await ledger.online("en-zh") == {"n1", "n2"}
+    assert await register(ledger, pools("en-zh", name="de-fr")) == ["NOT_PERMITTED"]
+
+
+async def test_a_source_creates_a_bounded_number_of_pools_until_some_are_retired(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.append(["type", "scheduler.configured", "node_retention_ms", "60000"])
+    await ledger.admit("gpu", "n1", pools=None)
+    for batch in range(4):
+        assert await register(ledger, pools(*(f"gpu.{batch}-{n}" for n in range(64)))) == []
+    assert await register(ledger, pools("gpu.more")) == ["QUOTA_EXCEEDED"]
+    await ledger.pass_time(61_000)
+    await ledger.advance()
+    assert await register(ledger, pools("gpu.more")) == [
+        "QUOTA_EXCEEDED"
+    ]  # the pools that its node had left are retired
+    assert await ledger.redis.scard(ledger.keys("source_pools", "gpu")) == 65
+
+
+async def test_a_source_creates_pools_of_a_bounded_number_of_pairs(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.admit("gpu", "n1", pools=None)
+    codes = [f"{a}{b}" for a in "abcd" for b in "abcdefgh"]
+    for n in range(4):
+        assert await register(ledger, pools(*(f"gpu.{n}.{m}" for m in range(4)), name="-".join(codes))) == []
+    assert await register(ledger, pools("gpu.more", name="-".join(codes))) == ["QUOTA_EXCEEDED"]
+    assert (await ledger.hash("source", "gpu"))["own_pairs"] == str(16 * 32 * 31)
+    assert await register(ledger, pools("gpu.small")) == ["QUOTA_EXCEEDED"]  # there is room for that
 
 
 async def test_a_revoked_source_is_counted_until_its_jobs_have_ended(ledger: Ledger) -> None:

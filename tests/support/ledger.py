@@ -60,8 +60,10 @@ class Ledger:
                 return reply
 
     async def admit(self, source: str, node_id: str | None = None, **limits: Any) -> None:
-        """Admit a source: of a node if one is named, else a producer."""
+        """Admit a source: of a node if one is named, which may create any pool, else a producer."""
         role = SourceRole.NODE if node_id else SourceRole.PRODUCER
+        if node_id:
+            limits.setdefault("pools", "*")
         answer = await self.answer(SourceAdmitted(source=source, role=role, node_id=node_id, **limits))
         assert answer[0] == "", answer
 

@@ -35,7 +35,7 @@ def system(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
         for fields in (
             ["source=web", "role=producer"],
             ["source=shop", "role=producer"],
-            ["source=gpu", "role=node", "node_id=n1"],
+            ["source=gpu", "role=node", "node_id=n1", "pools=*"],
         ):
             assert system.run("operator", "append", "source.admitted", *fields).code == 0
         system.start("worker", "worker")
@@ -95,7 +95,7 @@ async def test_the_producer_learns_of_a_refused_submission(system: Guarded) -> N
 
 def test_a_node_that_comes_again_hands_back_what_it_held(system: Guarded) -> None:
     keys = system.cli.keys
-    append = ("append", "source.admitted", "source=gpu2", "role=node", "node_id=n2")
+    append = ("append", "source.admitted", "source=gpu2", "role=node", "node_id=n2", "pools=*")
     assert system.run("operator", *append).code == 0
     system.admit("node", "gpu2", "--source", "gpu2", "--node", "n2")
     system.load()

@@ -11,7 +11,7 @@ from ..pools import Entry as PoolEntry
 from ..refusals import Refused, require
 from ..state import Node, Pool, State
 from .registry import Entry, folds
-from .sources import speaker
+from .sources import charge_pools, discharge_pool, speaker
 
 
 def known(state: State, node_id: str) -> Node:
@@ -94,10 +94,13 @@ def registered(
     same = node and (node.cap_json, node.pool_names_json, node.mailbox) == (cap_json, listed, mailbox)
     theirs = [pool for pool in pool_names_json or [] if pool.pool_id in state.pools]
     changed = any(state.pools[pool.pool_id].languages != pool.languages for pool in theirs)
+    new = [pool for pool in pool_names_json or [] if pool.pool_id not in state.pools]
+    created = {pool.pool_id: len(pool.languages) * (len(pool.languages) - 1) for pool in new}
     if not same and speaker(state, entry.raw) and changed:
         raise Refused("NOT_PERMITTED")
     if not same:
         check_sets(state, pool_names_json or [])
+        charge_pools(state, entry.raw, created)
     node = state.nodes.setdefault(node_id, Node(since_ts=entry.at))
     state.had_nodes = True
     if incarnation not in (None, node.incarnation):
@@ -111,7 +114,11 @@ def registered(
     node.cap_json, node.pool_names_json, node.mailbox = cap_json, listed, mailbox
     left, node.pools = node.pools, [pool.pool_id for pool in pool_names_json or []]
     for pool in pool_names_json or []:
-        state.pools[pool.pool_id] = Pool(pool.name, pool.languages)
+        before = state.pools.get(pool.pool_id)
+        maker = before.source if before else None
+        if pool.pool_id in created and speaker(state, entry.raw):
+            maker = f"{entry.raw['source']} {created[pool.pool_id]}"
+        state.pools[pool.pool_id] = Pool(pool.name, pool.languages, source=maker)
     note_empty(state, entry, left)
     forget_means(state)
 
@@ -204,7 +211,7 @@ def pool_retired(state: State, entry: Entry, pool_id: str) -> None:
     require(pool_id in state.pools, f"there is no pool {pool_id}")
     empty_ts = state.pools[pool_id].empty_ts
     require(entry.at >= empty_ts + state.config("node_retention_ms"), f"{pool_id} has been empty since {empty_ts} only")
-    del state.pools[pool_id]
+    discharge_pool(state, pool_id, state.pools.pop(pool_id).source)
     forget_means(state)
 
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 
-from ..contract import SOURCE_AGE_MS, SOURCE_BACKLOG, SOURCE_JOBS, SOURCE_PAYLOADS, SOURCE_RATE, SOURCE_SIZE
+from ..contract import (
+    SOURCE_AGE_MS,
+    SOURCE_BACKLOG,
+    SOURCE_JOBS,
+    SOURCE_PAIRS,
+    SOURCE_PAYLOADS,
+    SOURCE_POOLS,
+    SOURCE_RATE,
+    SOURCE_SIZE,
+)
 from ..refusals import Refused, require
 from ..state import Source, State
 from .registry import Entry, folds
 
 ENTRY = re.compile(r"(0|[1-9][0-9]*)-(0|[1-9][0-9]*)")
+GRANT = re.compile(r"[A-Za-z0-9._,-]+")
 NUMBER = re.compile(r"-?[0-9]+")
 LONGEST_ENTRY = 41
 OF_THEMSELVES = ("node.registered", "node.heartbeat", "node.offline")
@@ -68,6 +78,30 @@ def charge(source: Source, jobs: int, payload_bytes: int) -> None:
     source.cancelling = source.cancelling and source.living > 0
 
 
+def charge_pools(state: State, raw: dict[str, str], created: dict[str, int]) -> None:
+    """Count the pools that a source creates, given with their language pairs."""
+    source = speaker(state, raw)
+    if source is None or not created:
+        return
+    granted = source.pools.split(",")
+    if source.pools != "*" and not all(name in granted or name.startswith(f"{raw['source']}.") for name in created):
+        raise Refused("NOT_PERMITTED")
+    pairs = (source.own_pairs or 0) + sum(created.values())
+    if len(source.own_pools) + len(created) > SOURCE_POOLS or pairs > SOURCE_PAIRS:
+        raise Refused("QUOTA_EXCEEDED")
+    source.own_pairs = pairs
+    source.own_pools |= created.keys()
+
+
+def discharge_pool(state: State, pool_id: str, charged: str | None) -> None:
+    """A pool is no more: its source may create another one."""
+    name, _, pairs = (charged or "").rpartition(" ")
+    source = state.sources.get(name)
+    if source and pool_id in source.own_pools:
+        source.own_pools.remove(pool_id)
+        source.own_pairs = (source.own_pairs or 0) - int(pairs)
+
+
 def heard(state: State, entry: Entry) -> None:
     """Remember the last entry taken from a source, accepted or not."""
     source = speaker(state, entry.raw)
@@ -89,10 +123,13 @@ def admitted(
     jobs: int | None,
     bytes: int | None,
     max_age_ms: int | None,
+    pools: str | None,
     reason: str | None,
 ) -> None:
     """A source is admitted, or its rights change."""
     if (role == "node") != (node_id is not None):
+        raise Refused("INVALID_FIELD")
+    if pools not in (None, "*") and not GRANT.fullmatch(pools):
         raise Refused("INVALID_FIELD")
     known = state.sources.setdefault(source, Source(last_id=state.sources_fence or "0-0"))
     known.role, known.node_id, known.revoked = role, node_id or "", False
@@ -100,7 +137,7 @@ def admitted(
     known.priority, known.reason, known.since_ts = priority or 0, reason or "", entry.at
     known.cancelling = False
     known.jobs, known.bytes = jobs or SOURCE_JOBS, bytes or SOURCE_PAYLOADS
-    known.max_age_ms = max_age_ms or SOURCE_AGE_MS
+    known.max_age_ms, known.pools = max_age_ms or SOURCE_AGE_MS, pools or ""
     state.sources_event = entry.entry_id
 
 

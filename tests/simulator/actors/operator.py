@@ -42,10 +42,13 @@ class Operator(Speaker):
     # who may speak
 
     def admit(self) -> None:
-        """Let a source speak, or speak once more."""
+        """Let a source speak, or speak once more; that of a node may perhaps create fewer pools."""
         if self.sources:
             source = self.world.rng.choice(sorted(self.sources))
-            self.say([{"type": "source.admitted", "source": source, **self.sources[source]}])
+            terms = dict(self.sources[source])
+            if "pools" in terms:
+                terms["pools"] = self.world.rng.choice(["*", "en-zh,en-fr", f"{source}."])
+            self.say([{"type": "source.admitted", "source": source, **terms}])
 
     def admit_all(self) -> None:
         for source, terms in self.sources.items():

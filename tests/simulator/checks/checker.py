@@ -277,10 +277,8 @@ class Checker:
                 self.mark("exhausted: handed back begun")
         elif kind == "job.refused":
             self.mark(f"refused: {e['code']}")
-        elif kind in ("scheduler.overloaded", "scheduler.relieved"):
-            self.mark(f"{kind.removeprefix('scheduler.')}: {e['cause']}")
-        elif kind == "source.limited":
-            self.mark(f"limited: {e['cause']}")
+        elif kind in ("scheduler.overloaded", "scheduler.relieved", "source.limited"):
+            self.mark(f"{kind.partition('.')[2]}: {e['cause']}")
         elif kind == "job.cancelled" and e.get("reason", "").endswith("was revoked"):
             self.mark("jobs of a revoked source cancelled")
         elif kind == "job.cancelled" and before in ("dispatched", "running"):

@@ -36,16 +36,23 @@ SOURCES = [
     Bug(
         "a source has only so many jobs that have not ended",
         "it fills what all share",
-        "ingress/source",
+        "ingress/quota",
         "elseif sender.living >= sender.jobs or",
         "elseif false or",
     ),
     Bug(
         "a job of a source has a last time",
         "it keeps the log from being trimmed for ever",
-        "ingress/source",
+        "ingress/quota",
         "return format_int(latest_ts)",
         "return e.deadline_ts",
+    ),
+    Bug(
+        "a node's source creates pools under its own name only, unless it was granted others",
+        "it takes the ids that others want to use",
+        "ingress/quota",
+        "if not may_create(e.source, sender, pool_id) then",
+        "if false then",
     ),
     Bug(
         "an admission ends the cancellation of jobs",
