@@ -6,6 +6,7 @@ if job and (completed_before(job_id, job, node_id, attempt, status) or said_befo
   return
 end
 check_holder(job_id, job, node_id, attempt)
+job.result_source = sender_in(e) and e.source
 if ran_ms and job.status == 'dispatched' then
   job.began_ts = format_int(math.max(at - tonumber(ran_ms), tonumber(match(job.attempt, '^%d+'))))
   if job.deliver then

@@ -45,7 +45,7 @@ if job.deliver then
   if job.traceparent then
     assignment[#assignment + 1], assignment[#assignment + 2] = 'traceparent', job.traceparent
   end
-  deliver_to_inbox(room.mailbox, unpack(assignment))
+  deliver_to_inbox(room.mailbox, #job.payload_json, unpack(assignment))
 else
   count_in_flight(node_id, 0, -1) -- its caller hands it over at once
 end

@@ -3,5 +3,5 @@
 -- ONCE: node_id
 known_node(node_id)
 plan_write('HSET', key.node_info(node_id), 'cordoned', 'true', 'cordon_reason', reason or 'drained')
-deliver_to_inbox(mailbox_of(node_id), 'type', 'node.drained', 'node_id', node_id)
+deliver_to_inbox(mailbox_of(node_id), 0, 'type', 'node.drained', 'node_id', node_id)
 mark_dirty('node', node_id)

@@ -21,7 +21,7 @@ if before[7] ~= known then
     mark_dirty('node', node_id)
   end
   if before[7] then
-    deliver_to_inbox(before[3] or node_id, 'type', 'node.superseded', 'node_id', node_id, 'incarnation', known)
+    deliver_to_inbox(before[3] or node_id, 0, 'type', 'node.superseded', 'node_id', node_id, 'incarnation', known)
   end
 end
 if before[1] == cap_json and (before[2] or nil) == e.pool_names_json and (before[3] or nil) == mailbox then

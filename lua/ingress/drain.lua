@@ -22,6 +22,16 @@ local function record_limits(name, sender, emptied)
   sender.over = kept
 end
 
+-- How many of the entries that wait are beyond the bytes that an ingress may hold, by the mean of some of them. A server that does not
+-- say how large a stream is, or not to this user, leaves it at the entries.
+local function too_large(stream, waiting)
+  local bytes = waiting > limit.read and redis.pcall('MEMORY', 'USAGE', stream)
+  if type(bytes) ~= 'number' then
+    return 0
+  end
+  return math.ceil(waiting * (1 - limit.held_bytes / math.max(bytes, 1)))
+end
+
 -- Take in what waits in one ingress. Returns in how many ms the rest may be asked for; nil if there is none.
 local function drain_one(name, sender, most)
   local stream = key.ingress(name)
@@ -41,7 +51,7 @@ local function drain_one(name, sender, most)
   end
   raise_fence('ingress')
   refill_tokens(sender)
-  local over = math.min(waiting - sender.backlog, limit.source_trim)
+  local over = math.min(math.max(waiting - sender.backlog, too_large(stream, waiting)), limit.source_trim)
   if over > 0 then
     rcall('XTRIM', stream, 'MAXLEN', '=', waiting - over)
     limit_source(sender, 'backlog', over)

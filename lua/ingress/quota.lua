@@ -26,15 +26,26 @@ local function charge_source(e, job_id, payload)
   return e.source .. ' ' .. format_int(#payload)
 end
 
--- A job has ended; ids of jobs of a source have its name in front.
-local function discharge_source(job_id)
+-- A job has ended, with so many bytes of a result that are kept with it; ids of jobs of a source have its name in front.
+local function discharge_source(job_id, result_bytes)
   local charged = find(job_id, '/', 1, true) and rcall('HGET', flush(key.job(job_id)), 'source')
   if charged then
-    local name, bytes = match(charged, '^(.*) (%d+)$')
+    local name, bytes = charged_to(charged)
     local sender = sender_of(name)
     if sender then
-      count_living(name, sender, job_id, -1, -tonumber(bytes))
+      count_living(name, sender, job_id, -1, -bytes)
+      keep_ended(name, sender, job_id, bytes + result_bytes + limit.kept_job)
     end
+  end
+end
+
+-- Charge a node's source for the result of a job. Returns what the job notes of it; nil where the source has no room for it.
+local function charge_result(name, bytes)
+  local sender = sender_of(name)
+  if sender.result_bytes + bytes <= sender.bytes then
+    sender.result_bytes = sender.result_bytes + bytes
+    plan_write('HINCRBY', key.source(name), 'result_bytes', format_int(bytes))
+    return name .. ' ' .. format_int(bytes)
   end
 end
 
@@ -77,13 +88,13 @@ end
 
 -- A pool is retired: the source that created it, given as the pool notes it, may create another one.
 local function discharge_pool(pool_id, charged)
-  local name, pairs_of_pool = match(charged, '^(.*) (%d+)$')
+  local name, pairs_of_pool = charged_to(charged)
   local own = key.source_pools(name)
   if rcall('SISMEMBER', own, pool_id) == 0 then
     return -- the source is retired, and this is none of its pools if it is there again
   end
   local sender = sender_of(name)
-  sender.own_pairs = sender.own_pairs - tonumber(pairs_of_pool)
+  sender.own_pairs = sender.own_pairs - pairs_of_pool
   plan_write('SREM', own, pool_id)
-  plan_write('HINCRBY', key.source(name), 'own_pairs', '-' .. pairs_of_pool)
+  plan_write('HINCRBY', key.source(name), 'own_pairs', format_int(-pairs_of_pool))
 end

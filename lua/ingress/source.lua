@@ -7,13 +7,15 @@ local function sender_of(name)
   local sender = senders[name]
   if sender == nil then
     local v = rcall('HMGET', key.source(name), 'role', 'node_id', 'revoked', 'rate', 'size', 'backlog', 'priority', 'last_id',
-      'tokens', 'tokens_ts', 'over', 'told_ts', 'foreign', 'jobs', 'bytes', 'living', 'living_bytes', 'max_age_ms', 'pools', 'own_pairs')
+      'tokens', 'tokens_ts', 'over', 'told_ts', 'foreign', 'jobs', 'bytes', 'living', 'living_bytes', 'max_age_ms', 'pools', 'own_pairs', 'kept_bytes',
+      'result_bytes')
     sender = v[1] and {
       role = v[1], node_id = v[2], revoked = v[3] == 'true', rate = tonumber(v[4]), size = tonumber(v[5]),
       backlog = tonumber(v[6]), priority = tonumber(v[7]), last_id = v[8], tokens = v[9], tokens_ts = v[10], over = v[11] or '',
       told_ts = tonumber(v[12] or 0), foreign = v[13] == 'true',
       jobs = tonumber(v[14]), bytes = tonumber(v[15]), living = tonumber(v[16] or 0), living_bytes = tonumber(v[17] or 0),
       max_age_ms = tonumber(v[18]), pools = v[19], own_pairs = tonumber(v[20] or 0),
+      kept_bytes = tonumber(v[21] or 0), result_bytes = tonumber(v[22] or 0),
     }
     senders[name] = sender
   end
@@ -61,6 +63,8 @@ local function check_sender(e, stream)
     if e.node_id ~= sender.node_id then
       may_not('report for node ' .. format('%q', e.node_id or '') .. ', only for ' .. format('%q', sender.node_id)
         .. ': give each node a source of its own')
+    elseif e.progress_json and #e.progress_json > limit.source_progress then
+      may_not('keep more than ' .. limit.source_progress .. ' bytes of progress_json with a job: report less')
     elseif e.mailbox and e.mailbox ~= sender.node_id then
       may_not('have its jobs put into another inbox: leave mailbox out')
     end

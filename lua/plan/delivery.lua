@@ -10,9 +10,15 @@ local function deliver_now(...)
   write_to(redis.REPL_ALL)
 end
 
--- Deliver something to a node, through its inbox or that of the gateway it registered behind.
-local function deliver_to_inbox(mailbox, ...)
-  plan_delivery('XADD', key.inbox(mailbox), 'MAXLEN', '~', format_int(limit.inbox), '*', ...)
+-- How many entries a stream keeps for a reader that stays away, when one of so many bytes is added: at most so many, and fewer
+-- large ones. An entry trims what came before it, so no sequence of sizes exceeds a few times `held_bytes`, and nothing is counted.
+local function entries_for(most, bytes)
+  return format_int(math.min(most, math.ceil(limit.held_bytes / math.max(bytes, 1))))
+end
+
+-- Deliver something to a node, with so many bytes of a payload, through its inbox or that of the gateway it registered behind.
+local function deliver_to_inbox(mailbox, bytes, ...)
+  plan_delivery('XADD', key.inbox(mailbox), 'MAXLEN', '~', entries_for(limit.inbox, bytes), '*', ...)
 end
 
 -- Where the assignments of a node go.
@@ -23,7 +29,7 @@ end
 -- Tell the node, through its inbox, that a job it holds is no longer its own.
 local function notify(job_id, job, reason)
   if live and job.deliver then
-    deliver_to_inbox(mailbox_of(job.node_id), 'type', 'job.cancelled', 'job_id', job_id, 'node_id', job.node_id, 'attempt',
+    deliver_to_inbox(mailbox_of(job.node_id), 0, 'type', 'job.cancelled', 'job_id', job_id, 'node_id', job.node_id, 'attempt',
       job.attempt, 'reason', reason)
   end
 end
@@ -33,7 +39,7 @@ end
 local expiring = {}
 local function deliver_outcome(send, client, job_id, status, node_id, result_json, problem)
   local reply = key.reply(client)
-  send('XADD', reply, 'MAXLEN', '~', format_int(limit.reply), '*', 'job_id', job_id, 'status', status, 'node_id', node_id,
+  send('XADD', reply, 'MAXLEN', '~', entries_for(limit.reply, #result_json), '*', 'job_id', job_id, 'status', status, 'node_id', node_id,
     'result_json', result_json, 'error', problem)
   if not expiring[reply] then
     expiring[reply] = true

@@ -1,4 +1,4 @@
--- A job leaves its node, ends, and is dropped when its retention is over.
+-- A job leaves its node, and ends.
 
 -- Take a held job off its node.
 local function release(job_id, job)
@@ -26,41 +26,17 @@ local function has_attempts_left(job_id, job)
   return tonumber(v[1] or 0) < tonumber(v[2] or config('max_attempts'))
 end
 
--- Drop jobs whose retention is over by the time of this event: at most two an event, so that its cost stays flat,
--- and by event time, so that a replay drops the same ones. A session goes with its last job.
-local oldest_ended_ts -- nil: not read yet; huge: there is none
-local function expect_ended() -- a job ends now
-  if oldest_ended_ts == math.huge then
-    oldest_ended_ts = nil
-  end
-end
-local function purge_ended()
-  for _ = 1, 2 do
-    if not oldest_ended_ts then
-      local head = rcall('LINDEX', flush(key.ended), '0')
-      oldest_ended_ts = head and tonumber(match(head, '^%d+')) or math.huge
-    end
-    if oldest_ended_ts == math.huge or oldest_ended_ts + config('retention_ms') > at then
-      return
-    end
-    raise_fence(folding)
-    local job_id = match(rcall('LPOP', flush(key.ended)), '^%d+ (.*)$')
-    local session_id = rcall('HGET', key.job(job_id), 'session_id')
-    local session = session_id and session_key(session_id)
-    if session and rcall('HGET', session, 'last_job') == job_id then
-      rcall('DEL', session)
-    end
-    rcall('DEL', key.job(job_id))
-    oldest_ended_ts = nil
-  end
-end
-
 -- End a job for good: it leaves its node or queue, is kept for its retention, and the client that waits for it is notified.
 local function finish(job_id, job, status, result_json, problem)
   if is_held(job) then
     release(job_id, job)
   else
     unqueue(job_id, job)
+  end
+  local result_bytes, kept = result_json and #result_json or 0, result_json
+  local charge = job.result_source and result_json and charge_result(job.result_source, result_bytes)
+  if job.result_source and result_json and not charge then
+    kept = nil
   end
   local ending = { 'HSET', key.job(job_id), 'status', status, 'finished_ts', at_text }
   if job.timer ~= '' then
@@ -69,17 +45,21 @@ local function finish(job_id, job, status, result_json, problem)
   if job.began_ts then -- the completion says when the job began
     ending[#ending + 1], ending[#ending + 2] = 'started_ts', job.began_ts
   end
-  if result_json then
-    ending[#ending + 1], ending[#ending + 2] = 'result_json', result_json
+  if kept then
+    ending[#ending + 1], ending[#ending + 2] = 'result_json', kept
   end
-  if problem then
-    ending[#ending + 1], ending[#ending + 2] = 'error', problem
+  if charge then
+    ending[#ending + 1], ending[#ending + 2] = 'result_source', charge
+  end
+  if problem or kept ~= result_json then
+    ending[#ending + 1], ending[#ending + 2] = 'error', problem or 'the result of ' .. result_bytes .. ' bytes is not kept: source '
+      .. job.result_source .. ' has as many bytes of results as it may'
   end
   plan_command(ending)
   if job.deadline_ts then
     plan_write('ZREM', key.deadlines, job_id)
   end
-  discharge_source(job_id)
+  discharge_source(job_id, charge and 0 or kept and result_bytes or 0)
   expect_ended()
   plan_member('RPUSH', key.ended, at_text .. ' ' .. job_id)
   bump(status)

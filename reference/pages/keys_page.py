@@ -67,6 +67,7 @@ PLACEHOLDERS = {
     "waiting": ("src_lang", "tgt_lang"),
     "source": ("source",),
     "source_jobs": ("source",),
+    "kept": ("source",),
     "source_pools": ("source",),
 }
 """What each ``%s`` of a shape stands for."""

@@ -288,6 +288,13 @@ KEYS: dict[str, Key] = {
     "source_jobs": Key(
         "source_jobs:%s", "set", "fold", "Ids of the jobs of a source that have not ended.", "The quota of the source."
     ),
+    "kept": Key(
+        "kept:%s",
+        "list",
+        "fold",
+        "Ended jobs of a source, each with the time of its end and the bytes that it counts.",
+        "The `bytes` of the source: beyond them the oldest are dropped before their retention. As `ended`.",
+    ),
     "source_pools": Key(
         "source_pools:%s",
         "set",

@@ -30,9 +30,9 @@ LIMITS: dict[str, int] = {
     "backoff_ms": 60_000,  # the longest pause between two attempts
     "sleep_ms": 1_000,  # the longest a worker blocks: a wake-up may die with another worker
     "outage_ms": 5_000,  # silence between two calls from which on the scheduler counts as absent
-    "inbox": 65_536,  # entries an inbox keeps for a reader that stays away
+    "inbox": 65_536,  # entries an inbox keeps for a reader that stays away, of 4 kB; fewer larger ones
     "heartbeats": 131_072,  # beats kept: more than a large fleet sends while every worker is away for a moment
-    "reply": 65_536,  # outcomes kept for a client that stays away
+    "reply": 65_536,  # outcomes kept for a client that stays away, of 4 kB; fewer larger ones
     "reply_ms": 3_600_000,  # and how long after the last one
     "source_rate": 1000,  # events a second that are taken in from a source, unless it was admitted with another rate
     "source_size": 1_200_000,  # bytes of one entry of a source: the largest payload, and the rest of a submission
@@ -42,6 +42,10 @@ LIMITS: dict[str, int] = {
     "source_age_ms": 86_400_000,  # after which a job of a source expires
     "source_pools": 256,  # pools that one source has created and that are not retired
     "source_pairs": 16_384,  # language pairs of these pools
+    "source_progress": 4096,  # bytes of progress_json that a source may keep with a job
+    "kept_job": 1024,  # bytes that an ended job counts for its source, beside its payload and its result
+    "kept_drops": 2048,  # ended jobs of a source that one more of them may push out
+    "held_bytes": 268_435_456,  # bytes of an inbox or a reply stream for a reader that stays away, or of an ingress
     "source_fields": 64,  # of one entry
     "source_trim": 5000,  # entries that one call drops of a backlog
     "least_ts": 10**11,  # a smaller time is no time in ms, but in seconds

@@ -18,7 +18,7 @@ OPTIONS |= {"INFO"}  # a script works without it if the right is missing
 OPTIONS |= {"ENTRIESADDED", "ENTRIESREAD", "MAXDELETEDID", "AGAIN", "OK"}
 """Words in capitals in the scripts that are not commands."""
 
-CONTAINERS = ("XGROUP", "XINFO")
+CONTAINERS = ("MEMORY", "XGROUP", "XINFO")
 """Commands of which only the used subcommands are permitted."""
 
 READING = (

@@ -47,7 +47,7 @@ async def read_sources(redis: Any, keys: Keys, names: list[str]) -> list[SourceV
 
 async def read_cancelling(redis: Any, keys: Keys, limit: int) -> list[str]:
     """Return the names of revoked sources whose jobs are being cancelled, at most ``limit``."""
-    members: list[str] = await redis.zrangebyscore(keys("gone"), 0, 0, start=0, num=limit)
+    members: list[str] = await redis.zrange(keys("gone"), 0, 0, byscore=True, offset=0, num=limit)
     return [member.removeprefix("jobs ") for member in members]
 
 

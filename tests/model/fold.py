@@ -10,8 +10,8 @@ from types import MappingProxyType
 from .contract import DECISIONS, EVENTS
 from .fields import FACTS, checked
 from .folds import decisions, jobs, letters, load, nodes, pauses, requests, scheduler, sources  # noqa: F401 - each registers its folds
+from .folds.ended import retire
 from .folds.registry import Entry, apply
-from .folds.scheduler import retire
 from .indexes import Value, keys_of
 from .refusals import Refused, Unlawful
 from .state import State

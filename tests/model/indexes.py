@@ -19,13 +19,14 @@ def keys_of(state: State) -> dict[str, Value]:
     requests = (("\n".join(request), at) for request, at in state.requests.items())
     found |= {"paused": dict(state.paused), "requests": ranked(requests)}
     found |= {"letters": dict(state.letters), "handled": ranked(state.handled.items())}
-    found |= {"ended": [f"{state.jobs[job_id].finished_ts} {job_id}" for job_id in state.ended]}
+    found |= {"ended": [f"{ended_ts} {job_id}" for ended_ts, job_id in state.ended]}
     for job_id, job in state.jobs.items():
         found[f"job:{job_id}"] = job_hash(job)
     for session_id, session in state.sessions.items():
         found[f"session:{session_id}"] = session_hash(session)
     for name, source in state.sources.items():
         found[f"source:{name}"] = source_hash(source)
+        found[f"kept:{name}"] = [" ".join(map(str, kept)) for kept in source.kept]
         found[f"source_pools:{name}"] = sorted(source.own_pools)
     found |= jobs_of_sources(state)
     found["sources"] = sorted(name for name, source in state.sources.items() if not source.revoked)
@@ -95,6 +96,7 @@ def job_hash(job: Job) -> dict[str, str]:
         requests="\n".join(job.requests) or None,
         progress_json=job.progress_json,
         result_json=job.result_json,
+        result_source=f"{job.result_source} {job.result_bytes}" if job.result_source else None,
         dispatched_ts=job.dispatched_ts,
         started_ts=job.started_ts,
         progressed_ts=job.progressed_ts,
@@ -127,6 +129,8 @@ def source_hash(source: Source) -> dict[str, str]:
         max_age_ms=source.max_age_ms,
         pools=source.pools,
         own_pairs=source.own_pairs,
+        kept_bytes=source.kept_bytes,
+        result_bytes=source.result_bytes,
         living=source.living,
         living_bytes=source.living_bytes,
         reason=source.reason,
@@ -284,4 +288,4 @@ def kind_of(name: str, value: Any) -> str:
     """Return the server's type of a key."""
     if isinstance(value, dict):
         return "hash"
-    return "list" if name == "ended" else "zset" if isinstance(value[0], tuple) else "set"
+    return "list" if name == "ended" or name.startswith("kept:") else "zset" if isinstance(value[0], tuple) else "set"

@@ -99,6 +99,8 @@ class Job:
     due_ts: int = 0
     source: str | None = None
     """The source that submitted it."""
+    result_source: str | None = None
+    """The source of the node that its result counts for."""
     status: str = "created"
     node_id: str | None = None
     pool_id: str | None = None
@@ -125,6 +127,10 @@ class Job:
     @property
     def payload_bytes(self) -> int:
         return len(self.asked["payload_json"].encode(errors="surrogateescape"))
+
+    @property
+    def result_bytes(self) -> int:
+        return len((self.result_json or "").encode(errors="surrogateescape"))
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -174,6 +180,11 @@ class Source:
     """Ids of the pools that it may create, beside those that begin with its name."""
     own_pairs: int | None = None
     """Language pairs of the pools that it created and that are not retired; ``None`` before its first."""
+    kept: deque[tuple[int, int, str]] = field(default_factory=deque)
+    """Ended jobs of its that are kept: when each ended, the bytes that it counts, and its id."""
+    kept_bytes: int | None = None
+    result_bytes: int | None = None
+    """Bytes of the results of its node that are kept; ``None`` before the first."""
     own_pools: set[str] = field(default_factory=set)
     living: int | None = None
     """Jobs of its that have not ended; ``None`` before its first."""
@@ -202,8 +213,8 @@ class State:
     run_means: dict[tuple[str, str], int] = field(default_factory=dict)
     """The mean run time of each pair that a pool serves, 1024 for each ms."""
     sessions: dict[str, Session] = field(default_factory=dict)
-    ended: deque[str] = field(default_factory=deque)
-    """Terminal jobs in the order in which they ended."""
+    ended: deque[tuple[int, str]] = field(default_factory=deque)
+    """Terminal jobs in the order in which they ended, with the time."""
     configured: dict[str, str] = field(default_factory=dict)
     requests: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     """What need not happen again: its type, source, subject and name, with the time of its first coming."""

@@ -60,9 +60,16 @@ class Run:
         if world.profile.ingress:
             self.nodes[0] = node = NodeBehind(world, "n0")
             self.behind = [ProducerBehind(world, name) for name in ("web", "flood")]
-            terms[node.source] = {"role": "node", "node_id": "n0", "pools": "*"}
+            terms[node.source] = {"role": "node", "node_id": "n0", "pools": "*", "bytes": "60"}
             terms["web"] = {"role": "producer"}
-            terms["flood"] = {"role": "producer", "rate": "5", "backlog": "8", "jobs": "3", "max_age_ms": "40000"}
+            terms["flood"] = {
+                "role": "producer",
+                "rate": "5",
+                "backlog": "8",
+                "jobs": "3",
+                "bytes": "3000",
+                "max_age_ms": "40000",
+            }
         self.operator = Operator(world, terms)
         self.workers: list[Worker] = []
         self.workers += [Worker(world, f"w{n}", self.workers) for n in range(world.profile.workers)]

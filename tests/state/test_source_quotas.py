@@ -196,6 +196,91 @@ async def test_a_source_creates_pools_of_a_bounded_number_of_pairs(ledger: Ledge
     assert await register(ledger, pools("gpu.small")) == ["QUOTA_EXCEEDED"]  # there is room for that
 
 
+async def cancelled(ledger: Ledger, *names: str) -> None:
+    """Submit jobs of the source ``web``, and end them."""
+    for name in names:
+        await submit(ledger, "web", name, "x" * 1000)
+        await ledger.say("web", "job.cancelled", "job_id", name)
+        await ledger.take_in("web")
+
+
+async def test_beyond_the_bytes_of_a_source_its_oldest_ended_jobs_go_before_their_retention(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.admit("web", bytes=3 * (1000 + 1024))
+    await ledger.submit("trusted", src="xx", tgt="yy")
+    await ledger.append(["type", "job.cancelled", "job_id", "trusted"])
+    await cancelled(ledger, *"abcde")
+    kept = [name for name in "abcde" if await ledger.job(f"web/{name}")]
+    assert kept == ["c", "d", "e"]
+    assert await ledger.job("trusted") != {}
+    assert (await ledger.hash("source", "web"))["kept_bytes"] == str(3 * 2024)
+    await submit(ledger, "web", "a")  # an id that is free again, and whose first job is still among the ended ones
+    await ledger.pass_time(3_600_000)
+    for _ in range(9):
+        await ledger.append(["type", "session.released", "session_id", "s"])
+    assert [name for name in "abcde" if await ledger.job(f"web/{name}")] == ["a"]
+    assert (await ledger.hash("source", "web"))["kept_bytes"] == "0"
+
+
+async def completed(ledger: Ledger, job_id: str) -> dict[str, str]:
+    """Let the node of the source ``gpu`` end a job with a result of a thousand bytes."""
+    job = await ledger.submit(job_id, src="en", tgt="zh", reply_to="me")
+    about = ("job_id", job_id, "node_id", "n1", "attempt", job["attempt"], "status", "finished")
+    await ledger.say("gpu", "job.completed", *about, "result_json", "r" * 1000)
+    await ledger.take_in("gpu")
+    return await ledger.job(job_id)
+
+
+async def test_results_beyond_the_bytes_of_a_nodes_source_are_delivered_and_not_kept(ledger: Ledger) -> None:
+    await ledger.freeze()
+    await ledger.admit("gpu", "n1", bytes=2500)
+    await register(ledger, pools("en-zh"))
+    jobs = [await completed(ledger, f"j{n}") for n in range(3)]
+    assert ["result_json" in job for job in jobs] == [True, True, False]
+    assert jobs[2]["error"] == "the result of 1000 bytes is not kept: source gpu has as many bytes of results as it may"
+    outcomes = await ledger.redis.xrange(ledger.keys.reply("me"))
+    assert [outcome["result_json"] for _, outcome in outcomes] == ["r" * 1000] * 3
+    await ledger.pass_time(3_600_000)
+    await ledger.append(["type", "session.released", "session_id", "s1"])
+    await register(ledger, pools("en-zh"))
+    assert "result_json" in await completed(ledger, "j4")
+    assert (await ledger.hash("source", "gpu"))["result_bytes"] == "1000"
+
+
+async def test_a_nodes_source_keeps_little_progress_with_a_job(ledger: Ledger) -> None:
+    await ledger.admit("gpu", "n1")
+    await register(ledger, pools("en-zh"))
+    job = await ledger.submit("j1", src="en", tgt="zh")
+    about = ("job_id", "j1", "node_id", "n1", "attempt", job["attempt"])
+    for size in (4096, 4097):
+        await ledger.say("gpu", "job.progressed", *about, "progress_json", "1" * size)
+        await ledger.take_in("gpu")
+    assert [letter["code"] for letter in await ledger.dead()] == ["NOT_PERMITTED"]
+
+
+async def test_an_inbox_and_a_reply_stream_keep_fewer_large_entries(ledger: Ledger) -> None:
+    for stream in (ledger.keys.inbox("n1"), ledger.keys.reply("me")):
+        for _ in range(1000):
+            await ledger.redis.xadd(stream, {"small": "1"})
+    await ledger.node("n1")
+    job_id, large = "large", "x" * 1_048_576
+    said = ("session_id", "s", "src_lang", "en", "tgt_lang", "zh", "payload_json", large, "reply_to", "me")
+    await ledger.append(["type", "job.submitted", "job_id", job_id, *said])
+    await ledger.tell("completed", job_id, status="finished", result_json=large)
+    for stream in (ledger.keys.inbox("n1"), ledger.keys.reply("me")):
+        assert await ledger.redis.xlen(stream) < 256 + 100  # the server trims blocks of a hundred
+
+
+async def test_of_an_ingress_that_holds_too_many_bytes_the_oldest_entries_are_dropped(ledger: Ledger) -> None:
+    await ledger.admit("web")
+    large = "x" * 1_048_576
+    for _ in range(320):
+        await ledger.say("web", "job.cancelled", "job_id", large)
+    await ledger.take_in("web", batch=16)
+    dropped = [int(fact["dropped"]) for fact in await ledger.facts("source.limited") if fact["cause"] == "backlog"]
+    assert 48 <= sum(dropped) <= 128  # a megabyte takes up to a quarter more
+
+
 async def test_a_revoked_source_is_counted_until_its_jobs_have_ended(ledger: Ledger) -> None:
     await ledger.freeze()
     await ledger.append(["type", "scheduler.configured", "node_retention_ms", "1000"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..support.planting import Bug
 
 MISTAKES = [
-    Bug("a job is kept for its retention", "it is kept a moment longer", "state/job_end", "> at then", ">= at then"),
+    Bug("a job is kept for its retention", "it is kept a moment longer", "state/ended", "> at then", ">= at then"),
     Bug(
         "a node that has begun all it was given is trusted with more",
         "its window stays as it is",

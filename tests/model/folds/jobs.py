@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..contract import ID_BYTES, PRIORITY_STEP
+from ..contract import ID_BYTES, KEPT_DROPS, KEPT_JOB, PRIORITY_STEP
 from ..refusals import Refused
 from ..state import HELD, TERMINAL, Job, State
+from .ended import purge
 from .load import admit
 from .nodes import begun_all, learn_speed, says_room
 from .registry import Entry, folds
@@ -52,10 +53,24 @@ def end(state: State, entry: Entry, job_id: str, job: Job, status: str, error: s
     job.status, job.finished_ts, job.timer = status, entry.at, ""
     if error is not None:
         job.error = error
-    state.ended.append(job_id)
+    state.ended.append((entry.at, job_id))
     state.counted[status] += 1
     if job.source in state.sources:
         charge(state.sources[job.source], -1, -job.payload_bytes)
+        keep(state, entry, job_id, job)
+
+
+def keep(state: State, entry: Entry, job_id: str, job: Job) -> None:
+    """Keep an ended job of a source; beyond its quota the oldest go."""
+    source = state.sources[job.source or ""]
+    size = job.payload_bytes + KEPT_JOB + (0 if job.result_source else job.result_bytes)
+    total, drops = (source.kept_bytes or 0) + size, 0
+    while source.kept and total > source.bytes and drops < KEPT_DROPS:
+        ended_ts, kept_bytes, kept_id = source.kept.popleft()
+        total, drops = total - kept_bytes, drops + 1
+        purge(state, ended_ts, kept_id)
+    source.kept.append((entry.at, size, job_id))
+    source.kept_bytes = total
 
 
 def hand_back(state: State, job_id: str, job: Job, cause: str) -> None:
@@ -258,6 +273,14 @@ def completed(
     else:
         if result_json is not None:
             job.result_json = result_json
+            if teller := speaker(state, entry.raw):
+                kept = (teller.result_bytes or 0) + job.result_bytes
+                if kept <= teller.bytes:
+                    teller.result_bytes, job.result_source = kept, entry.raw["source"]
+                else:
+                    gone = f"the result of {job.result_bytes} bytes is not kept: source {entry.raw['source']} has as many"
+                    error = error or f"{gone} bytes of results as it may"
+                    job.result_json = None
         end(state, entry, job_id, job, status, error)
         if status == "finished" and job.started_ts is not None:
             learn_speed(state, state.nodes[node_id], job.pair, entry.at, entry.at - job.started_ts)

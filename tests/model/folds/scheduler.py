@@ -7,24 +7,6 @@ from ..refusals import require
 from ..state import State
 from .registry import Entry, folds
 
-RETIRED_AT_ONCE = 2
-
-
-def retire(state: State, at: int) -> None:
-    """Forget jobs whose retention is over by the time of an event, oldest first; a session goes with its last job."""
-    for _ in range(RETIRED_AT_ONCE):
-        if not state.ended:
-            return
-        job_id = state.ended[0]
-        job = state.jobs[job_id]
-        if (job.finished_ts or 0) + state.config("retention_ms") > at:
-            return
-        session = state.sessions.get(job.asked["session_id"])
-        if session and session.last_job == job_id:
-            del state.sessions[job.asked["session_id"]]
-        del state.jobs[job_id]
-        state.ended.popleft()
-
 
 @folds("scheduler.configured")
 def configured(state: State, entry: Entry, **given: object) -> None:

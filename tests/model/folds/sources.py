@@ -11,6 +11,7 @@ from ..contract import (
     SOURCE_PAIRS,
     SOURCE_PAYLOADS,
     SOURCE_POOLS,
+    SOURCE_PROGRESS,
     SOURCE_RATE,
     SOURCE_SIZE,
 )
@@ -57,6 +58,7 @@ def permit(state: State, entry: Entry) -> None:
     lawful = not source.revoked and kind in (OF_NODES if source.role == "node" else OF_PRODUCERS)
     lawful = lawful and ("retry_of" in raw or order(raw["source_id"]) > order(source.last_id))
     if source.role == "node":
+        lawful = lawful and len(raw.get("progress_json", "").encode(errors="surrogateescape")) <= SOURCE_PROGRESS
         lawful = lawful and raw.get("node_id") == source.node_id and raw.get("mailbox") in (None, source.node_id)
     else:
         lawful = lawful and all(raw[field].startswith(f"{name}/") for field in OWNED if field in raw)

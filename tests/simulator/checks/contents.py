@@ -56,5 +56,5 @@ def by_the_model(partition: State, known: Mapping[str, dict[str, str]]) -> dict[
         partition.jobs, partition.ended = jobs, ended
     expected |= {f"job:{job_id}": was for job_id, was in over.items()}
     if ended:
-        expected["ended"] = [f"{jobs[job_id].finished_ts} {job_id}" for job_id in ended]
+        expected["ended"] = [f"{ended_ts} {job_id}" for ended_ts, job_id in ended]
     return expected

@@ -99,7 +99,7 @@ REBUILDS = [
     Bug(
         "retention goes by the time of events",
         "a replay drops other jobs than were dropped",
-        "state/job_end",
+        "state/ended",
         "config('retention_ms') > at then",
         "config('retention_ms') > (now > 0 and now or at) then",
     ),

@@ -55,6 +55,27 @@ SOURCES = [
         "if false then",
     ),
     Bug(
+        "a source keeps no more bytes of ended jobs than it may",
+        "it fills the server",
+        "state/ended",
+        "return sender.kept_bytes + bytes - freed > sender.bytes and",
+        "return false and",
+    ),
+    Bug(
+        "a node's source keeps no more bytes of results than it may",
+        "it fills the server",
+        "ingress/quota",
+        "if sender.result_bytes + bytes <= sender.bytes then",
+        "if true then",
+    ),
+    Bug(
+        "a job that is forgotten makes room for others of its source",
+        "nothing of the source is kept any more",
+        "state/ended",
+        "sender.result_bytes = sender.result_bytes - bytes",
+        "",
+    ),
+    Bug(
         "an admission ends the cancellation of jobs",
         "a source that is trusted again loses jobs",
         "source.admitted",

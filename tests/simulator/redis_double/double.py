@@ -63,7 +63,7 @@ class Host:
                 raise Broken
             if server.calls == server.tear_at:
                 return None, "ERR torn here"
-        if name in ("XGROUP", "XINFO"):
+        if name in ("MEMORY", "XGROUP", "XINFO"):
             name, args = f"{name} {args[0]}", args[1:]
         command = server.space.commands.get(name)
         if command is None:

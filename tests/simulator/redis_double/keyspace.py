@@ -99,6 +99,10 @@ class KeySpace:
         shown = {"memory": memory, "stats": stats, "replication": f"master_replid:{self.replication_id}\r\n"}
         return "".join(shown[section] for section in sections)
 
+    def memory_usage(self, key: str) -> int | None:
+        """The bytes of a key: a value that stands for no real one."""
+        return 1 if key in self.data else None
+
     def exists(self, *keys: str) -> int:
         return sum(key in self.data for key in keys)
 

@@ -165,6 +165,8 @@ COMMANDS: dict[str, list[Command]] = {
         ("XREVRANGE", "e", "7", "5-2"),
         ("XINFO STREAM", "e"),
         ("XINFO STREAM", "none"),
+        ("MEMORY USAGE", "e"),
+        ("MEMORY USAGE", "none"),
         ("XINFO GROUPS", "e"),
         ("XGROUP SETID", "e", "fold", "5-1", "ENTRIESREAD", "1"),
         ("XGROUP SETID", "none", "fold", "5-1"),
