@@ -238,8 +238,8 @@ class SourceAdmitted(Event, tag="source.admitted"):
     jobs: Amount | None = None
     """Its jobs that have not ended, 100 000 by default; more are refused with ``QUOTA_EXCEEDED``."""
     bytes: Amount | None = None
-    """Bytes of their payloads, 256 MiB by default. The same bounds what is kept of its ended jobs, and of the results of
-    its node."""
+    """Bytes of their payloads, 256 MiB by default. The same bounds what is kept of its ended jobs, and of the
+    results of its node."""
     max_age_ms: Bound | None = None
     """How long a job may take from its submission to its end, in ms, a day by default; then it expires. The log can be
     trimmed no further than to the submission of the oldest job that has not ended."""

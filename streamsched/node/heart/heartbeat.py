@@ -101,7 +101,7 @@ class Heartbeat:
                 await self._append(partition, beat)
             self._held.reports.scheduler.partition.take_time_of(partition)
             for _ in range(CORRECTIONS):
-                # what the node reported while the beat was on its way is older on the log, and the beat's room would hold
+                # what the node reported meanwhile is older than the beat, whose room would hold
                 said, beat = beat.room, await self._ask(rhythm)
                 if beat.room in (None, said):
                     break

@@ -278,7 +278,9 @@ def completed(
                 if kept <= teller.bytes:
                     teller.result_bytes, job.result_source = kept, entry.raw["source"]
                 else:
-                    gone = f"the result of {job.result_bytes} bytes is not kept: source {entry.raw['source']} has as many"
+                    gone = (
+                        f"the result of {job.result_bytes} bytes is not kept: source {entry.raw['source']} has as many"
+                    )
                     error = error or f"{gone} bytes of results as it may"
                     job.result_json = None
         end(state, entry, job_id, job, status, error)
