@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from streamsched.contract.keys import Keys
 from streamsched.contract.kinds import LIMITS
 from streamsched.engine.script import script
+from streamsched.engine.source import sources
 
 from ..support.ledger import Ledger
 
@@ -102,16 +104,46 @@ BROKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("behind", [0, 1, 13, 14, 15, 16, 40])
+@pytest.mark.parametrize(
+    "behind", ["", "a", "a" * 13, "a" * 14, "a" * 15, "a" * 16, "a" * 40, "语" * 10, "语" * 29 + "a"]
+)
 @pytest.mark.parametrize("broken", BROKEN, ids=repr)
 async def test_bytes_that_are_no_utf8_are_refused_wherever_they_stand(
-    ledger: Ledger, broken: bytes, behind: int
+    ledger: Ledger, broken: bytes, behind: str
 ) -> None:
-    text = "é".encode() * 3 + b"a" * behind + broken
+    text = ("é" * 3 + behind).encode() + broken
     await ledger.add({**submission(1, "1"), "payload_json": text})
     await ledger.add({**submission(2, "1"), "payload_json": text + b"b" * 20})
     await ledger.advance()
     assert [letter["code"] for letter in await ledger.dead()] == ["INVALID_FIELD"] * 2
+
+
+PIECES = [*("aé语음。\u0800\ud7ff\ue000\uffff😀\U0010ffff"), "语言" * 8, "a" * 40, "é" * 30, "한국어 " * 9]
+
+
+async def test_drawn_texts_are_utf8_for_the_script_where_they_are_for_python(redis: Redis) -> None:
+    chance = random.Random(1)
+    texts = []
+    for _ in range(4000):
+        text = "".join(chance.choices(PIECES, k=chance.randrange(1, 40))).encode()
+        if chance.randrange(2):
+            at = chance.randrange(len(text))
+            text = text[:at] + chance.choice([b"", *BROKEN]) + text[at + chance.randrange(3) :]
+        texts.append(text)
+    names = "local find, match = string.find, string.match"
+    ask = "local found = {} for i, text in ipairs(ARGV) do found[i] = is_utf8(text) and 1 or 0 end return found"
+    check = "\n".join((names, sources()["check/utf8"].body, ask))
+    found = await redis.eval(check, 0, *texts)
+    assert found == [int(is_utf8(text)) for text in texts]
+    assert 1000 < sum(found) < 3500
+
+
+def is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 async def test_folded_heartbeats_do_not_stay(ledger: Ledger) -> None:
