@@ -9,15 +9,26 @@ local KEPT = { rebuilding = true, rebuild_until = true, rebuild_from = true, hea
 if rcall('HGET', key.meta, 'rebuilding') ~= 'drop' then
   return '0'
 end
-local page = rcall('SCAN', cursor, 'MATCH', prefix .. '*', 'COUNT', 500)
-for _, name in ipairs(page[2]) do
-  local first = match(name:sub(#prefix + 1), '^[^:]+')
-  if not STREAMS[first] and name ~= key.meta then
-    rcall('UNLINK', name)
+local dropped, bytes = 0, 0
+repeat
+  local page = rcall('SCAN', cursor, 'MATCH', prefix .. '*', 'COUNT', '16')
+  for _, name in ipairs(page[2]) do
+    local first = match(name:sub(#prefix + 1), '^[^:]+')
+    if not STREAMS[first] and name ~= key.meta then
+      if first == 'job' then -- UNLINK frees a hash of so few fields at once, and a megabyte takes most of a millisecond
+        for _, field in ipairs({ 'payload_json', 'result_json' }) do
+          local length = redis.pcall('HSTRLEN', name, field) -- a foreign hand may have left another type
+          bytes = bytes + (type(length) == 'number' and length or 0)
+        end
+      end
+      rcall('UNLINK', name)
+      dropped = dropped + 1
+    end
   end
-end
-if page[1] ~= '0' then
-  return page[1]
+  cursor = page[1]
+until cursor == '0' or dropped >= 500 or bytes >= limit.dropped
+if cursor ~= '0' then
+  return cursor
 end
 -- What is known of the state before the damage: a rebuild that starts over half-way still means that one. It is written first,
 -- and the phase last, so that a call torn in between is simply made again.

@@ -83,7 +83,7 @@ FIELDS: dict[str, str] = {
     "max_age_ms": "Time from the submission of a job to its end, in ms; then it expires.",
     "pools": "For a node: ids of the pools that it may create, joined by commas; `*`: any. Without it those that begin "
     "with the source's name and a dot.",
-    "bytes": "Bytes of the payloads of these jobs; as many of its ended jobs that are kept, and of the results of its node.",
+    "bytes": "Bytes of the payloads of these jobs; also of its ended jobs that are kept, and of its node's results.",
     "heartbeat_timeout_ms": "Silence after which a node expires; 0: never. A shorter timeout applies to an online node "
     "when the scheduler next checks it: after the old timeout at the latest.",
     "accept_timeout_ms": "How long an assignment may be neither started nor declined; 0 means without limit.",

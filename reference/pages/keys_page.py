@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from streamsched.contract import keys
-from streamsched.contract.keys import KEYS, SOFT_KEYS, Key, Keys
+from streamsched.contract import soft_state
+from streamsched.contract.keys import KEYS, Key, Keys
+from streamsched.contract.soft_state import SOFT_KEYS
 
 from .markdown import table, written_from
 
@@ -85,9 +86,9 @@ def text() -> str:
         for name, key in KEYS.items()
     ]
     soft = [
-        ("`meta`", keys.SOFT_META_FIELDS),
-        ("`node:info:<node_id>`", keys.SOFT_NODE_FIELDS),
-        ("`source:<source>`", keys.SOFT_SOURCE_FIELDS),
+        ("`meta`", soft_state.SOFT_META_FIELDS),
+        ("`node:info:<node_id>`", soft_state.SOFT_NODE_FIELDS),
+        ("`source:<source>`", soft_state.SOFT_SOURCE_FIELDS),
     ]
     fields = [(name, " ".join(f"`{field}`" for field in names)) for name, names in soft]
     return "\n".join(

@@ -14,6 +14,7 @@ LIMITS: dict[str, int] = {
     "event": 2_097_152,  # bytes of one event that a caller hands to a script
     "events": 1024,  # events that a caller hands to a script at once
     "weight": 4096,  # bytes of an entry for which it counts as one more
+    "dropped": 4_194_304,  # bytes of jobs that one call drops from the state
     "read": 16,  # entries that a script reads at once: each may hold a megabyte
     "slice": 2000,  # names that one command of a script asks about
     "priority": 100,  # -100 .. 100

@@ -20,7 +20,8 @@ from ..archive.reader import Archive
 from ..archive.snapshot import FOLDER, GROUP_BYTES, ROWS, SCHEMA, About, Row, nearest, read_about, read_pages, table_of
 from ..connect.read_size import ReadSize
 from ..contract.entries import PART_BYTES
-from ..contract.keys import SOFT_META_FIELDS, Keys
+from ..contract.keys import Keys
+from ..contract.soft_state import SOFT_META_FIELDS
 from ..engine.script import script
 from .scratch import Scratch
 from .values import state_keys

@@ -8,7 +8,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.utils import str_if_bytes
 
-from ..contract.keys import SOFT_KEYS, Keys, soft_fields
+from ..contract.keys import Keys
+from ..contract.soft_state import SOFT_KEYS, soft_fields
 
 WALK = 500
 """Keys per step of a scan over all keys."""

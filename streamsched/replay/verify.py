@@ -17,7 +17,8 @@ from redis.exceptions import ConnectionError, TimeoutError
 from ..connect.read_size import ReadSize
 from ..contract.entries import Entry, fields_of
 from ..contract.errors import PartitionRebuilding
-from ..contract.keys import Keys, soft_fields
+from ..contract.keys import Keys
+from ..contract.soft_state import soft_fields
 from ..history.history import History
 from .scratch import Progress, Scratch
 from .values import hard_keys

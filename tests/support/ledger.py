@@ -9,7 +9,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streamsched.contract.events import Event, JobSubmitted, NodeHeartbeat, NodeRegistered, SourceAdmitted, SourceRole
-from streamsched.contract.keys import SOFT_KEYS, Keys, soft_fields
+from streamsched.contract.keys import Keys
+from streamsched.contract.soft_state import SOFT_KEYS, soft_fields
 from streamsched.contract.wire import to_wire
 from streamsched.engine.script import script
 

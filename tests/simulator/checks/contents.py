@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from streamsched.contract.keys import SOFT_KEYS, soft_fields
+from streamsched.contract.soft_state import SOFT_KEYS, soft_fields
 
 from ...model.indexes import keys_of
 from ...model.state import State

@@ -9,7 +9,8 @@ from typing import Any
 from streamsched.archive.reader import Archive
 from streamsched.archive.snapshot import Row
 from streamsched.contract.entries import Chunk, Entry
-from streamsched.contract.keys import SOFT_META_FIELDS, Keys
+from streamsched.contract.keys import Keys
+from streamsched.contract.soft_state import SOFT_META_FIELDS
 from streamsched.engine.script import script
 from streamsched.log.live import LiveLog
 from streamsched.replay.restore import restore

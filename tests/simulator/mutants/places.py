@@ -64,7 +64,7 @@ PLACES = [
     Bug(
         "a node that became slower or faster is ranked again",
         "it is chosen by what it was",
-        "state/speed",
+        "decide/speed",
         "rank_of(speed) ~= rank_of(room.speed)",
         "false",
     ),
