@@ -182,7 +182,7 @@ class Run:
         """What happens where some must not write to the log."""
         yield 10, self.a_worker_takes_in
         yield 1, self.operator.admit
-        yield 0.7, self.operator.revoke
+        yield 1.4, self.operator.revoke
         yield 1, self.behind[1].flood
         yield 0.3, self.behind[1].brick
         for speaker in self.speakers_behind():

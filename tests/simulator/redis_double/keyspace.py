@@ -9,6 +9,7 @@ import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import Any, TypeVar
+from zlib import crc32
 
 from .values import Hash, ReplyError, Set, SortedSet, Status, Stream, Value, number
 
@@ -121,13 +122,14 @@ class KeySpace:
         return self.del_(*keys)
 
     def scan(self, cursor: Any, *options: Any) -> list[Any]:
-        """Walk in the order of the names: keys that stay are returned, others may be missed."""
+        """Walk in the order of a hash of the names, so that a key which goes meanwhile hides no other."""
         wanted = dict(zip(options[::2], options[1::2], strict=True))
         prefix, count = shown(wanted.get("MATCH", "*"))[:-1], int(wanted.get("COUNT", 10))
-        keys = sorted(self.data)
-        start = int(cursor)
-        found = [key for key in keys[start : start + count] if key.startswith(prefix)]
-        return [str(start + count) if start + count < len(keys) else "0", found]
+        keys = sorted((crc32(key.encode(errors="surrogateescape")), key) for key in self.data)
+        ahead = [pair for pair in keys if pair[0] >= int(cursor)]
+        until = ahead[count][0] if len(ahead) > count else 0
+        found = [key for place, key in ahead if (not until or place < until) and key.startswith(prefix)]
+        return [str(until), found]
 
     def pexpire(self, key: str, ms: Any) -> int:
         if key not in self.data:
@@ -193,6 +195,9 @@ class KeySpace:
 
     def hexists(self, key: str, field: str) -> int:
         return int(field in (self.read(key, Hash) or ()))
+
+    def hstrlen(self, key: str, field: str) -> int:
+        return len((self.hget(key, field) or "").encode(errors="surrogateescape"))
 
     def hkeys(self, key: str) -> list[str]:
         return list(self.read(key, Hash) or ())
