@@ -60,7 +60,7 @@ class Run:
         if world.profile.ingress:
             self.nodes[0] = node = NodeBehind(world, "n0")
             self.behind = [ProducerBehind(world, name) for name in ("web", "flood")]
-            terms[node.source] = {"role": "node", "node_id": "n0", "pools": "*", "bytes": "60"}
+            terms[node.source] = {"role": "node", "node_id": "n0", "pools": "*", "bytes": "3"}
             terms["web"] = {"role": "producer"}
             terms["flood"] = {
                 "role": "producer",
