@@ -17,6 +17,7 @@ from rich.table import Table
 
 from . import regression
 from .figures import (
+    attack,
     bounds,
     cpu_cost,
     dashboard,

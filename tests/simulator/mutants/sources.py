@@ -72,7 +72,7 @@ SOURCES = [
         "a job that is forgotten makes room for others of its source",
         "nothing of the source is kept any more",
         "state/ended",
-        "sender.result_bytes = sender.result_bytes - bytes",
+        "plan_write('HINCRBY', key.source(name), 'result_bytes', format_int(-bytes))",
         "",
     ),
     Bug(
