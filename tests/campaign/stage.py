@@ -13,10 +13,11 @@ from random import Random
 from types import TracebackType
 from typing import Any
 
+import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
 
-from streamsched.contract.events import SchedulerConfigured
+from streamsched.contract.events import Event, SchedulerConfigured, SourceAdmitted, SourceRevoked, SourceRole
 from streamsched.contract.keys import Keys
 from streamsched.contract.wire import to_wire
 from streamsched.demo.processes import Child, Processes
@@ -24,6 +25,7 @@ from streamsched.server.embedded import EmbeddedServer
 
 from .checker.journal import Journal, journals_in, now_ms
 from .checker.waiting import HEALED, LISTENS, WITHIN_MS, idle_nodes, waiting_callers
+from .processes.stranger import NODE, NODE_ID, PRODUCER
 
 TIMEOUT_MS = 2500
 """``heartbeat_timeout_ms``: twelve times shorter than the default, because a run is."""
@@ -81,6 +83,7 @@ class Stage:
         self.homes: dict[str, tuple[str, ...]] = dict(HOMES)
         self.producers: list[Child] = []
         self.archiver: Child
+        self.stranger: Child
         self.held = ExitStack()
         """What faults have opened and must be closed in the end."""
 
@@ -105,8 +108,7 @@ class Stage:
             StageFailed: it did not come online.
         """
         self.crew = self.held.enter_context(Processes(self.url, self.keys.namespace, self.folder))
-        flat = to_wire(CONFIGURATION)
-        self.redis.xadd(self.keys("events"), dict(zip(flat[::2], flat[1::2], strict=True)))
+        self.append(CONFIGURATION)
         for _ in range(2):
             self.start_worker()
         for name in HOMES:
@@ -116,6 +118,7 @@ class Stage:
         nodes = [node_id for home in HOMES.values() for node_id in home]
         if not self.until(lambda: self.redis.scard(self.keys("pool_online", "en-zh")) == len(nodes), START_S):
             raise StageFailed(f"the fleet did not come online\n{self.crew.last_words()}")
+        self.start_strangers()
         self.start_producer()
         if not self.until(lambda: int(self.redis.hget(self.keys("counters"), "submitted") or 0) > 0, START_S):
             raise StageFailed(f"no job was submitted\n{self.crew.last_words()}")
@@ -185,6 +188,26 @@ class Stage:
         self.producers.append(producer)
         return producer
 
+    def start_strangers(self) -> None:
+        """Admit a producer and a node that mean harm, and let them speak."""
+        for source, node_id in ((PRODUCER, None), (NODE, NODE_ID)):
+            role = SourceRole.NODE if node_id else SourceRole.PRODUCER
+            quota = SourceAdmitted(source=source, role=role, rate=300, jobs=20, bytes=2_000_000, max_age_ms=60_000)
+            self.append(msgspec.structs.replace(quota, node_id=node_id))
+        self.stranger = self._own("stranger", "stranger", str(self.seed))
+        self.stranger.dismissed = True  # it may be killed at any time
+
+    def dismiss_strangers(self) -> None:
+        """Revoke the strangers; the scheduler cancels what they have."""
+        self.stranger.kill()
+        for source in (PRODUCER, NODE):
+            self.append(SourceRevoked(source=source, cancel=True))
+
+    def append(self, event: Event) -> None:
+        """Append an event as an operator does."""
+        flat = to_wire(event)
+        self.redis.xadd(self.keys("events"), dict(zip(flat[::2], flat[1::2], strict=True)))
+
     def _own(self, module: str, name: str, *arguments: str) -> Child:
         program = [*self.program[:-1], f"tests.campaign.processes.{module}"]
         place = [self.url, self.keys.namespace, str(self.folder), name]
@@ -201,15 +224,16 @@ class Stage:
             self.journal.mark("up", node_id)
 
     def backlog(self) -> int | None:
-        """Return how many entries and jobs are not dealt with; ``None`` while the server does not say."""
+        """Return how many entries, and jobs that are not the strangers', are not dealt with; ``None``: no answer."""
         try:
             with self.redis as redis:
                 folded = int(redis.hget(self.keys("meta"), "folded") or 0)
                 waiting, held = (int(n or 0) for n in redis.hmget(self.keys("counters"), "waiting", "held"))
+                theirs = int(redis.hget(self.keys("source", PRODUCER), "living") or 0)
                 added = redis.xinfo_stream(self.keys("events"))["entries-added"]
         except (RedisError, OSError):
             return None
-        return max(0, int(added) - folded) + waiting + held
+        return max(0, int(added) - folded) + max(0, waiting + held - theirs)
 
     def until(self, holds: Callable[[], bool], within_s: float) -> bool:
         """Wait until something holds; tells whether it did within the bound."""
@@ -262,6 +286,7 @@ class Stage:
     def rest(self) -> bool:
         """Have the producers leave, let every job come to its end, and end the rest; tells whether every job did."""
         self.crew.end(self.producers)
+        self.dismiss_strangers()
         done = self.until(lambda: self.backlog() == 0, self.patience_s)
         self.crew.end(self.hosts.values())
         done = self.until(lambda: self.backlog() == 0, self.patience_s) and done
