@@ -53,6 +53,7 @@ FIGURES = {
     "soak_mixed": soak.measure_mixed,
     "bounds": bounds.measure,
     "quality": quality.measure,
+    "attack": attack.measure,
 }
 
 QUICK = 0.1

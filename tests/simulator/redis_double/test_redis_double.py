@@ -307,7 +307,7 @@ def test_what_a_script_finds_around_it_is_what_a_server_gives_it(mirror: Mirror)
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_whole_run_is_the_same_on_the_server(sync: Redis, seed: int) -> None:
-    usual = sync.config_get("stream-node-max-*")
+    usual: dict[Any, Any] = sync.config_get("stream-node-max-*")
     for name in usual:
         sync.config_set(name, 0)  # the double trims no whole nodes, and a run may hold more than one of the usual size
     with without_chance(), ExitStack() as after:
