@@ -14,7 +14,7 @@ local NEEDED = {
   { 'SREM', of, 'a' },
   { 'ZADD', of, '1', 'a' }, { 'ZCOUNT', of, '0', '1' }, { 'ZRANGE', of, '0', '0' }, { 'ZSCORE', of, 'a' }, { 'ZREM', of, 'a' },
   { 'ZRANGEBYSCORE', of, '0', '1', 'LIMIT', '0', '1' },
-  { 'RPUSH', of, 'a' }, { 'LINDEX', of, '0' }, { 'LPOP', of },
+  { 'RPUSH', of, 'a' }, { 'LINDEX', of, '0' }, { 'LRANGE', of, '0', '0' }, { 'LPOP', of },
   { 'XADD', of, '1-1', 'a', 'b' }, { 'XLEN', of }, { 'XRANGE', of, '-', '+' }, { 'XREAD', 'COUNT', '1', 'STREAMS', of, '0' },
   { 'XGROUP', 'CREATE', of, 'a', '0' }, { 'XGROUP', 'SETID', of, 'a', '0' }, { 'XINFO', 'STREAM', of }, { 'XINFO', 'GROUPS', of },
 }
