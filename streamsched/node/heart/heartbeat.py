@@ -96,7 +96,9 @@ class Heartbeat:
                 await self._ask_whether_known(partition)
                 await self._append(partition, beat)
             except UnknownNode:
-                log.warning("the scheduler does not know this node: registering again", node_id=self._node_id)
+                log.warning(
+                    "the scheduler does not know this node: registering again", node_id=self._node_id, **self._remedy
+                )
                 await partition.append(self._registration)
                 await self._append(partition, beat)
             self._held.reports.scheduler.partition.take_time_of(partition)
@@ -106,6 +108,13 @@ class Heartbeat:
                 if beat.room in (None, said):
                     break
                 await self._append(partition, beat)
+
+    @property
+    def _remedy(self) -> dict[str, str]:
+        """What to do if it goes on: behind an ingress a registration that is refused is not answered."""
+        if self._held.reports.scheduler.partition.source is None:
+            return {}
+        return {"remedy": "if this goes on, the registration is refused: `streamsched dead list` has the reason"}
 
     async def _ask(self, rhythm: Rhythm) -> NodeHeartbeat:
         return await self._answering.beat(self._interval_s / 2, rhythm.allowed_s)

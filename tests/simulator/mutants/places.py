@@ -57,7 +57,7 @@ PLACES = [
     Bug(
         "a beat from before the node's last word says nothing of its room",
         "an old room is taken for the present one",
-        "fold/node_heartbeat",
+        "node.heartbeat",
         "and at > room_ts and room",
         "and room",
     ),
