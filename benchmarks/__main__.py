@@ -17,8 +17,6 @@ from rich.table import Table
 
 from . import regression
 from .figures import (
-    attack,
-    bounds,
     cpu_cost,
     dashboard,
     dispatch_latency,
@@ -32,6 +30,7 @@ from .figures import (
     security_cost,
     soak,
 )
+from .figures.limits import attack, bounds
 from .harness.bench import Bench
 from .harness.figures import Figure
 from .harness.machine import machine

@@ -24,10 +24,10 @@ from streamsched.contract.keys import GROUP, Keys
 from streamsched.contract.kinds import LIMITS
 from streamsched.server.embedded import EmbeddedServer
 
-from ..harness.bench import Bench
-from ..harness.figures import Figure
-from ..harness.load import PAYLOAD, RESULT
-from ..harness.stranger import ATTACKS, NODE, SOURCE
+from ...harness.bench import Bench
+from ...harness.figures import Figure
+from ...harness.load import PAYLOAD, RESULT
+from ...harness.stranger import ATTACKS, NODE, SOURCE
 
 MOST, WARM_S = 2.0, 2.0
 """How often the latency without the attack it may be, and how long the attack goes on before it counts."""

@@ -27,9 +27,9 @@ from streamsched.contract.keys import Keys
 from streamsched.contract.wire import to_wire
 from streamsched.server.embedded import EmbeddedServer, free_port, server_binary
 
-from ..harness.bench import Bench
-from ..harness.figures import Figure
-from ..harness.tool import Tool, peak_kib
+from ...harness.bench import Bench
+from ...harness.figures import Figure
+from ...harness.tool import Tool, peak_kib
 
 TEXTS = {"ASCII": "The quick brown fox. ", "Chinese": "语音翻译的服务节点", "French": "L'été dernier, à Orléans "}
 SIZES = {"200 B": 200, "20 kB": 20_000, "1 MiB": 2**20 - 200}

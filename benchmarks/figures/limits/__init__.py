@@ -1,0 +1,1 @@
+"""What strangers and large payloads may cost at most."""
