@@ -17,7 +17,7 @@ import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
 
-from streamsched.contract.events import Event, SchedulerConfigured, SourceAdmitted, SourceRevoked, SourceRole
+from streamsched.contract.events import Event, Policy, SchedulerConfigured, SourceAdmitted, SourceRevoked, SourceRole
 from streamsched.contract.keys import Keys
 from streamsched.contract.wire import to_wire
 from streamsched.demo.processes import Child, Processes
@@ -31,7 +31,12 @@ TIMEOUT_MS = 2500
 """``heartbeat_timeout_ms``: twelve times shorter than the default, because a run is."""
 
 CONFIGURATION = SchedulerConfigured(
-    heartbeat_timeout_ms=TIMEOUT_MS, accept_timeout_ms=1500, job_timeout_ms=2500, retry_backoff_ms=100, max_attempts=5
+    heartbeat_timeout_ms=TIMEOUT_MS,
+    accept_timeout_ms=1500,
+    job_timeout_ms=2500,
+    retry_backoff_ms=100,
+    max_attempts=5,
+    policy=Policy.TWO_CHOICES,  # by speed a slow node gets no job for long, and would seem to take none
 )
 RATE = 50.0
 """Turns a second that a producer takes."""

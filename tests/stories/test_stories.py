@@ -106,7 +106,7 @@ def told_before() -> list[Story]:
     """Stories for those who need several times the same ones."""
     found: list[Story] = []
 
-    @drawn(400)
+    @drawn(700)
     @given(stories())
     def keep(story: Story) -> None:
         found.append(story)

@@ -10,6 +10,7 @@ import msgspec
 
 from streamsched.contract.entries import position
 
+from ..processes.stranger import NODE_ID
 from .journal import Line, answered, fields_of, marks
 from .story import Breach, Story
 from .waiting import idle_nodes, told_of_a_loss, waiting_callers
@@ -185,6 +186,8 @@ def _false_expiries(evidence: Evidence, story: Story, timeout_ms: int) -> list[B
     back = [line.ts for line in driven if line.why == "scheduler back"]
     breaches = []
     for at_ms, node_id in story.expired_nodes:
+        if node_id == NODE_ID:
+            continue  # there is no journal of the beats of a stranger
         since = max((ts for ts in [*beats.get(node_id, []), *back] if ts <= at_ms), default=0)
         if at_ms - since < timeout_ms:
             text = f"{node_id} was lost at {at_ms}, only {at_ms - since} ms after it was heard, or could be"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import msgspec
@@ -20,6 +22,7 @@ from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import SchedulerError
 from streamsched.contract.events import JobStatus
 from streamsched.demo.link import Leave, commands
+from streamsched.engine.partition import Partition
 from streamsched.node.node import Node
 from streamsched.node.task import Assignment
 from streamsched.ops import logs
@@ -84,6 +87,18 @@ async def host(scheduler: Scheduler, node_id: str, conduct: str, stopping: anyio
         await node.run(handler)
 
 
+def with_journal(
+    opened: Callable[[], AbstractAsyncContextManager[Partition]], journal: Journal
+) -> Callable[[], AbstractAsyncContextManager[Partition]]:
+    @asynccontextmanager
+    async def open_with_journal() -> AsyncIterator[Partition]:
+        async with opened() as partition:
+            journalled(partition, journal)
+            yield partition
+
+    return open_with_journal
+
+
 async def main(*arguments: str) -> None:
     """Host nodes until the driver says ``leave`` or is gone."""
     url, namespace, folder, name, conduct, *node_ids = arguments
@@ -99,6 +114,8 @@ async def main(*arguments: str) -> None:
 
     async with Scheduler.connect(url, namespace, patience_s=20) as scheduler, anyio.create_task_group() as group:
         journalled(scheduler.partition, Journal(Path(folder) / f"{name}.journal"))
+        heart: Any = scheduler.own_loop  # heartbeats are appended in a thread, through a partition of its own
+        heart._opened = with_journal(heart._opened, Journal(Path(folder) / f"{name}-heart.journal"))
         group.start_soon(listen)
         async with anyio.create_task_group() as nodes:
             for node_id in node_ids:
