@@ -4,6 +4,10 @@
 -- eight beside those that the job has been to. Where more are as fast, the eight begin at a random one, so that the same are
 -- not always first.
 local function fastest(pools, excluded, tried)
+  local whole = tried == 0 and 'fastest ' .. concat(pools, ' ')
+  if whole and few_places[whole] then
+    return few_places[whole]
+  end
   local found, best, seen = {}, limit.no_room, {}
   for i = 1, #pools do
     local name, most = key.pool_ranked(pools[i]), 8 + tried
@@ -17,6 +21,7 @@ local function fastest(pools, excluded, tried)
       few_places[name] = ranked
     end
     if ranked.alike and ranked.alike > most then
+      whole = false
       local from = draw(ranked.alike - most + 1)
       ranked = rcall('ZRANGE', name, from, from + most - 1, 'WITHSCORES')
     end
@@ -32,6 +37,9 @@ local function fastest(pools, excluded, tried)
   local kept = {}
   for i = 1, #found do
     kept[#kept + 1] = found[i][3] == best and found[i] or nil
+  end
+  if whole then
+    few_places[whole] = kept
   end
   return kept
 end

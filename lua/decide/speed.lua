@@ -23,10 +23,17 @@ local function learn_speed(node_id, pair, run_ms)
   if rank_of(speed) ~= rank_of(room.speed) then
     mark_node_dirty(node_id)
   end
-  room.speed, room.samples, room.learned_ts = speed, math.min(samples + 1, 28), at
-  plan_member('HSET', info, 'speed', format_int(speed))
-  plan_member('HSET', info, 'samples', format_int(room.samples))
-  plan_member('HSET', info, 'learned_ts', at_text)
+  samples = math.min(samples + 1, 28)
+  if speed ~= room.speed or not room.learned_ts then
+    plan_member('HSET', info, 'speed', format_int(speed))
+  end
+  if samples ~= room.samples then
+    plan_member('HSET', info, 'samples', format_int(samples))
+  end
+  if at ~= room.learned_ts then
+    plan_member('HSET', info, 'learned_ts', at_text)
+  end
+  room.speed, room.samples, room.learned_ts = speed, samples, at
   run_means[pair] = mean + math.floor((sample - mean) / 32)
   plan_member('HSET', key.run_means, pair, format_int(run_means[pair]))
 end

@@ -126,7 +126,10 @@ local function say_room(node_id, said)
     plan_write('HDEL', info, 'full_at')
     mark_node_dirty(node_id)
   end
-  plan_member('HSET', info, 'room_ts', at_text)
+  if room.said_ts ~= at_text then -- often many jobs end in one millisecond
+    room.said_ts = at_text
+    plan_member('HSET', info, 'room_ts', at_text)
+  end
   if not room.said then
     room.said = 0
     plan_member('HSET', info, 'room', '0')

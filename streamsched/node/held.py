@@ -35,6 +35,7 @@ class Held:
         """The event by which this process became the node; empty behind an ingress, which does not learn it."""
         self.tasks: dict[str, Task] = {}
         """Jobs that were taken and have not ended, by id."""
+        self._reported = 0  # of these, those whose start has been reported, or is being reported
         self._begun: dict[str, None] = {}  # attempts, the earliest first
 
     @property
@@ -46,9 +47,7 @@ class Held:
     def room_to_say(self) -> int:
         """How many assignments the node would take beside the jobs whose start it has reported. The scheduler counts
         those that are on their way against it."""
-        return (
-            0 if self.reports.leaving else self.concurrency - sum(task.start_reported for task in self.tasks.values())
-        )
+        return 0 if self.reports.leaving else self.concurrency - self._reported
 
     @property
     def attempts(self) -> set[str]:
@@ -79,9 +78,16 @@ class Held:
         return task is not None and task.assignment.attempt == attempt
 
     def take(self, assignment: Assignment) -> Task:
-        """Take a job."""
+        """Take a job, in place of an earlier attempt of it."""
+        if before := self.tasks.get(assignment.job_id):
+            self.ended(before)
         task = self.tasks[assignment.job_id] = Task(assignment, self.reports, self.ended)
         return task
+
+    def note_reported(self, task: Task) -> None:
+        """The start of a task is being reported."""
+        task.start_reported = True
+        self._reported += self.tasks.get(task.job_id) is task
 
     def superseded(self, incarnation: str) -> None:
         """Another process is the node now: take no more jobs, and leave those that are here to it."""
@@ -103,3 +109,4 @@ class Held:
         """Make room for another job."""
         if self.tasks.get(task.job_id) is task:
             del self.tasks[task.job_id]
+            self._reported -= task.start_reported

@@ -103,7 +103,8 @@ class JobStarter:
     def _say_started(self, tasks: list[Task]) -> list[tuple[Task, asyncio.Future[Answer]]]:
         said: list[tuple[Task, asyncio.Future[Answer]]] = []
         for task in tasks:
-            a, task.start_reported = task.assignment, True
+            a = task.assignment
+            self._held.note_reported(task)
             started = JobStarted(job_id=a.job_id, node_id=a.node_id, attempt=a.attempt, room=self._held.room_to_say)
             said.append((task, self._held.reports.scheduler.partition.append_soon(to_wire(started))))
         return said
