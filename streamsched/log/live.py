@@ -71,7 +71,7 @@ class LiveLog:
             LogWiped: the server has lost its log, or the one that the caller knows.
         """
         first, wiped = (text and text.decode() for text in await self.redis.hmget(self.keys("meta"), ("log", "wiped")))
-        gone = first is None and not await self.redis.exists(self.keys("events"))  # meta may be written by a call already
+        gone = first is None and not await self.redis.exists(self.keys("events"))  # a call may have written meta
         if wiped or (known != "0-0" and (gone or first not in (None, known))):
             raise LogWiped.of(wiped or known, first)
         return first or "0-0"
