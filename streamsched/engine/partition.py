@@ -231,9 +231,12 @@ class Partition:
         """The scheduler's clock, ms since the epoch, as it was last heard; ``None`` if it was not."""
         return None if self._ahead_ms is None else self._ahead_ms + time.monotonic() * 1000
 
-    def take_time_of(self, other: Partition) -> None:
-        """Know the scheduler's clock as another connection to the same partition heard it, if it did."""
+    def learn_from(self, other: Partition) -> None:
+        """Know what another connection of this process to the same partition heard: the scheduler's clock, the log, and
+        whether an archive has it. A call that does not know this goes on with the log of a server that was wiped."""
         self._ahead_ms = self._ahead_ms if other._ahead_ms is None else other._ahead_ms
+        if self._log in ("0-0", other._log):
+            self._log, self._archived = other._log, max(self._archived, other._archived)
 
     async def advance(self, batch: int = BATCH) -> Reply:
         """Fold new events and make the decisions that are due, at most ``batch`` events.
