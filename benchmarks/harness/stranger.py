@@ -47,7 +47,7 @@ ATTACKS: dict[str, tuple[str, Callable[[int], list[Said]]]] = {
         lambda n: [registration(0, 4)] if n == 0 else [beat(n, accepting="true" if n % 2 else "false")],
     ),
     "registrations with new pools": ("node", lambda n: [registration(n, 4)]),
-    "jobs that nobody serves": ("producer", lambda n: [job(n)]),
+    "jobs that no node serves": ("producer", lambda n: [job(n)]),
     "jobs cancelled at once": ("producer", lambda n: [job(n), {"type": "job.cancelled", "job_id": f"j{n}"}]),
     "refused events with reply streams of their own": ("producer", lambda n: [job(n, reply_to=f"r{n}", priority="x")]),
 }

@@ -51,8 +51,12 @@ local function choose_fastest(pools, excluded, tried)
     return nil
   end
   local nodes = fastest(pools, excluded, tried)
-  local i = #nodes > 0 and draw(#nodes) + 1
+  if #nodes == 0 then
+    return nil
+  end
+  local i = draw(#nodes) + 1
   local a = nodes[i]
+  local speed = '=' .. format('%.2f', a[3] / 1024) -- of the others, too
   if #nodes > 1 then
     local b = nodes[(i + draw(#nodes - 1)) % #nodes + 1]
     local full_a, full_b = held_by(a[1]), held_by(b[1])
@@ -60,7 +64,7 @@ local function choose_fastest(pools, excluded, tried)
     if full_b * (room_a.said - room_a.pending + full_a) < full_a * (room_b.said - room_b.pending + full_b) then
       a, b = b, a
     end
-    return a, a[1] .. '=' .. format('%.2f', a[3] / 1024) .. ' ' .. b[1] .. '=' .. format('%.2f', b[3] / 1024)
+    return a, a[1] .. speed .. ' ' .. b[1] .. speed
   end
-  return a, a and a[1] .. '=' .. format('%.2f', a[3] / 1024)
+  return a, a[1] .. speed
 end

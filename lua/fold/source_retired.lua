@@ -10,7 +10,7 @@ local behind = rcall('HGET', key.meta, 'sources_fence') or '0-0'
 if tonumber(match(sender.last_id, '^%d+')) <= at and not at_or_before(sender.last_id, behind) then
   plan_write('HSET', key.meta, 'sources_fence', sender.last_id)
 end
-plan_write('DEL', hash, key.source_pools(source), key.kept(source)) -- the pools that it has created are nobody's from now on
+plan_write('DEL', hash, key.source_pools(source), key.kept(source)) -- its pools belong to no source from now on
 plan_write('ZREM', key.gone, 'source ' .. source)
 if live then
   plan_write('UNLINK', key.ingress(source))

@@ -58,7 +58,9 @@ class Scheduler:
         self.url = url
         self.partition = partition
         self.results = ResultListener(url, partition)
-        self.own_loop = OwnLoop(lambda: open_source(url, partition.keys, partition.patience_s, partition.source))
+        self.own_loop = OwnLoop(
+            lambda: open_source(url, partition.keys, partition.patience_s, partition.source), partition.heard
+        )
         """Runs what must go on while the event loop of the program is blocked."""
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from .heard import Heard
 from .partition import Partition
 
 
@@ -21,10 +22,11 @@ class OwnLoop:
 
     Args:
         opened: opens the partition.
+        heard: what the process has heard of it.
     """
 
-    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[Partition]]) -> None:
-        self._opened = opened
+    def __init__(self, opened: Callable[[], AbstractAsyncContextManager[Partition]], heard: Heard) -> None:
+        self._opened, self._heard = opened, heard
         self._users = 0
         self._changing = anyio.Lock()
         self._stack = AsyncExitStack()
@@ -65,6 +67,7 @@ class OwnLoop:
 
     async def _open(self) -> None:
         self._partition = await self._stack.enter_async_context(self._opened())
+        self._partition.heard = self._heard
 
 
 def _start() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:

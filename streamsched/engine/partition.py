@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,7 +19,6 @@ from ..connect.about import Identity, identify
 from ..connect.client import connect, connections_made, where_is
 from ..connect.outage import NO_ANSWER, Backoff, drop_idle_connections, is_away, login_refused
 from ..connect.url import of_partition
-from ..contract.entries import position
 from ..contract.errors import (
     InvalidField,
     LogWiped,
@@ -37,6 +35,7 @@ from ..contract.errors import (
 from ..contract.events import Event
 from ..contract.keys import Keys
 from ..contract.wire import repeatable, to_wire
+from .heard import Heard
 from .members import Membership
 from .replies import Answer, Reply, encoded, halted_by_this_call, hand_over, reply_of, was_trimmed
 from .script import script
@@ -82,12 +81,10 @@ class Partition:
         self._streams = {name: keys(name) for name in ("events", "heartbeats", "dead")}
         self._queue: list[tuple[bytes, asyncio.Future[Answer]]] = []
         self._sender: asyncio.Task[None] | None = None
-        self._log = "0-0"  # the first event of the log that this process knows
-        self._archived = 0  # whether that log is in an archive
+        self.heard = Heard()
         self._known = ""  # the last event that the server is known to have had
         self._permitted = False  # whether this user may do what a call does
         self._made = 0  # connections when that was known
-        self._ahead_ms: float | None = None  # the scheduler's clock less that of this process which only goes forward
 
     async def check_server(self) -> None:
         """Look at the server before the first call. A server that does not tell its version is taken as it is.
@@ -147,9 +144,9 @@ class Partition:
             await self._try_rights()
         nonce = secrets.token_hex(4)
         given |= self._streams | {"prefix": self.keys.prefix, "nonce": nonce}
-        given |= {"known_log": self._log, "archived": self._archived}
+        given |= {"known_log": self.heard.log, "archived": self.heard.archived}
         reply = await script(name)(self.redis, **given)
-        self._archived, self._log = reply[-3:-1]
+        self.heard.archived, self.heard.log = reply[-3:-1]
         made = connections_made(self.redis)
         if made == self._made or await self._look_back():
             self._made, self._known = made, reply[-1]
@@ -209,8 +206,8 @@ class Partition:
                 pipe.hmget(self.keys("meta"), WHOLE)
                 before, *replies, behind = await pipe.execute()
             for rebuilding, begin, done, _, first, wiped, forgotten in (before, behind):
-                if wiped is not None or (self._archived and self._is_lost(first, forgotten)):
-                    raise LogWiped.of(wiped or self._log, first)
+                if wiped is not None or (self.heard.archived and self.heard.is_lost(first, forgotten)):
+                    raise LogWiped.of(wiped or self.heard.log, first)
                 if rebuilding is not None:
                     raise PartitionRebuilding("the state is being rebuilt: it is read when it is whole")
                 if begin != done:
@@ -222,21 +219,9 @@ class Partition:
         replies: list[Any] = await self.patiently(read)
         return replies
 
-    def _is_lost(self, first: str | None, forgotten: str | None) -> bool:
-        """Tell whether the server has lost the log that this process knows: it holds a later one, or none."""
-        later = first is None or position(first) > position(self._log)
-        return self._log not in ("0-0", forgotten) and later
-
     def now_ts(self) -> float | None:
         """The scheduler's clock, ms since the epoch, as it was last heard; ``None`` if it was not."""
-        return None if self._ahead_ms is None else self._ahead_ms + time.monotonic() * 1000
-
-    def learn_from(self, other: Partition) -> None:
-        """Know what another connection of this process to the same partition heard: the scheduler's clock, the log, and
-        whether an archive has it. A call that does not know this goes on with the log of a server that was wiped."""
-        self._ahead_ms = self._ahead_ms if other._ahead_ms is None else other._ahead_ms
-        if self._log in ("0-0", other._log):
-            self._log, self._archived = other._log, max(self._archived, other._archived)
+        return self.heard.now_ts()
 
     async def advance(self, batch: int = BATCH) -> Reply:
         """Fold new events and make the decisions that are due, at most ``batch`` events.
@@ -355,7 +340,7 @@ class Partition:
         while waiting := [one for one in taken if not one[1].done()]:
             own = b"[" + b",".join(encoded for encoded, _ in waiting) + b"]"
             more, now, answers, *_ = await self._call("append", batch=BATCH, own=own)
-            self._ahead_ms = int(now) - time.monotonic() * 1000
+            self.heard.note_time(int(now))
             await self.membership.say(int(now))
             if more == 1:  # most have to wait for what is ahead of them to be folded
                 for position, *answer in answers:

@@ -11,9 +11,9 @@ from ..support.ledger import Ledger
 pytestmark = pytest.mark.anyio
 
 
-async def beat(ledger: Ledger, **fields: object) -> None:
+async def beat(ledger: Ledger, room: int, accepting: bool | None = None) -> None:
     await ledger.pass_time(1)
-    await ledger.append(NodeHeartbeat(node_id="n1", online=True, **fields))  # type: ignore[arg-type]
+    await ledger.append(NodeHeartbeat(node_id="n1", online=True, room=room, accepting=accepting))
 
 
 async def backlog(ledger: Ledger, count: int = 12) -> None:

@@ -7,26 +7,33 @@ from typing import Any
 
 import pytest
 
+from streamsched.client.scheduler import Scheduler
 from streamsched.contract.errors import LogWiped
 from streamsched.contract.events import SessionReleased
 from streamsched.contract.keys import Keys
 from streamsched.engine.partition import Partition
 from streamsched.log.live import LiveLog
+from streamsched.server.embedded import EmbeddedServer
 
 from ..replay.test_restore import archived
 
 pytestmark = pytest.mark.anyio
 
+SAID = SessionReleased(session_id="s")
 
-async def test_a_heartbeat_does_not_go_on_with_the_empty_log_of_a_wiped_server(
-    redis: Any, keys: Keys, live: LiveLog, tmp_path: Path
+
+async def say(partition: Partition) -> None:
+    await partition.append(SAID)
+
+
+async def test_the_heart_does_not_go_on_with_the_empty_log_of_a_wiped_server(
+    server: EmbeddedServer, redis: Any, keys: Keys, live: LiveLog, tmp_path: Path
 ) -> None:
-    node, heart = Partition(redis, keys, patience_s=1), Partition(redis, keys, patience_s=1)
-    await heart.append(SessionReleased(session_id="s"))
-    await archived(live, tmp_path)
-    await node.append(SessionReleased(session_id="s"))
-    heart.learn_from(node)
-    await redis.flushdb()
-    with pytest.raises(LogWiped):
-        await heart.append(SessionReleased(session_id="s"))
-    assert not await redis.exists(keys("events"))
+    async with Scheduler.connect(server.url, keys.namespace) as scheduler:
+        await scheduler.append(SAID)
+        await archived(live, tmp_path)
+        await scheduler.append(SAID)
+        await redis.flushdb()
+        with pytest.raises(LogWiped):
+            await scheduler.own_loop.run(say)
+        assert not await redis.exists(keys("events"))

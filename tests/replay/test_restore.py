@@ -27,7 +27,7 @@ from streamsched.replay.rebuild import rebuild
 from streamsched.replay.restore import restore
 from streamsched.replay.values import read_state
 
-from ..support.ledger import Ledger
+from ..support.ledger import Job, Ledger
 from ..support.processes import Cli, eventually
 
 pytestmark = pytest.mark.anyio
@@ -353,13 +353,19 @@ async def dies(*_: Any) -> int:
     raise Killed
 
 
+async def lost_and_begun_again(log: Ledger, live: LiveLog, folder: Path) -> tuple[Archive, list[Job]]:
+    """Lose an archived log, and begin another one; returns the archive, and the dead letters of the lost log."""
+    await story(log, "a")
+    kept, letters = await archived(live, folder), await log.dead()
+    await wipe(log)
+    await log.node("n2")
+    return kept, letters
+
+
 async def test_a_replace_brings_the_letters_of_the_lost_log_back_where_the_new_one_has_none(
     log: Ledger, live: LiveLog, tmp_path: Path
 ) -> None:
-    await story(log, "a")
-    kept, before = await archived(live, tmp_path), await log.dead()
-    await wipe(log)
-    await log.node("n2")
+    kept, before = await lost_and_begun_again(log, live, tmp_path)
     await restore(log.redis, live, kept, replace=True)
     assert await log.dead() == before
     assert await log.hash("dead_codes") == {"UNKNOWN_JOB": "1"}
@@ -368,10 +374,7 @@ async def test_a_replace_brings_the_letters_of_the_lost_log_back_where_the_new_o
 async def test_the_letters_of_a_new_server_whose_clock_is_behind_come_behind_those_of_the_lost_log(
     log: Ledger, live: LiveLog, tmp_path: Path
 ) -> None:
-    await story(log, "a")
-    kept, before = await archived(live, tmp_path), await log.dead()
-    await wipe(log)
-    await log.node("n2")
+    kept, before = await lost_and_begun_again(log, live, tmp_path)
     beat = {"type": "node.heartbeat", "node_id": "stranger", "online": "true"}
     await log.redis.xadd(
         log.keys("dead"), {"id": "1000-0", "stream": "heartbeats", "code": "UNKNOWN_NODE"} | beat, id="1-0"

@@ -86,8 +86,6 @@ class Heartbeat:
         Raises:
             SchedulerError, RedisError, OSError: it could not be sent within the patience of the partition.
         """
-        of_node = self._held.reports.scheduler.partition
-        partition.learn_from(of_node)
         await rhythm.compare()
         beat = await self._ask(rhythm)
         if rhythm.trouble and not beat.trouble:
@@ -103,7 +101,6 @@ class Heartbeat:
                 )
                 await partition.append(self._registration)
                 await self._append(partition, beat)
-            of_node.learn_from(partition)
             for _ in range(CORRECTIONS):
                 # what the node reported meanwhile is older than the beat, whose room would hold
                 said, beat = beat.room, await self._ask(rhythm)

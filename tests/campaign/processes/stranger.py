@@ -37,7 +37,7 @@ class Stranger:
         return NODE, self.random.choice([self.squat, self.beats, self.lies, self.nonsense])()
 
     def jobs(self) -> list[dict[str, str]]:
-        """Jobs that nobody serves, or that a node of the fleet takes; some are cancelled at once."""
+        """Jobs that no node serves, or that a node of the fleet takes; some are cancelled at once."""
         src, tgt = self.random.choice([("xx", "yy"), ("xx", "yy"), ("en", "zh")])
         about = {"session_id": "s", "src_lang": src, "tgt_lang": tgt, "reply_to": f"r{self.said % 9}"}
         work = json.dumps({"ms": 1, "failing": 0, "ballast": LARGE[: self.random.choice([0, 5_000, 300_000])]})

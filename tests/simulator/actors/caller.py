@@ -95,7 +95,7 @@ class Caller:
 
     def _begin(self) -> None:
         known = self.world.knows(self.name)
-        self.partition._log, self.partition._archived = known["known_log"], known["archived"]
+        self.partition.heard.log, self.partition.heard.archived = known["known_log"], known["archived"]
         log = self.world.checker.log
         self._last = log[-1].id if log else "0-0"
         self.looking = Procedure("look up", self.results.look_up(list(self.waiting))) if self.waiting else None
